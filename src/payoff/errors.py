@@ -1,0 +1,40 @@
+"""What can go wrong, in the user's words. Every message says what happened, what was expected and what to do next.
+
+Errors know no HTTP and no exit status: each face maps them in one table of its own.
+"""
+
+
+class PayoffError(Exception):
+    """Anything payoff refuses or fails at on purpose. Its text is for people; it never needs a stack trace."""
+
+
+class BadInput(PayoffError):
+    """The caller sent something that cannot be used; the text names the column, the value and what was expected."""
+
+
+class NotFound(PayoffError):
+    """No such model, version, endpoint, revision or part; the text lists the ones there are."""
+
+
+class Conflict(PayoffError):
+    """Legal in itself, but not now: the text says what is in the way and which moves are legal."""
+
+
+class TooLarge(PayoffError):
+    """More bytes or rows than a limit allows; the text names the limit."""
+
+
+class Busy(PayoffError):
+    """A queue is full; try again later."""
+
+
+class Unauthorized(PayoffError):
+    """The door asks for a key and got none, or a wrong one."""
+
+
+class ModelFailed(PayoffError):
+    """The model could not be loaded, did not reproduce its sample rows, or failed on a call."""
+
+
+class Unavailable(PayoffError):
+    """A part that is needed is down or full (the disk, the control plane); nothing was done."""

@@ -1,0 +1,5 @@
+"""Named swappable parts."""
+
+from payoff.plugins.plugins import Plugins
+
+__all__ = ["Plugins"]
