@@ -38,5 +38,5 @@ def micros(amounts: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def price_micros(quantity: int, micros_per: int, per: int) -> int:
-    """`quantity` at `micros_per` for every `per` of it, rounded half to even: nanoseconds at a price per core-hour, say."""
+    """`quantity` at `micros_per` for every `per` of it, half to even: nanoseconds at a price per core-hour, say."""
     return round(Fraction(quantity * micros_per, per))
