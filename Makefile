@@ -1,0 +1,48 @@
+# payoff: `make demo` shows it, `make test` proves it, `make check` proves the rest. Each sets itself up.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test check lint types floors docs slow lock clean
+
+setup: .venv/ready
+
+.venv/ready: requirements/dev.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "payoff needs Python 3.11 or newer; choose one with: make PYTHON=python3.x")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements/dev.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+demo: setup
+	$(BIN)/payoff demo $(ARGS)
+
+test: setup
+	$(BIN)/pytest -m "not slow"
+
+check: lint types floors docs slow
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: setup
+	$(BIN)/mypy
+
+floors: setup
+	$(BIN)/lint-imports
+
+docs: setup
+	$(BIN)/pytest tests/docs
+
+slow: setup
+	$(BIN)/pytest -m slow
+
+# New versions: writes the lock without naming any package index.
+lock:
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+		--extra demo --group dev pyproject.toml --output-file requirements/dev.lock \
+		--custom-compile-command "make lock"
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

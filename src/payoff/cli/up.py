@@ -1,0 +1,226 @@
+"""`payoff up`: one process tree. The supervisor owns the ports and the home, starts the rest, and replaces what dies.
+
+It stays light on purpose: it imports no engine, so that nothing in it can fail when they do. Workers and the control
+plane inherit their listening sockets, so a connection that arrives while one of them is replaced waits instead of
+failing. Each child holds a pipe to the supervisor; when the supervisor dies, by whatever cause, they finish what they
+hold and leave.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from payoff.errors import BadInput, Conflict, Unavailable
+
+LOOPBACK = ("127.", "localhost", "::1")
+BACKOFF_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
+BACKLOG = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `payoff up` was asked for."""
+
+    home: Path
+    workers: int
+    http: str = "127.0.0.1:8000"
+    console: str = "127.0.0.1:8080"
+    sync: bool = False
+    body_bytes_max: int = 64 << 20
+
+
+@dataclass(slots=True)
+class Child:
+    """One process of the tree: how to start it, and how often it died young."""
+
+    name: str
+    command: list[str]
+    fds: tuple[int, ...]
+    process: subprocess.Popen[bytes] | None = None
+    started_s: float = 0.0
+    deaths: int = 0
+    due_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Tree:
+    """The children and the pipe that tells them the supervisor lives."""
+
+    children: list[Child] = field(default_factory=list)
+    stopping: bool = False
+
+
+def address(text: str) -> tuple[str, int]:
+    """ "127.0.0.1:8000" or "[::1]:8000" as host and port."""
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdigit() or int(port) > 65_535:
+        raise BadInput(f"{text!r} is no address; write HOST:PORT, for example 127.0.0.1:8000")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    return host.startswith(LOOPBACK)
+
+
+def key_for(settings: Settings, environment: dict[str, str]) -> tuple[str | None, bool]:
+    """The key that every door asks for, if any, and whether it was made just now (then it must be shown, once)."""
+    given = environment.get("PAYOFF_KEY")
+    if given:
+        return given, False
+    if all(is_loopback(address(door)[0]) for door in (settings.http, settings.console)):
+        return None, False
+    return secrets.token_urlsafe(24), True
+
+
+def lock(home: Path) -> TextIO:
+    """Make the home this supervisor's own until it exits."""
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = (home / "lock").open("a+")
+    except OSError as error:
+        raise Unavailable(f"cannot use {home} as home: {error.strerror}; choose another with --home DIR") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        owner = file.read().strip() or "another process"
+        raise Conflict(
+            f"{home} is in use by payoff up (process {owner}); use that one, stop it first, or choose another --home DIR"
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def listen(door: str, flag: str, patience_s: float = 3.0) -> socket.socket:
+    """The door's listening socket. Children of a supervisor that just died need a moment to let go of it."""
+    host, port = address(door)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    until = time.monotonic() + patience_s
+    while True:
+        door_socket = socket.socket(family, socket.SOCK_STREAM)
+        door_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            door_socket.bind((host, port))
+            door_socket.listen(BACKLOG)
+            return door_socket
+        except OSError as error:
+            door_socket.close()
+            if time.monotonic() > until:
+                raise Unavailable(
+                    f"cannot listen on {door}: {error.strerror}; choose another with {flag} HOST:PORT"
+                ) from error
+            time.sleep(0.1)
+
+
+def where(door_socket: socket.socket) -> str:
+    """HOST:PORT as the socket really got it (port 0 means any)."""
+    host, port = door_socket.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def run(settings: Settings, say: Callable[[str], None]) -> None:
+    """Start everything, keep it running, and stop it gracefully on SIGTERM or SIGINT."""
+    key, fresh = key_for(settings, dict(os.environ))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(lock(settings.home))
+        http = stack.enter_context(listen(settings.http, "--http"))
+        console = stack.enter_context(listen(settings.console, "--console"))
+        read, write = os.pipe()
+        stack.callback(os.close, write)
+        tree = Tree(children(settings, http, console, read))
+        _write_address(settings.home, http, console)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: setattr(tree, "stopping", True))
+        environment = {**os.environ, **({"PAYOFF_KEY": key} if key else {})}
+        _greet(settings, http, console, key if fresh else None, say)
+        keep(tree, environment, say)
+        stop(tree)
+
+
+def children(settings: Settings, http: socket.socket, console: socket.socket, lifeline: int) -> list[Child]:
+    """The control plane and the workers, as commands."""
+    home = str(settings.home)
+    shared = ["--home", home, "--lifeline-fd", str(lifeline), *(["--sync"] if settings.sync else [])]
+    control = [sys.executable, "-m", "payoff.api.control", *shared, "--fd", str(console.fileno())]
+    control += ["--http-url", f"http://{where(http)}"]
+    found = [Child("control", control, (console.fileno(), lifeline))]
+    for index in range(settings.workers):
+        worker = [sys.executable, "-m", "payoff.gateway.worker", *shared, "--fd", str(http.fileno())]
+        worker += ["--index", str(index), "--body-max", str(settings.body_bytes_max)]
+        found.append(Child(f"worker {index}", worker, (http.fileno(), lifeline)))
+    return found
+
+
+def keep(tree: Tree, environment: dict[str, str], say: Callable[[str], None]) -> None:
+    """Start what is due and watch for deaths until somebody says stop."""
+    while not tree.stopping:
+        now = time.monotonic()
+        for child in tree.children:
+            if child.process is None and now >= child.due_s:
+                start(child, environment)
+            elif child.process is not None and child.process.poll() is not None:
+                bury(child, now, say)
+        time.sleep(0.02)
+
+
+def start(child: Child, environment: dict[str, str]) -> None:
+    """Start one child with its sockets, in a group of its own so that Ctrl-C reaches only the supervisor."""
+    child.process = subprocess.Popen(  # noqa: S603
+        child.command, pass_fds=child.fds, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    child.started_s = time.monotonic()
+
+
+def bury(child: Child, now_s: float, say: Callable[[str], None]) -> None:
+    """Note a death and when to start anew: at once after a long life, later and later after short ones."""
+    assert child.process is not None  # noqa: S101
+    status = child.process.returncode
+    child.deaths = 1 if now_s - child.started_s > 10 else child.deaths + 1
+    wait_s = BACKOFF_S[min(child.deaths, len(BACKOFF_S)) - 1]
+    child.process, child.due_s = None, now_s + wait_s
+    cause = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    say(f"{child.name} ended ({cause}); starting it again{f' in {wait_s:g} s' if wait_s else ''}")
+
+
+def stop(tree: Tree, patience_s: float = 10.0) -> None:
+    """Ask every child to finish what it holds; end those that do not within the time."""
+    running = [child.process for child in tree.children if child.process is not None]
+    for process in running:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+    until = time.monotonic() + patience_s
+    for process in running:
+        try:
+            process.wait(max(0.1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _write_address(home: Path, http: socket.socket, console: socket.socket) -> None:
+    run_folder = home / "run"
+    run_folder.mkdir(exist_ok=True, mode=0o700)
+    (run_folder / "doors").write_text(f"http {where(http)}\nconsole {where(console)}\n")
+
+
+def _greet(
+    settings: Settings, http: socket.socket, console: socket.socket, key: str | None, say: Callable[[str], None]
+) -> None:
+    say(f"inference  http://{where(http)}   ({settings.workers} workers)")
+    say(f"api        http://{where(console)}/api/docs")
+    say(f"home       {settings.home}")
+    if key:
+        say(f"key        {key}   (shown once: every door asks for it; set PAYOFF_KEY to choose your own)")

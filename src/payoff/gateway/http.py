@@ -1,0 +1,240 @@
+"""One HTTP/1.1 connection of the inference door: bytes to calls, replies to bytes, in order, within limits.
+
+The parser is llhttp (by way of httptools). What it refuses gets a 400 and the connection ends. Calls on one connection
+are answered one after the other, so pipelining is safe; a client that never reads makes us stop reading it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import httptools
+import orjson
+
+REASONS = {
+    200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed",
+    406: "Not Acceptable", 408: "Request Timeout", 409: "Conflict", 413: "Content Too Large",
+    415: "Unsupported Media Type", 422: "Unprocessable Content", 429: "Too Many Requests",
+    431: "Request Header Fields Too Large", 500: "Internal Server Error", 503: "Service Unavailable",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one connection may cost."""
+
+    body_bytes_max: int = 64 << 20
+    head_bytes_max: int = 32 << 10
+    headers_max: int = 100
+    pipelined_max: int = 16
+    receive_s_max: float = 60.0  # from the first byte of a request to its last
+    idle_s_max: float = 120.0  # between requests
+
+
+@dataclass(slots=True)
+class Request:
+    """One request as it came; header names are lower case."""
+
+    method: bytes
+    path: str
+    headers: dict[bytes, bytes]
+    body: bytes
+    keep_alive: bool
+    arrived: float = 0.0
+
+
+@dataclass(slots=True)
+class Reply:
+    """What goes back. `headers` are ready lines, each with its line end."""
+
+    body: bytes
+    content_type: bytes = b"application/json"
+    status: int = 200
+    headers: bytes = b""
+
+
+Answer = Callable[[Request, Callable[[Reply], None]], None]
+
+
+def refusal(status: int, what: str, kind: str, headers: bytes = b"") -> Reply:
+    """An error in words. `error` is what Open Inference Protocol clients read; `kind` is for programs."""
+    return Reply(orjson.dumps({"error": what, "kind": kind}), status=status, headers=headers)
+
+
+@dataclass(slots=True)
+class Door:
+    """What all connections of a worker share."""
+
+    answer: Answer
+    limits: Limits = field(default_factory=Limits)
+    open: set["Connection"] = field(default_factory=set)
+    closing: bool = False
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive connection."""
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        self.limits = door.limits
+        self.loop = asyncio.get_running_loop()
+        self.waiting: deque[Request | Reply] = deque()
+        self.busy = False
+        self.ending = False
+        self.deadline = self.loop.time() + self.limits.idle_s_max
+        self.receiving = False
+
+    # -- the transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: Any = transport
+        self.parser = httptools.HttpRequestParser(self)
+        self.door.open.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.door.open.discard(self)
+        self.ending = True
+        self.waiting.clear()
+
+    def pause_writing(self) -> None:
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self.transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        if self.ending:
+            return
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.refuse(400, "this door speaks HTTP/1.1 only; send the request without an Upgrade header")
+        except httptools.HttpParserCallbackError as error:
+            self.refuse(*(error.__context__.args if isinstance(error.__context__, _Refused) else (400, "bad request")))
+        except httptools.HttpParserError as error:
+            self.refuse(400, f"this is not a valid HTTP/1.1 request: {error}")
+
+    # -- the parser's side
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.headers: dict[bytes, bytes] = {}
+        self.chunks: list[bytes] = []
+        self.head_size = self.body_size = 0
+        if not self.receiving:
+            self.receiving = True
+            self.deadline = self.loop.time() + self.limits.receive_s_max
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+        self._grow_head(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._grow_head(len(name) + len(value))
+        if len(self.headers) == self.limits.headers_max:
+            raise _Refused(431, f"more than {self.limits.headers_max} header lines")
+        self.headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        expected = self.headers.get(b"content-length")
+        if expected and expected.isdigit() and int(expected) > self.limits.body_bytes_max:
+            raise _Refused(413, self._too_large(f"the body has {int(expected):,} bytes"))
+        if self.headers.get(b"expect", b"").lower() == b"100-continue":
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, chunk: bytes) -> None:
+        self.body_size += len(chunk)
+        if self.body_size > self.limits.body_bytes_max:
+            raise _Refused(413, self._too_large("the body is larger"))
+        self.chunks.append(chunk)
+
+    def on_message_complete(self) -> None:
+        self.receiving = False
+        self.deadline = self.loop.time() + self.limits.idle_s_max
+        body = self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
+        path = self.url.partition(b"?")[0]
+        plain = path.decode("ascii", "replace") if b"%" not in path else unquote_to_bytes(path).decode("utf-8", "replace")
+        self._enqueue(Request(self.parser.get_method(), plain, self.headers, body, self.parser.should_keep_alive()))
+
+    # -- answering, in order
+
+    def _enqueue(self, item: Request | Reply) -> None:
+        if self.busy:
+            self.waiting.append(item)
+            if len(self.waiting) >= self.limits.pipelined_max:
+                self.transport.pause_reading()
+            return
+        self._begin(item)
+
+    def _begin(self, item: Request | Reply) -> None:
+        self.busy = True
+        if isinstance(item, Reply):
+            self._finish(item, keep_alive=False)
+            return
+        item.arrived = self.loop.time()
+        keep_alive = item.keep_alive
+        self.door.answer(item, lambda reply: self._finish(reply, keep_alive))
+
+    def _finish(self, reply: Reply, keep_alive: bool) -> None:
+        self.busy = False
+        if self.transport.is_closing():
+            return
+        keep_alive = keep_alive and not self.door.closing
+        self.transport.write(render(reply, keep_alive))
+        if not keep_alive:
+            self.ending = True
+            self.transport.close()
+            return
+        self.deadline = self.loop.time() + self.limits.idle_s_max
+        if self.waiting:
+            if len(self.waiting) == self.limits.pipelined_max:
+                self.transport.resume_reading()
+            self._begin(self.waiting.popleft())
+
+    def refuse(self, status: int, what: str) -> None:
+        """Answer with an error after everything that came before it, and end the connection."""
+        self.ending = True
+        self.transport.pause_reading()
+        self._enqueue(refusal(status, what, "bad_request"))
+
+    def check_time(self, now: float) -> None:
+        """End a connection that takes too long to say something."""
+        if self.busy or self.ending or now < self.deadline:
+            return
+        if self.receiving:
+            self.refuse(408, f"the request did not arrive whole within {self.limits.receive_s_max:g} s")
+        else:
+            self.transport.close()
+
+    def drain(self) -> None:
+        """The worker is leaving: idle connections end now, busy ones after their answer."""
+        if not self.busy and not self.receiving:
+            self.transport.close()
+
+    def _grow_head(self, size: int) -> None:
+        self.head_size += size
+        if self.head_size > self.limits.head_bytes_max:
+            raise _Refused(431, f"the request's head is larger than {self.limits.head_bytes_max:,} bytes")
+
+    def _too_large(self, what: str) -> str:
+        limit = self.limits.body_bytes_max
+        return f"{what}; the limit is {limit:,}: send fewer rows at a time, or start payoff with a larger --body-max"
+
+
+class _Refused(Exception):  # noqa: N818
+    """Carries a status and words out of a parser callback."""
+
+
+def render(reply: Reply, keep_alive: bool) -> bytes:
+    """The whole response as it goes over the wire."""
+    if reply.status == 200 and keep_alive and not reply.headers:
+        return b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (
+            reply.content_type, len(reply.body), reply.body)  # fmt: skip
+    reason = REASONS.get(reply.status, "Error").encode()
+    ending = b"" if keep_alive else b"connection: close\r\n"
+    head = b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n%b%b\r\n" % (
+        reply.status, reason, reply.content_type, len(reply.body), reply.headers, ending)  # fmt: skip
+    return head + reply.body
