@@ -1,0 +1,83 @@
+"""An endpoint as a file under version control, and questions in SQL: apply, diff, sql."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from payoff.cli import show
+from payoff.cli.server import Json, Reason, Url, client
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The endpoint as YAML; - for stdin.", show_default=False)]
+
+
+class Format(StrEnum):
+    """How `payoff sql` prints."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def apply(file: File, reason: Reason = "", url: Url = None, as_json: Json = False) -> None:
+    """Make an endpoint what a file says."""
+    done = client(url).apply(_content(file), reason)
+    if as_json:
+        return show.put_json(done)
+    if not done["changed"]:
+        typer.echo(show.safe(f"nothing to change: {done['endpoint']} runs revision {done['revision']}"))
+        return
+    typer.echo("\n".join(map(show.safe, done["diff"].splitlines())))
+    typer.echo(show.safe(f"{done['endpoint']} now runs revision {done['revision']}"))
+
+
+def diff(file: File, url: Url = None, as_json: Json = False) -> None:
+    """What `apply` would change, without doing it."""
+    found = client(url).diff(_content(file))
+    if as_json:
+        return show.put_json(found)
+    typer.echo("\n".join(map(show.safe, found["diff"].splitlines())) or "nothing to change")
+
+
+def sql(
+    text: Annotated[str, typer.Argument(metavar="SQL", help="DuckDB SQL; - for stdin.", show_default=False)],
+    form: Annotated[Format, typer.Option("--format", "-f", help="How to print the rows.")] = Format.TABLE,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="At most so many rows [10000].")] = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Ask in SQL over predictions, shadows and outcomes; read only."""
+    found = client(url).sql_rows(sys.stdin.read() if text == "-" else text, limit)
+    names = [column["name"] for column in found["columns"]]
+    if as_json or form is Format.JSON:
+        show.put_json(found if as_json else [dict(zip(names, row, strict=True)) for row in found["rows"]])
+    elif form is Format.CSV:
+        typer.echo(show.comma_separated(names, found["rows"]), nl=False)
+    else:
+        _table(names, found["rows"])
+    if found["truncated"]:
+        show.warn(f"payoff: only the first {len(found['rows'])} rows; ask for more with --limit, or aggregate")
+
+
+def _table(names: list[str], rows: list[list[Any]]) -> None:
+    unique = [f"{name}\0{i}" for i, name in enumerate(names)]  # two columns may share a name
+    heads = [name.partition("\0")[0] for name in unique]
+    if not rows:
+        typer.echo("no rows")
+        return
+    cells = [[show.cell(one) for one in row] for row in rows]
+    right = [all(one is None or isinstance(one, int | float) for one in column) for column in zip(*rows, strict=True)]
+    typer.echo("\n".join(show.plain(heads, cells, right)))
+
+
+def _content(file: Path) -> str:
+    """The YAML itself: a path is read here, so that the server never sees one."""
+    from payoff.client.artefacts import existing
+
+    text = sys.stdin.read() if str(file) == "-" else existing(file, "endpoint file").read_text("utf-8")
+    return f"{text}\n"
+
+
+COMMANDS = (apply, diff, sql)

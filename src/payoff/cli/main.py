@@ -1,0 +1,64 @@
+"""The `payoff` command: every word of it in one place, each in a file of its own subject.
+
+Nothing heavy is imported here or by the commands' files until a command runs.
+"""
+
+import os
+import sys
+
+import typer
+
+from payoff.cli import act, files, lists, rows, serve
+from payoff.errors import PayoffError
+
+app = typer.Typer(
+    name="payoff",
+    help="Deploy any model, record every decision, learn what it earned, stop it when it provably loses money.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for room in (serve, rows, lists, act, files):
+    for command in room.COMMANDS:
+        app.command()(command)
+
+
+@app.callback()
+def start(
+    version: bool = typer.Option(False, "--version", help="Say the version and stop.", is_eager=True),
+) -> None:
+    """Deploy any model, record every decision, learn what it earned, stop it when it provably loses money."""
+    if version:
+        from payoff import __version__
+
+        typer.echo(f"payoff {__version__}")
+        raise typer.Exit()
+
+
+def run() -> None:
+    """The console script: 0 done, 1 failed, 2 wrong usage, and never a stack trace unless PAYOFF_DEBUG asks for it."""
+    try:
+        app()
+    except PayoffError as error:
+        _stop(type(error).__name__, str(error))
+    except BrokenPipeError:  # the reader had enough, as in `payoff predictions x | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("PAYOFF_DEBUG"):
+            raise
+        _stop("Internal", f"payoff failed: {type(error).__name__}: {error}; see all of it with PAYOFF_DEBUG=1")
+
+
+def _stop(name: str, what: str) -> None:
+    """Words for people on stderr; with --json the same as an object on stdout."""
+    if "--json" in sys.argv:
+        from payoff.cli.show import error_object, put_json
+
+        put_json(error_object(name, what))
+    print(f"payoff: {what}", file=sys.stderr)  # noqa: T201
+    sys.exit(1)

@@ -1,0 +1,183 @@
+"""Rows in files: predict and outcomes, over CSV, JSON, JSON lines, Parquet and Arrow, by the file's suffix."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from payoff.cli import show
+from payoff.cli.server import Endpoint, Json, Url, client
+from payoff.errors import BadInput
+
+if TYPE_CHECKING:
+    import pyarrow
+
+PIECE_BYTES_MAX = 4 << 20
+TYPES = {
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".jsonl": "application/x-ndjson",
+    ".ndjson": "application/x-ndjson",
+    ".parquet": "application/vnd.apache.parquet",
+    ".arrow": "application/vnd.apache.arrow.stream",
+    ".feather": "application/vnd.apache.arrow.stream",
+}
+ARROW = TYPES[".arrow"]
+
+Source = Annotated[Path, typer.Argument(metavar="FILE", help="Rows; - for stdin.", show_default=False)]
+Form = Annotated[str | None, typer.Option("--format", "-f", help="csv, json, jsonl, parquet or arrow [the suffix].")]
+
+
+def predict(
+    endpoint: Endpoint,
+    file: Source,
+    output: Annotated[str, typer.Option("--output", "-o", help="Where the answers go; - for stdout.")] = "-",
+    form: Form = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Send rows to an endpoint and write the answers."""
+    kind_in = kind(str(file), form)
+    kind_out = ".json" if as_json else kind(output, form if output == "-" else None, kind_in)
+    asked = client(url).endpoint(endpoint)
+    answers = [asked.ask(body, content_type) for content_type, body in pieces(file, kind_in)]
+    import pyarrow as pa
+
+    write(pa.concat_tables(answers, promote_options="permissive"), kind_out, output)
+
+
+def outcomes(endpoint: Endpoint, file: Source, form: Form = None, url: Url = None, as_json: Json = False) -> None:
+    """Tell an endpoint what really happened: prediction_id, the truth's columns and, if known, value."""
+    told = client(url).endpoint(endpoint)
+    from payoff.client.endpoint import add_up
+
+    replies = [told.tell(body, content_type) for content_type, body in pieces(file, kind(str(file), form))]
+    done = add_up(replies)
+    if as_json:
+        return show.put_json(done)
+    typer.echo(f"{done['accepted']:,} outcomes accepted")
+    if done["unknown"]:
+        first = ", ".join(map(show.safe, done["unknown_ids"][:3]))
+        show.warn(f"payoff: {done['unknown']:,} name no prediction of {endpoint} and were left out: {first}, ...")
+
+
+def kind(path: str, form: str | None, otherwise: str | None = None) -> str:
+    """The suffix that says how rows are written: asked for, the file's own, or `otherwise`."""
+    suffix = f".{form}" if form else Path(path).suffix.lower() if path != "-" else otherwise or ".csv"
+    if suffix in TYPES:
+        return suffix
+    raise BadInput(f"cannot tell the format of {path} by {suffix or 'its missing suffix'!r}; "
+                   f"use one of {', '.join(TYPES)} or say --format csv")  # fmt: skip
+
+
+def pieces(file: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
+    """The file's rows as bodies that fit into one request each, with their content type."""
+    if suffix in (".parquet", ".arrow", ".feather"):
+        from payoff.client import frames
+
+        yield from ((ARROW, frames.stream(piece)) for piece in frames.pieces(_table(file, suffix)))
+        return
+    with _opened(file) as source:
+        if suffix == ".json":
+            yield TYPES[suffix], source.read()
+            return
+        yield from ((TYPES[suffix], body) for body in by_lines(source, header=suffix == ".csv"))
+
+
+def by_lines(source: IO[bytes], header: bool) -> Iterator[bytes]:
+    """Whole rows up to PIECE_BYTES_MAX; a quoted CSV field may hold line ends, and stays in one piece."""
+    head = source.readline() if header else b""
+    open_quote = header and head.count(b'"') % 2 == 1
+    lines, size, sent = [head], len(head), False
+    for line in source:
+        lines.append(line)
+        size += len(line)
+        open_quote ^= header and line.count(b'"') % 2 == 1
+        if size >= PIECE_BYTES_MAX and not open_quote:
+            yield b"".join(lines)
+            lines, size, sent = [head], len(head), True
+    if len(lines) > 1 or not sent:
+        yield b"".join(lines)
+
+
+def write(table: "pyarrow.Table", suffix: str, output: str) -> None:
+    """The answers in the format of a suffix, to a file or stdout."""
+    sink: Any = sys.stdout.buffer if output == "-" else output
+    if suffix == ".csv":
+        from pyarrow import csv
+
+        csv.write_csv(_flat(table), sink)
+    elif suffix == ".parquet":
+        from pyarrow import parquet
+
+        parquet.write_table(table, sink)
+    elif suffix in (".arrow", ".feather"):
+        import pyarrow as pa
+
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    else:
+        _put(_text(table, suffix), output)
+
+
+def _text(table: "pyarrow.Table", suffix: str) -> bytes:
+    import orjson
+
+    rows = table.to_pylist()
+    if suffix == ".json":
+        return orjson.dumps(rows, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return b"".join(orjson.dumps(row, default=str, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+
+
+def _put(text: bytes, output: str) -> None:
+    if output == "-":
+        sys.stdout.buffer.write(text)
+    else:
+        Path(output).write_bytes(text)
+
+
+def _flat(table: "pyarrow.Table") -> "pyarrow.Table":
+    """CSV has no lists: they are written as JSON."""
+    import json
+
+    import pyarrow as pa
+
+    for i, field in enumerate(table.schema):
+        if pa.types.is_nested(field.type):
+            texts = [None if one is None else json.dumps(one, default=str) for one in table[i].to_pylist()]
+            table = table.set_column(i, field.name, pa.array(texts, pa.string()))
+    return table
+
+
+def _opened(file: Path) -> IO[bytes]:
+    from payoff.client.artefacts import existing
+
+    return sys.stdin.buffer if str(file) == "-" else existing(file, "file of rows").open("rb")
+
+
+def _table(file: Path, suffix: str) -> "pyarrow.Table":
+    import pyarrow as pa
+
+    with _opened(file) as source:
+        body = pa.py_buffer(source.read())
+    try:
+        if suffix == ".parquet":
+            from pyarrow import parquet
+
+            return parquet.read_table(pa.BufferReader(body))
+        return _ipc(body)
+    except pa.ArrowInvalid as error:
+        raise BadInput(f"{file} is not a whole {suffix} file: {error}") from error
+
+
+def _ipc(body: "pyarrow.Buffer") -> "pyarrow.Table":
+    import pyarrow as pa
+
+    is_file = body.slice(0, 6).to_pybytes() == b"ARROW1"
+    reader = pa.ipc.open_file(body) if is_file else pa.ipc.open_stream(body)
+    return reader.read_all()
+
+
+COMMANDS = (predict, outcomes)

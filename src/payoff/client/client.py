@@ -1,0 +1,170 @@
+"""The whole server, as an object."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from payoff.client import frames
+from payoff.client.artefacts import as_file, existing
+from payoff.client.endpoint import Endpoint
+from payoff.client.whoami import whoami
+from payoff.client.wire import ARROW, Wire
+from payoff.errors import BadInput
+
+
+class Client:
+    """What `payoff.connect()` gives."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def __repr__(self) -> str:
+        return f"<payoff at {self._wire.url}>"
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._wire.close()
+
+    def deploy(
+        self,
+        model: Any,
+        name: str | None = None,
+        *,
+        sample: Any = None,
+        endpoint: str | None = None,
+        as_: str | None = None,
+        traffic: float | str | None = None,
+        flavor: str | None = None,
+        author: str | None = None,
+        reason: str = "",
+        tags: dict[str, str] | None = None,
+    ) -> Endpoint:
+        """Puts a model into production and returns its endpoint.
+
+        `model` is a fitted scikit-learn estimator, an ONNX ModelProto or the path of a file; `sample` some rows of its
+        inputs (any frame, or the path of a file), from which the signature is taken and with which the model is
+        checked where it will run. `as_` is "champion", "challenger" or "shadow"; `traffic` a challenger's share.
+        """
+        texts = {
+            "name": name, "endpoint": endpoint, "as": as_, "traffic": None if traffic is None else str(traffic),
+            "flavor": flavor, "author": author or whoami(), "reason": reason or None,
+        }  # fmt: skip
+        form = {key: value for key, value in texts.items() if value is not None}
+        if tags:
+            form["tags"] = json.dumps(tags)
+        with as_file(model) as path, path.open("rb") as artifact:
+            files: dict[str, Any] = {"artifact": (path.name, artifact)}
+            if sample is not None:
+                files["sample"] = _sample(sample)
+            reply = self._wire.post("deploy", data=form, files=files)
+        return Endpoint(self._wire, reply["endpoint"], reply)
+
+    def endpoint(self, name: str) -> Endpoint:
+        """An endpoint that exists; NotFound names the ones there are."""
+        found = self._wire.get("endpoints", name)
+        return Endpoint(self._wire, found["endpoint"])
+
+    def endpoints(self) -> list[dict[str, Any]]:
+        """Every endpoint with its arms."""
+        return self._list("endpoints")
+
+    def models(self) -> list[dict[str, Any]]:
+        """Every model with its latest version and aliases."""
+        return self._list("models")
+
+    def versions(self, model: str) -> list[dict[str, Any]]:
+        """Every version of a model."""
+        found: list[dict[str, Any]] = self._wire.get("models", model, "versions")["versions"]
+        return found
+
+    def alias(self, model: str, alias: str, version: int) -> dict[str, Any]:
+        """Points a name such as "champion" at a version."""
+        found: dict[str, Any] = self._wire.put("models", model, "aliases", alias, json={"version": version})
+        return found
+
+    def orders(self, endpoint: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """Who moved what, when and why; newest first."""
+        return self._list("orders", endpoint=endpoint, limit=limit)
+
+    def findings(self, endpoint: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """What the monitors found; newest first."""
+        return self._list("findings", endpoint=endpoint, limit=limit)
+
+    def apply(self, file: Any, reason: str = "") -> dict[str, Any]:
+        """Makes an endpoint what a file says: a path, YAML text or a dict."""
+        name, content = _file(file)
+        query = {"author": whoami(), "reason": reason}
+        found: dict[str, Any] = self._wire.put("endpoints", name, params=query, **content)
+        return found
+
+    def diff(self, file: Any) -> dict[str, Any]:
+        """What `apply` would change, as text, without doing it."""
+        name, content = _file(file)
+        found: dict[str, Any] = self._wire.post("endpoints", name, "diff", **content)
+        return found
+
+    def sql(self, text: str, limit: int | None = None) -> Any:
+        """Runs DuckDB SQL over predictions, shadows and outcomes; a pandas frame, or Arrow where pandas is missing."""
+        return frames.to_pandas(self.sql_arrow(text, limit))
+
+    def sql_arrow(self, text: str, limit: int | None = None) -> Any:
+        """The same as a pyarrow Table."""
+        headers = {"accept": ARROW}
+        body = _question(text, limit)
+        return frames.read(self._wire.send("POST", self._wire.at("sql"), json=body, headers=headers).content)
+
+    def sql_rows(self, text: str, limit: int | None = None) -> dict[str, Any]:
+        """The same as plain values: columns (name, type), rows, and whether rows were left off."""
+        found: dict[str, Any] = self._wire.post("sql", json=_question(text, limit))
+        return found
+
+    def health(self) -> dict[str, Any]:
+        """The state of every part, and what to do about it."""
+        found: dict[str, Any] = self._wire.get("health")
+        return found
+
+    def _list(self, what: str, **query: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._wire.get(what, **query)[what]
+        return found
+
+
+def _sample(sample: Any) -> tuple[str, Any]:
+    if isinstance(sample, str | Path):
+        path = existing(Path(sample), "sample")
+        return path.name, path.read_bytes()
+    return "sample.arrow", frames.stream(frames.take(sample).table)
+
+
+def _question(text: str, limit: int | None) -> dict[str, Any]:
+    return {"sql": text} | ({} if limit is None else {"limit": limit})
+
+
+def _file(file: Any) -> tuple[str, dict[str, Any]]:
+    """The endpoint's name in a file, and the file as the body of a request; everything else the server checks."""
+    if isinstance(file, dict):
+        return _name(file), {"json": file}
+    is_text = isinstance(file, str) and "\n" in file
+    text = file if is_text else existing(Path(file), "endpoint file").read_text("utf-8")
+    return _name(_yaml(text)), {"content": text.encode(), "headers": {"content-type": "application/yaml"}}
+
+
+def _name(content: Any) -> str:
+    name = content.get("endpoint") if isinstance(content, dict) else None
+    if not isinstance(name, str):
+        raise BadInput("an endpoint file has a line `endpoint: NAME`; `payoff endpoints` lists the names there are")
+    return name
+
+
+def _yaml(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadInput(f"this is not YAML: {error}") from error

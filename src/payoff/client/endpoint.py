@@ -1,0 +1,121 @@
+"""One endpoint, as an object: ask it, tell it what happened, read what it earned, move its versions."""
+
+from typing import TYPE_CHECKING, Any
+
+from payoff.client import frames
+from payoff.client.roi import Roi
+from payoff.client.whoami import whoami
+from payoff.client.wire import ARROW, Wire
+from payoff.errors import BadInput
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+class Endpoint:
+    """An endpoint of a server. `deployment` is what the deploy answered, if this object came from one."""
+
+    def __init__(self, wire: Wire, name: str, deployment: dict[str, Any] | None = None) -> None:
+        self.name = name
+        self.deployment = deployment
+        self._wire = wire
+        self._url: str | None = deployment["url"] if deployment else None
+
+    def __repr__(self) -> str:
+        return f"<Endpoint {self.name} {self.url}>"
+
+    @property
+    def url(self) -> str:
+        """Where applications send rows."""
+        if self._url is None:
+            self._url = str(self.describe()["urls"]["predict"])
+        return self._url
+
+    def describe(self) -> dict[str, Any]:
+        """Configuration, signature, schema and addresses, as the server has them now."""
+        found: dict[str, Any] = self._wire.get("endpoints", self.name)
+        return found
+
+    def predict(self, frame: Any) -> Any:
+        """Answers for the rows of a frame, as the same kind of frame, in the same order, each with its prediction_id.
+
+        A pandas frame keeps its index. A large frame goes in several requests.
+        """
+        import pyarrow as pa
+
+        taken = frames.take(frame)
+        answers = [self.ask(frames.stream(piece)) for piece in frames.pieces(taken.table)]
+        return taken.back(pa.concat_tables(answers, promote_options="permissive"))
+
+    def outcomes(self, frame: Any) -> dict[str, Any]:
+        """Sends what really happened: `prediction_id`, the truth's columns and, if known, `value` in money.
+
+        The last word on a prediction counts. Returns how many were accepted and the ids nobody knows.
+        """
+        table = frames.take(frame).table
+        if "prediction_id" not in table.column_names:
+            raise BadInput(f"outcomes need a column 'prediction_id'; there are: {', '.join(table.column_names)}")
+        return add_up([self.tell(frames.stream(piece)) for piece in frames.pieces(table)])
+
+    def roi(self) -> Roi:
+        """Value, cost and net per version, with an interval and the verdict so far."""
+        found = self._wire.get("endpoints", self.name, "roi")
+        return Roi(self.name, found["currency"], found["versions"], found.get("note", ""))
+
+    def predictions(self, limit: int = 100) -> list[dict[str, Any]]:
+        """The latest predictions, newest first."""
+        found: list[dict[str, Any]] = self._wire.get("endpoints", self.name, "predictions", limit=limit)["predictions"]
+        return found
+
+    def revisions(self) -> list[dict[str, Any]]:
+        """Every configuration this endpoint ever had."""
+        found: list[dict[str, Any]] = self._wire.get("endpoints", self.name, "revisions")["revisions"]
+        return found
+
+    def promote(self, arm: str | int | None = None, reason: str = "") -> dict[str, Any]:
+        """The challenger, or the arm named (by name, role or version), becomes the champion."""
+        return self.order("promote", arm=arm, reason=reason)
+
+    def kill(self, reason: str, arm: str | int | None = None) -> dict[str, Any]:
+        """Stops the champion, or the arm named, at once; the fallback answers in its place."""
+        return self.order("kill", arm=arm, reason=reason)
+
+    def revive(self, reason: str, arm: str | int | None = None) -> dict[str, Any]:
+        """Brings a killed arm back into the role it had."""
+        return self.order("revive", arm=arm, reason=reason)
+
+    def rollback(self, to: int | None = None, reason: str = "") -> dict[str, Any]:
+        """Brings an old revision back; without a number the latest safe one that differs."""
+        return self.order("rollback", to=to, reason=reason)
+
+    def ramp(self, traffic: float | str, arm: str | int | None = None, reason: str = "") -> dict[str, Any]:
+        """Gives the challenger another share of the traffic, 0 to 1 or "10%"."""
+        return self.order("ramp", traffic=traffic, arm=arm, reason=reason)
+
+    def order(self, verb: str, **details: Any) -> dict[str, Any]:
+        """Any order by its name; the reply has the order, the new revision and the seconds of each step."""
+        given = {name: value for name, value in details.items() if value is not None and value != ""}
+        body = {"verb": verb, "author": whoami(), **given}
+        found: dict[str, Any] = self._wire.post("endpoints", self.name, "orders", json=body)
+        return found
+
+    def ask(self, body: bytes, content_type: str = ARROW) -> "pyarrow.Table":
+        """Answers for rows that are encoded already, as an Arrow table."""
+        headers = {"content-type": content_type, "accept": ARROW}
+        return frames.read(self._wire.send("POST", self.url, content=body, headers=headers).content)
+
+    def tell(self, body: bytes, content_type: str = ARROW) -> dict[str, Any]:
+        """Sends outcomes that are encoded already; `accepted`, `unknown`, `unknown_ids`, `outcome_id` come back."""
+        headers = {"content-type": content_type}
+        found: dict[str, Any] = self._wire.post("endpoints", self.name, "outcomes", content=body, headers=headers)
+        return found
+
+
+def add_up(replies: list[dict[str, Any]]) -> dict[str, Any]:
+    """The replies to the parts of one frame as one reply."""
+    return {
+        "accepted": sum(reply["accepted"] for reply in replies),
+        "unknown": sum(reply["unknown"] for reply in replies),
+        "unknown_ids": [one for reply in replies for one in reply["unknown_ids"]][:20],
+        "outcome_id": replies[-1]["outcome_id"],
+    }
