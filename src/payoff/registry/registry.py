@@ -1,0 +1,139 @@
+"""What exists: one door to models, versions, endpoints, revisions, orders, findings; every call is one transaction."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from payoff.records.endpoint import Revision
+from payoff.records.events import Finding, Order
+from payoff.records.model import Served, Version
+from payoff.registry import endpoints, findings, models
+from payoff.registry.models import Model
+from payoff.registry.schema import MIGRATIONS
+from payoff.store import database
+from payoff.store.database import reading, writing
+
+
+def connect(url: str, *, sync: bool = False) -> "Registry":
+    """The registry in this database, its schema brought up to date; `sync` makes commits survive a loss of power."""
+    engine = database.open(url, sync=sync)
+    database.migrate(engine, MIGRATIONS)
+    return Registry(engine)
+
+
+class Registry:
+    """May be shared between threads. Every method raises Unavailable if the database does not answer."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def register(
+        self,
+        model: str,
+        *,
+        digest: str,
+        flavor: str,
+        served: Served,
+        size_bytes: int,
+        author: str,
+        now_us: int,
+        environment: Mapping[str, str] | None = None,
+        provenance: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Version:
+        """The model's next version; the same bytes are the same version, answered as it was first registered."""
+        version = Version(
+            model=model,
+            number=0,
+            digest=digest,
+            flavor=flavor,
+            served=served,
+            size_bytes=size_bytes,
+            created_at_us=now_us,
+            author=author,
+            environment=dict(environment or {}),
+            provenance=dict(provenance or {}),
+            tags=dict(tags or {}),
+        )
+        with writing(self._engine) as db:
+            return models.register(db, version)
+
+    def find(self, model: str, version: int | str | None = None) -> Version:
+        """By number, by alias, or the latest; NotFound names what there is."""
+        with reading(self._engine) as db:
+            return models.find(db, model, version)
+
+    def models(self, limit: int = 1000, after: str | None = None) -> list[Model]:
+        """By name, from behind the name `after` on."""
+        with reading(self._engine) as db:
+            return models.listed(db, limit, after)
+
+    def versions(self, model: str, limit: int = 100, before: int | None = None) -> list[Version]:
+        """Newest first, from below the number `before` on."""
+        with reading(self._engine) as db:
+            return models.history(db, model, limit, before)
+
+    def alias(self, model: str, alias: str, number: int) -> None:
+        """Point the alias at this version, from now on; NotFound if there is no such version."""
+        with writing(self._engine) as db:
+            models.alias(db, model, alias, number)
+
+    def record(self, revision: Revision, verb: str, evidence: Mapping[str, Any] | None = None) -> Order:
+        """Make this revision the current one of its endpoint, by an order of its author, at its time, for its reason.
+
+        All or nothing. Its number must follow the current one's, starting with 1: Conflict if someone else was faster.
+        """
+        try:
+            with writing(self._engine) as db:
+                return endpoints.record(db, revision, verb, evidence or {})
+        except IntegrityError as error:  # where the database lets several write, its constraints decide who was first
+            with reading(self._engine) as db:
+                now = endpoints.number(db, revision.endpoint)
+            raise endpoints.overtaken(revision, now) from error
+
+    def current(self, endpoint: str) -> Revision:
+        """What the endpoint serves; NotFound names the others."""
+        with reading(self._engine) as db:
+            return endpoints.current(db, endpoint)
+
+    def endpoints(self) -> list[Revision]:
+        """The current revision of every endpoint, by name."""
+        with reading(self._engine) as db:
+            return endpoints.everything(db)
+
+    def revision(self, endpoint: str, number: int) -> Revision:
+        """One revision, current or old; NotFound names the ones there are."""
+        with reading(self._engine) as db:
+            return endpoints.revision(db, endpoint, number)
+
+    def revisions(self, endpoint: str, limit: int = 100, before: int | None = None) -> list[Revision]:
+        """Newest first, from below the number `before` on."""
+        with reading(self._engine) as db:
+            return endpoints.history(db, endpoint, limit, before)
+
+    def orders(self, endpoint: str | None = None, limit: int = 100, before: int | None = None) -> list[Order]:
+        """Newest first, from below the id `before` on; of one endpoint or of all."""
+        with reading(self._engine) as db:
+            return endpoints.given(db, endpoint, limit, before)
+
+    def add_finding(
+        self,
+        endpoint: str,
+        *,
+        at_us: int,
+        monitor: str,
+        severity: str,
+        text: str,
+        data: Mapping[str, Any] | None = None,
+    ) -> Finding:
+        """Keep what a monitor found; `severity` is info, warning or alarm."""
+        finding = Finding(0, endpoint, at_us, monitor, severity, text, dict(data or {}))
+        with writing(self._engine) as db:
+            return findings.add(db, finding)
+
+    def findings(self, endpoint: str | None = None, limit: int = 100, before: int | None = None) -> list[Finding]:
+        """Newest first, from below the id `before` on; about one endpoint or about all."""
+        with reading(self._engine) as db:
+            return findings.found(db, endpoint, limit, before)

@@ -1,0 +1,187 @@
+"""What the control plane and the workers tell each other, as small files: no socket, no database, no lock to wait for.
+
+The control plane publishes what each endpoint is to serve (`HOME/live/ENDPOINT.json`); each worker reports what it does
+serve (`HOME/run/worker-N.json`). The database is the truth and these files are derived from it: they are not synced to
+disk, and the control plane writes all of them anew when it starts.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from payoff.records.endpoint import Revision
+from payoff.records.names import check
+from payoff.store import processes
+from payoff.store.files import TEMPORARY, folder, replace, told
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What one endpoint serves now, and what its workers are to load and warm before it does."""
+
+    current: Revision | None
+    prepare: Revision | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What one worker does: per endpoint the revision it serves, the one it made ready, the one it could not load."""
+
+    worker: int
+    pid: int
+    boot_id: str  # from `boot_id()`: tells this process from a later one with the same pid
+    at_us: int
+    serving: dict[str, int] = field(default_factory=dict)
+    ready: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, tuple[int, str]] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+_LIVE = msgspec.json.Decoder(Live)
+_STATUS = msgspec.json.Decoder(Status)
+
+
+def publish(home: Path, revision: Revision | None, prepare: Revision | None = None) -> bool:
+    """Tell the workers what an endpoint serves, and what to make ready; takes well under a millisecond.
+
+    An older revision never replaces a newer one, so that of two orders given at once the later holds, whoever comes
+    last: then nothing is written and the answer is False. `revision` is None for an endpoint before its first.
+    """
+    endpoint = _endpoint(revision, prepare)
+    with _changing(home) as live:
+        before = _read(live / f"{endpoint}.json")
+        if isinstance(before, Live) and _number(before.current) > _number(revision):
+            return False
+        replace(live / f"{endpoint}.json", msgspec.json.encode(Live(revision, prepare)))
+        return True
+
+
+def publish_all(home: Path, revisions: Iterable[Revision]) -> None:
+    """Make the files say what the database says, no more and no less; for the start of the control plane."""
+    with _changing(home) as live:
+        files = {f"{revision.endpoint}.json": Live(revision) for revision in revisions}
+        for name, content in files.items():
+            replace(live / name, msgspec.json.encode(content))
+        for path in live.iterdir():
+            if path.name not in files and path.suffix in (".json", TEMPORARY):
+                path.unlink()
+    _sweep_run(home)
+
+
+def withdraw(home: Path, endpoint: str) -> None:
+    """Take back what was to be made ready; what the endpoint serves stays."""
+    with _changing(home) as live:
+        path = live / f"{check(endpoint, 'endpoint')}.json"
+        before = _read(path)
+        if isinstance(before, Live) and before.current is not None:
+            replace(path, msgspec.json.encode(Live(before.current)))
+        else:
+            path.unlink(missing_ok=True)
+
+
+def remove(home: Path, endpoint: str) -> None:
+    """The endpoint is no more; removing what is not there is fine."""
+    with _changing(home) as live:
+        (live / f"{check(endpoint, 'endpoint')}.json").unlink(missing_ok=True)
+
+
+def stamp(home: Path) -> int:
+    """A number that grows with every change; costs one stat(2). Take it before reading, and no change is missed.
+
+    It is the size of an empty (sparse) file that every change makes a byte longer: times of files and folders come in
+    clock ticks of milliseconds, and two changes within one would look like one.
+    """
+    try:
+        return (home / "live" / ".changes").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def read_all(home: Path) -> dict[str, Live | str]:
+    """What every endpoint serves; where a file cannot be read, the reason, and the worker keeps what it had."""
+    found = {path.name.removesuffix(".json"): _read(path) for path in sorted((home / "live").glob("[!.]*.json"))}
+    return {endpoint: live for endpoint, live in found.items() if live is not None}
+
+
+def boot_id() -> str:
+    """What a worker writes into its status, so that nobody takes another process for it."""
+    return processes.identity(os.getpid()) or ""
+
+
+def report(home: Path, worker: int, status: Status) -> None:
+    """A worker says what it serves; in one step, without sync."""
+    with told(f"writing the status of worker {worker}"):
+        replace(folder(home / "run") / f"worker-{worker}.json", msgspec.json.encode(status))
+
+
+def statuses(home: Path, *, alive_only: bool = True) -> list[Status]:
+    """What the workers last said, by number; those whose process is gone only if asked for."""
+    said = [status for path in (home / "run").glob("worker-*.json") if (status := _status(path)) is not None]
+    return sorted((s for s in said if not alive_only or _alive(s)), key=lambda status: status.worker)
+
+
+@contextmanager
+def _changing(home: Path) -> Iterator[Path]:
+    """The folder, for one writer at a time (threads and processes); whatever happens, readers look again after it."""
+    with told(f"publishing in {home / 'live'}"):
+        live = folder(home / "live")
+        changes = os.open(live / ".changes", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(changes, fcntl.LOCK_EX)
+            try:
+                yield live
+            finally:
+                os.ftruncate(changes, os.fstat(changes).st_size + 1)
+        finally:
+            os.close(changes)
+
+
+def _endpoint(revision: Revision | None, prepare: Revision | None) -> str:
+    names = {one.endpoint for one in (revision, prepare) if one is not None}
+    if len(names) != 1:
+        raise ValueError(f"one endpoint is published at a time, got {sorted(names) or 'none'}")
+    return check(names.pop(), "endpoint")
+
+
+def _number(revision: Revision | None) -> int:
+    return 0 if revision is None else revision.number
+
+
+def _read(path: Path) -> Live | str | None:
+    """The content, why it cannot be read, or None where there is nothing."""
+    try:
+        live = _LIVE.decode(path.read_bytes())
+        found = _endpoint(live.current, live.prepare)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        return f"{path.name} cannot be read: {error}; restart the control plane, it writes the file anew"
+    return live if f"{found}.json" == path.name else f"{path.name} is about {found!r}; it was renamed by hand"
+
+
+def _status(path: Path) -> Status | None:
+    """What a worker said; a file that cannot be read counts as silence, for the worker soon writes the next one."""
+    try:
+        return _STATUS.decode(path.read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _alive(status: Status) -> bool:
+    return processes.identity(status.pid) == status.boot_id
+
+
+def _sweep_run(home: Path) -> None:
+    """Remove what dead workers left: their last words, and files they were killed in the middle of."""
+    for path in (home / "run").glob("worker-*.json"):
+        status = _status(path)
+        if status is None or not _alive(status):
+            path.unlink(missing_ok=True)
+    for path in (home / "run").glob(f".worker-*{TEMPORARY}"):
+        if processes.identity(int(path.name.split(".")[-3])) is None:
+            path.unlink(missing_ok=True)
