@@ -110,8 +110,10 @@ class Connection(asyncio.Protocol):
             return
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.refuse(400, "this door speaks HTTP/1.1 only; send the request without an Upgrade header")
+        except httptools.HttpParserUpgrade as upgrade:
+            # Offered another protocol, we stay with HTTP/1.1, as the offer allows.
+            self.parser = httptools.HttpRequestParser(self)
+            self.data_received(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
             self.refuse(*(error.__context__.args if isinstance(error.__context__, _Refused) else (400, "bad request")))
         except httptools.HttpParserError as error:
@@ -123,7 +125,7 @@ class Connection(asyncio.Protocol):
         self.url = b""
         self.headers: dict[bytes, bytes] = {}
         self.chunks: list[bytes] = []
-        self.head_size = self.body_size = 0
+        self.head_size = self.head_lines = self.body_size = 0
         if not self.receiving:
             self.receiving = True
             self.deadline = self.loop.time() + self.limits.receive_s_max
@@ -134,7 +136,8 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._grow_head(len(name) + len(value))
-        if len(self.headers) == self.limits.headers_max:
+        self.head_lines += 1
+        if self.head_lines > self.limits.headers_max:
             raise _Refused(431, f"more than {self.limits.headers_max} header lines")
         self.headers[name.lower()] = value
 
@@ -156,7 +159,9 @@ class Connection(asyncio.Protocol):
         self.deadline = self.loop.time() + self.limits.idle_s_max
         body = self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
         path = self.url.partition(b"?")[0]
-        plain = path.decode("ascii", "replace") if b"%" not in path else unquote_to_bytes(path).decode("utf-8", "replace")
+        plain = (
+            path.decode("ascii", "replace") if b"%" not in path else unquote_to_bytes(path).decode("utf-8", "replace")
+        )
         self._enqueue(Request(self.parser.get_method(), plain, self.headers, body, self.parser.should_keep_alive()))
 
     # -- answering, in order

@@ -1,0 +1,151 @@
+"""Facts about one HTTP connection of the inference door, told by raw sockets."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from payoff.gateway.http import Connection, Door, Limits, Reply, Request
+
+LIMITS = Limits(body_bytes_max=1_000, head_bytes_max=2_000, headers_max=20, receive_s_max=0.2, idle_s_max=0.4)
+
+
+class Server:
+    """A door on a thread of its own; `answer` echoes the body, late if the path says so."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.door = Door(self.answer, LIMITS)
+        self.ready = threading.Event()
+        self.seen: list[bytes] = []
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+        self.ready.wait()
+
+    def answer(self, request: Request, send: Callable[[Reply], None]) -> None:
+        self.seen.append(request.body)
+        reply = Reply(request.method + b" " + request.path.encode() + b" " + request.body, b"text/plain")
+        if request.path == "/late":
+            self.loop.call_later(0.05, send, reply)
+        else:
+            send(reply)
+
+    def _run(self) -> None:
+        self.loop.run_until_complete(self._serve())
+        self.loop.close()
+
+    async def _serve(self) -> None:
+        server = await self.loop.create_server(lambda: Connection(self.door), "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self.leave = asyncio.Event()
+        self.ready.set()
+        while not self.leave.is_set():
+            for connection in list(self.door.open):
+                connection.check_time(self.loop.time())
+            await asyncio.sleep(0.02)
+        for connection in list(self.door.open):
+            connection.transport.abort()
+        server.close()
+
+    def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self.leave.set)
+        self.thread.join()
+
+    def say(self, *pieces: bytes) -> bytes:
+        """Send some bytes and read until the server ends the connection."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as line:
+            for piece in pieces:
+                line.sendall(piece)
+            heard = b""
+            while part := line.recv(65_536):
+                heard += part
+            return heard
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    running = Server()
+    yield running
+    running.stop()
+
+
+CLOSE = b"Connection: close\r\n"
+
+
+def test_a_body_in_many_pieces_arrives_whole(server: Server) -> None:
+    heard = server.say(b"POST /a HTTP/1.1\r\nHo", b"st: x\r\nContent-Length: 5\r\n" + CLOSE + b"\r\nhe", b"llo")
+    assert heard.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert heard.endswith(b"\r\n\r\nPOST /a hello")
+
+
+def test_a_chunked_body_arrives_whole(server: Server) -> None:
+    heard = server.say(
+        b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + CLOSE + b"\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
+    )
+    assert heard.endswith(b"POST /a hello")
+
+
+def test_pipelined_calls_are_answered_in_their_order_even_when_the_first_is_late(server: Server) -> None:
+    heard = server.say(b"GET /late HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\nGET /c HTTP/1.1\r\n" + CLOSE + b"\r\n")
+    assert heard.index(b"GET /late") < heard.index(b"GET /b") < heard.index(b"GET /c")
+
+
+def test_more_pipelined_calls_than_the_limit_are_all_answered(server: Server) -> None:
+    heard = server.say(b"GET /late HTTP/1.1\r\n\r\n" * 40 + b"GET /end HTTP/1.1\r\n" + CLOSE + b"\r\n")
+    assert heard.count(b"200 OK") == 41
+    assert heard.endswith(b"GET /end ")
+
+
+def test_http_1_0_is_answered_and_closed(server: Server) -> None:
+    assert server.say(b"GET /old HTTP/1.0\r\n\r\n").endswith(b"GET /old ")
+
+
+def test_a_client_that_asks_before_sending_is_told_to_go_on(server: Server) -> None:
+    heard = server.say(b"POST /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n" + CLOSE + b"\r\n", b"hi")
+    assert heard.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
+
+
+def test_an_offer_of_another_protocol_is_answered_in_this_one(server: Server) -> None:
+    offer = b"GET /up HTTP/1.1\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
+    heard = server.say(offer + b"GET /next HTTP/1.1\r\n" + CLOSE + b"\r\n")
+    assert heard.index(b"GET /up ") < heard.index(b"GET /next ")
+
+
+def test_a_path_may_be_percent_encoded_and_have_a_query(server: Server) -> None:
+    assert b"GET /gr\xc3\xb6\xc3\x9fe " in server.say(b"GET /gr%C3%B6%C3%9Fe?a=b HTTP/1.1\r\n" + CLOSE + b"\r\n")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        pytest.param(b"nonsense\r\n\r\n", b"400", id="garbage"),
+        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 9999\r\n\r\n", b"413", id="a body declared too large"),
+        pytest.param(
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"190\r\n" + b"x" * 400 + b"\r\n" + b"3e8\r\n" + b"x" * 1000,
+            b"413",
+            id="a chunked body that grows too large",
+        ),
+        pytest.param(b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 30 + b"\r\n", b"431", id="too many headers"),
+        pytest.param(b"GET /" + b"a" * 3_000 + b" HTTP/1.1\r\n\r\n", b"431", id="a path without end"),
+        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", b"400", id="two lengths"),
+        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhe", b"408", id="half a body"),
+        pytest.param(b"GET / HT", b"408", id="half a request line"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_answered_is_refused_in_words_and_the_connection_ends(
+    server: Server, sent: bytes, status: bytes
+) -> None:
+    heard = server.say(sent)
+    assert heard.startswith(b"HTTP/1.1 " + status)
+    assert b'"error":"' in heard
+
+
+def test_a_silent_connection_is_closed_after_a_while(server: Server) -> None:
+    assert server.say(b"") == b""
+
+
+def test_a_refusal_waits_for_the_answers_before_it(server: Server) -> None:
+    heard = server.say(b"GET /late HTTP/1.1\r\n\r\nnonsense\r\n\r\n")
+    assert heard.index(b"GET /late") < heard.index(b"400 Bad Request")
