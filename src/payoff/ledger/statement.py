@@ -1,7 +1,7 @@
 """What each version earned: a line per version, in whole micros, that add up to the machine's bill.
 
-Lines of versions that answered are real money. Lines of versions that only watched say what would have been; they are kept
-apart and are never added to the others, except for their compute, which was spent.
+Lines of versions that answered are real money. Lines of versions that only watched say what would have been; they are
+kept apart and are never added to the others, except for their compute, which was spent.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,8 +29,8 @@ class Tally:
     value_micros: int
     fallback_micros: int  # what the fallback would have earned on the matured rows
     cpu_ns: int  # over all rows, matured or not: it was spent
-    values: Sums = Sums()
-    gains: Sums = Sums()
+    values: Sums
+    gains: Sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`realised`: who answered. `counterfactual`: who watched, each for itself. `bill`: the compute of both, exactly."""
+    """`realised`: who answered; `counterfactual`: who watched, each for itself; `bill`: the compute of both, exactly."""
 
     currency: str
     realised: tuple[Line, ...]
