@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check lint types floors docs slow lock clean
+.PHONY: setup demo test check lint types floors docs slow bench lock clean
 
 setup: .venv/ready
 
@@ -37,6 +37,11 @@ docs: setup
 
 slow: setup
 	$(BIN)/pytest -m slow
+
+# One case of benchmarks/: `make bench CASE=door`. Extra packages of the rivals go into the same environment.
+bench: setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
+	$(BIN)/python -m benchmarks.$(CASE) $(ARGS)
 
 # New versions: writes the lock without naming any package index.
 lock:
