@@ -1,0 +1,50 @@
+"""Models whose answers can be checked by eye, and the processes of a running payoff."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+
+def times(factor: float) -> bytes:
+    """An ONNX model: `y` is `x` times the factor."""
+    constant = numpy_helper.from_array(np.array([factor], np.float32), "factor")
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["x", "factor"], ["y"])],
+        "times",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 1])],
+        [constant],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def saved(folder: Path, factor: float) -> Path:
+    """The same, as a file."""
+    path = folder / f"times-{factor:g}.onnx"
+    path.write_bytes(times(factor))
+    return path
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def command(pid: int) -> str:
+    """The command line of a process; empty when it has gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""

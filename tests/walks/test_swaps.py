@@ -1,0 +1,90 @@
+"""Promises 2 and 3: no call is dropped by a change, and a kill acts everywhere at once."""
+
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+import payoff
+from payoff.demo.server import Server
+from tests.walks import models
+
+CONNECTIONS = 8
+KILL_MS_AIM = 100  # measured and printed; the bar here leaves room for a machine that is busy with other things
+KILL_MS_BAR = 1_000
+
+FILE = """
+endpoint: times
+arms: {champion: {model: times, version: 1}}
+decision: outputs.y > 0
+fallback: {decision: false}
+"""
+
+
+class Caller(threading.Thread):
+    """A client on one connection; keeps when each answer was asked for and came, its status and its row."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url = url
+        self.heard: list[tuple[float, float, int, dict[str, object]]] = []
+        self.leave = threading.Event()
+
+    def run(self) -> None:
+        with httpx.Client(timeout=10) as client:
+            while not self.leave.is_set():
+                asked = time.time()
+                reply = client.post(self.url, json=[{"x": 3}])
+                row = reply.json()["predictions"][0] if reply.status_code == 200 else {}
+                self.heard.append((asked, time.time(), reply.status_code, row))
+
+
+@pytest.fixture
+def callers(server: Server, tmp_path: Path) -> list[Caller]:
+    payoff.connect(server.api).deploy(str(models.saved(tmp_path, 1)), name="times")
+    return [Caller(f"{server.inference}/predict/times") for _ in range(CONNECTIONS)]
+
+
+def finish(callers: list[Caller]) -> list[tuple[float, float, int, dict[str, object]]]:
+    for caller in callers:
+        caller.leave.set()
+    for caller in callers:
+        caller.join()
+    return [one for caller in callers for one in caller.heard]
+
+
+@pytest.mark.slow
+def test_ten_deployments_under_load_fail_no_call_and_give_no_wrong_answer(
+    server: Server, callers: list[Caller], tmp_path: Path
+) -> None:
+    client = payoff.connect(server.api)
+    for caller in callers:
+        caller.start()
+    for factor in range(2, 12):
+        client.deploy(str(models.saved(tmp_path, factor)), name="times")
+    heard = finish(callers)
+    assert {status for _, _, status, _ in heard} == {200}
+    assert all(row["y"] == 3 * int(str(row["version"])) for _, _, _, row in heard)
+    assert {row["version"] for _, _, _, row in heard} == set(range(1, 12))
+
+
+@pytest.mark.slow
+def test_a_kill_reaches_every_worker_at_once_and_fails_no_call(server: Server, callers: list[Caller]) -> None:
+    client = payoff.connect(server.api)
+    client.apply(FILE)
+    for caller in callers:
+        caller.start()
+    time.sleep(0.5)
+    given = time.time()
+    client.endpoint("times").kill("a drill")
+    time.sleep(0.5)
+    heard = finish(callers)
+    assert {status for _, _, status, _ in heard} == {200}
+    from_model = [came for _, came, _, row in heard if row["arm"] != "fallback"]
+    by_fallback = [row for asked, _, _, row in heard if asked > given + KILL_MS_BAR / 1_000 or row["arm"] == "fallback"]
+    assert by_fallback
+    assert all(row["decision"] is False and "killed" in str(row["why"]) for row in by_fallback)
+    last_ms = (max(from_model) - given) * 1_000
+    assert last_ms < KILL_MS_BAR
