@@ -30,7 +30,7 @@ class Part:
     outputs: Rows
     decision: Column | None
     why: str
-    violations: list[str] | None  # per row, rules joined by "; "; None: nobody broke any
+    violations: list[list[str]] | None  # per row, the rules it broke; None: nobody broke any
     blocked: NDArray[np.bool_] | None = None
     cpu_ns: int = 0  # of the whole part
 
@@ -110,7 +110,7 @@ def hold_rules(live: Live, part: Part) -> Iterator[Part]:
         yield part
         return
     part.violations = [
-        "; ".join(rule.check for (rule, _), rows in zip(live.rules, broken, strict=True) if rows[row])
+        [rule.check for (rule, _), rows in zip(live.rules, broken, strict=True) if rows[row]]
         for row in range(len(part))
     ]
     replaced, part.blocked = (_any(live, broken, what) for what in (Otherwise.FALLBACK, Otherwise.BLOCK))

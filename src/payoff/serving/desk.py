@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from payoff.clock import now_us
 from payoff.errors import Busy, NotFound
-from payoff.journal import Ids, Writer
+from payoff.journal import Ids, Writer, text
 from payoff.records import concat, length, take
 from payoff.routing import points
 from payoff.serving.answer import Rows, answer
@@ -152,7 +152,7 @@ class Desk:
         for part in parts:
             note(self._writer, live, part, Stamp(high, low, at_us, at_us - arrived))
         self._writer.flush()
-        ids = self._ids.text(high, low)
+        ids = text(high, low)
         self._watching.add(Seen(live, rows, parts, high, low, at_us))
         whole = assemble(live, parts, ids)
         if len(batch) == 1:

@@ -110,16 +110,18 @@ def prepare(revision: Revision, models: Models) -> Live:
 def _stream(
     revision: Revision, arm: Arm | None, inputs: tuple[Field, ...], decision: Type | None, shadow: bool = False
 ) -> Stream:
-    return Stream.predictions(
+    columns = [("inputs", field) for field in inputs] + [("outputs", field) for field in merge.outputs(revision)]
+    if decision is not None:
+        columns.append(("decision", Field("decision", decision, nullable=True)))
+    return Stream(
+        kind="predictions",
         endpoint=revision.endpoint,
         revision=revision.number,
         arm=arm.name if arm else FALLBACK_ARM,
         model=arm.model if arm else FALLBACK_ARM,
         version=arm.version if arm else None,
         shadow=shadow,
-        inputs=inputs,
-        outputs=merge.outputs(revision),
-        decision=decision,
+        columns=tuple(columns),
     )
 
 

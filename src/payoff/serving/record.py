@@ -33,12 +33,12 @@ def note(writer: Writer, live: Live, part: Part, stamp: Stamp, shadow: bool = Fa
     writer.note(
         stream,
         Noted(
-            count=count,
-            id_high=stamp.high[pick],
-            id_low=stamp.low[pick],
+            n=count,
+            id_hi=stamp.high[pick],
+            id_lo=stamp.low[pick],
             at_us=np.full(count, stamp.at_us, np.int64),
             key=_key(live, part),
-            why=part.why,
+            why=_why(part),
             inputs=part.inputs,
             outputs=part.outputs,
             decision=decision,
@@ -47,6 +47,12 @@ def note(writer: Writer, live: Live, part: Part, stamp: Stamp, shadow: bool = Fa
             cpu_ns=np.full(count, part.cpu_ns // max(1, count), np.int64),
         ),
     )
+
+
+def _why(part: Part) -> list[str] | str:
+    if part.blocked is None or not part.blocked.any():
+        return part.why
+    return ["blocked by a rule" if blocked else part.why for blocked in part.blocked]
 
 
 def _key(live: Live, part: Part) -> Column | None:

@@ -76,7 +76,7 @@ def _table(live: Live, part: Part) -> Answered:
         arms=[arm.name if arm else FALLBACK_ARM] * count,
         versions=[arm.version if arm else None] * count,
         whys=[part.why] * count,
-        violations=part.violations or [""] * count,
+        violations=["; ".join(broken) for broken in part.violations] if part.violations else [""] * count,
     )
     if part.blocked is not None and part.blocked.any():
         _block(table, part.blocked)

@@ -1,0 +1,87 @@
+"""Answers in the shape that callers get: a flat table for rows, tensors for the Open Inference Protocol."""
+
+import re
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+
+from payoff.codecs import Answer
+from payoff.records import Column, Field, Type
+from payoff.serving import Answered, Live
+
+Listing = Literal["records", "columns"]
+_ROWS, _COLUMNS = re.compile(rb'\s*(\[|\{\s*"rows"\s*:)'), re.compile(rb'\s*\{\s*"columns"\s*:')
+_FIRST = (Field("prediction_id", Type.TEXT),)
+_LAST = (
+    Field("arm", Type.TEXT),
+    Field("version", Type.INT64, nullable=True),
+    Field("why", Type.TEXT),
+    Field("violations", Type.TEXT),
+)
+_OWN = {field.name for field in (*_FIRST, *_LAST)} | {"decision"}
+
+
+def listing(body: bytes, rows: int) -> Listing:
+    """How a JSON caller lists rows, so that the answer does it too: a lone object is a record, not a column."""
+    if _COLUMNS.match(body):
+        return "columns"
+    return "records" if rows == 1 or _ROWS.match(body) else "columns"
+
+
+@lru_cache(maxsize=1024)
+def fields(outputs: tuple[Field, ...], decision: Type | None) -> tuple[Field, ...]:
+    """The columns of a flat answer. An output that is called like one of ours becomes `outputs.NAME`."""
+    named = (Field(_free(f.name), f.type, f.shape, nullable=True) for f in outputs)
+    decided = (Field("decision", decision, nullable=True),) if decision else ()
+    return (*_FIRST, *named, *decided, *_LAST)
+
+
+def flat(answered: Answered, how: Listing) -> Answer:
+    """One row per row asked: id, outputs, decision, and why."""
+    live = answered.live
+    columns = {"prediction_id": _texts(answered.ids)}
+    columns |= {_free(name): column for name, column in answered.outputs.items()}
+    if answered.decision is not None:
+        columns["decision"] = answered.decision
+    columns["arm"] = _texts(answered.arms)
+    columns["version"] = _versions(answered.versions)
+    columns["why"] = _texts(answered.whys)
+    columns["violations"] = _texts(answered.violations)
+    return Answer(live.name, live.revision.number, columns, fields(live.outputs, live.decision_type), how)
+
+
+def tensors(answered: Answered) -> tuple[dict[str, Column], tuple[Field, ...], dict[str, Any]]:
+    """Outputs, decision and ids as tensors; why the rows were answered so as parameters, where one word fits all."""
+    table = flat(answered, "records")
+    same = {"arm", "version", "why", "violations"} if _uniform(answered) else set()
+    parameters: dict[str, Any] = {"revision": table.revision}
+    if same and answered.arms:
+        why = {"arm": answered.arms[0], "version": answered.versions[0], "why": answered.whys[0]}
+        parameters |= {name: value for name, value in why.items() if value is not None}
+    kept = tuple(field for field in table.fields if field.name not in same)
+    return dict(table.columns), kept, parameters
+
+
+def _uniform(answered: Answered) -> bool:
+    return len(set(answered.arms)) <= 1 and len(set(answered.whys)) <= 1 and not any(answered.violations)
+
+
+def _free(name: str) -> str:
+    return f"outputs.{name}" if name in _OWN else name
+
+
+def _texts(texts: list[str]) -> Column:
+    return Column(np.array(texts, object))
+
+
+def _versions(versions: list[int | None]) -> Column:
+    if None not in versions:
+        return Column(np.array(versions, np.int64))
+    valid = np.array([version is not None for version in versions], bool)
+    return Column(np.array([version or 0 for version in versions], np.int64), valid)
+
+
+def live_tensors(live: Live) -> tuple[Field, ...]:
+    """What an endpoint answers as tensors, for its metadata."""
+    return fields(live.outputs, live.decision_type)[: -len(_LAST)]
