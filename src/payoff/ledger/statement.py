@@ -70,7 +70,7 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`realised`: who answered; `counterfactual`: who watched, each for itself; `bill`: the compute of both, exactly."""
+    """`realised`: who answered; `counterfactual`: who watched, each alone; `bill`: the compute of both, exactly."""
 
     currency: str
     realised: tuple[Line, ...]

@@ -1,0 +1,107 @@
+"""Verdicts: folded in any batches, reached at one row, valid at every look."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from payoff.experiment import BEATS, LOSES, Case, Question, Rows, facts, judge
+from payoff.stats import Bets, fold, losses
+
+Floats = NDArray[np.float64]
+
+
+def asked(kind: str = LOSES, cap: float | None = 10.0, error: float = 0.01) -> Case:
+    against = "fallback" if kind == LOSES else "term-deposit v1"
+    return Case(Question(kind, "term-deposit", 2, against, error, cap))
+
+
+def rows(money: Floats, cost: float = 0.0, start: int = 0) -> Rows:
+    ids = np.array([f"{n:08d}" for n in range(start, start + len(money))])
+    return Rows(ids, money - cost, money)
+
+
+@pytest.mark.parametrize("kind", [LOSES, BEATS])
+@pytest.mark.parametrize("cap", [10.0, None])
+@given(seed=st.integers(0, 50), cuts=st.lists(st.integers(0, 400), max_size=6))
+def test_batches_of_any_size_come_to_the_same_verdict(kind: str, cap: float | None, seed: int, cuts: list[int]) -> None:
+    money = np.random.default_rng(seed).normal(-1.5 if kind == LOSES else 1.5, 5, 400)
+    money[::7] = np.nan
+    whole = judge(asked(kind, cap), rows(money))
+    case = asked(kind, cap)
+    for start, stop in pairwise([0, *sorted(cuts), 400]):
+        case = judge(case, rows(money[start:stop], start=start))
+    assert (case.bets.n, case.last_id, case.reached, case.first_id) == (
+        whole.bets.n, whole.last_id, whole.reached, whole.first_id,
+    )  # fmt: skip
+    assert case.bets.logs == pytest.approx(whole.bets.logs)
+    assert case.credited.mean == pytest.approx(whole.credited.mean)
+
+
+def test_a_verdict_names_the_row_that_reached_it_and_stands() -> None:
+    money = np.full(200, -5.0)
+    first = fold(Bets(), losses(money, 10.0), 0.01).first
+    assert first is not None
+    case = judge(asked(), rows(money))
+    verdict = case.verdict()
+    assert verdict.reached
+    assert (verdict.tested, verdict.last_prediction_id) == (first + 1, f"{first:08d}")
+    assert (verdict.question, verdict.threshold, verdict.mean) == ("loses money against fallback", 100, -5)
+    assert judge(case, rows(np.full(500, 1e6))) is case
+
+
+def test_rows_without_a_known_value_are_counted_and_left_out() -> None:
+    case = judge(asked(), rows(np.array([np.nan, 1.0, np.nan, -2.0])))
+    assert (case.bets.n, case.unknown, case.first_id, case.last_id) == (2, 2, "00000001", "00000003")
+    assert case.raw.mean == -0.5
+
+
+def test_gains_are_credited_up_to_the_cap() -> None:
+    case = judge(asked(), rows(np.array([100.0, -4.0])))
+    assert case.credited.mean == 3.0
+    assert case.raw.mean == 48.0
+
+
+def test_a_challenger_wins_by_the_mirrored_test() -> None:
+    money = np.random.default_rng(3).normal(3, 6, 300)
+    wins, loses = judge(asked(BEATS), rows(money)), judge(asked(LOSES), rows(-money))
+    assert wins.reached
+    assert wins.bets == loses.bets
+    assert wins.credited.mean == pytest.approx(-loses.credited.mean)
+    assert not judge(asked(BEATS), rows(-money)).reached
+
+
+def test_the_evidence_recomputes_the_verdict() -> None:
+    found = facts(judge(asked(), rows(np.full(200, -5.0))))
+    bets = Bets(found["tested"], tuple(found["log_wealth"]))
+    assert bets.e_value == found["e_value"] >= found["threshold"] == 100
+    assert (found["cap"], found["cap_is"], found["error"], found["unknown"]) == (10.0, "stated", 0.01, 0)
+
+
+def test_compute_alone_can_lose_money_where_a_cap_is_stated() -> None:
+    assert judge(asked(cap=0.01), rows(np.zeros(3_000), cost=0.001)).reached
+    assert not judge(asked(cap=None), rows(np.zeros(3_000), cost=0.001)).reached
+
+
+def test_a_hundred_looks_at_a_fair_version_stay_under_the_error() -> None:
+    """Looked at after every 30 rows, 100 times; break-even after the cap, skewed."""
+    rng, cap, streams = np.random.default_rng(5), 8.0, 400
+    shift = np.minimum(np.exp(1.5 * rng.standard_normal(2_000_000)), 2 * cap).mean()
+    reached = 0
+    for _ in range(streams):
+        money = np.minimum(np.exp(1.5 * rng.standard_normal(3_000)), 2 * cap) - shift
+        case = asked(cap=2 * cap, error=0.05)
+        for start in range(0, 3_000, 30):
+            case = judge(case, rows(money[start : start + 30]))
+        reached += case.reached
+    assert reached / streams <= 0.05
+
+
+def test_a_losing_version_is_found_within_150_predictions() -> None:
+    rng = np.random.default_rng(6)
+    cases = [judge(asked(cap=10.0), rows(rng.normal(-2.7, 9, 2_000))) for _ in range(200)]
+    assert all(case.reached for case in cases)
+    assert np.median([case.bets.n for case in cases]) < 150
