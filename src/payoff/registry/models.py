@@ -13,7 +13,7 @@ from payoff.records.model import Version
 from payoff.records.names import check
 from payoff.registry import rows
 from payoff.registry.missing import missing, no_number
-from payoff.registry.pages import page
+from payoff.registry.pages import checked, page
 from payoff.registry.schema import aliases, models, versions
 
 _NONE_YET = "there is none yet: `payoff deploy PATH` makes one"
@@ -67,7 +67,7 @@ def listed(db: sa.Connection, limit: int, after: str | None) -> list[Model]:
         .where(models.c.name > (after or ""))
         .group_by(models.c.name, models.c.created_at_us)
         .order_by(models.c.name)
-        .limit(limit)
+        .limit(checked(limit))
     )
     found = db.execute(query).all()
     known = _aliases(db, [row.name for row in found])

@@ -1,0 +1,17 @@
+"""A registry in a file of its own, and records to put into it."""
+
+from pathlib import Path
+
+import pytest
+
+from payoff.registry import Registry, connect
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/payoff.db"
+
+
+@pytest.fixture
+def registry(url: str) -> Registry:
+    return connect(url)
