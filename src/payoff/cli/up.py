@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from payoff.doors import is_loopback
 from payoff.errors import BadInput, Conflict, Unavailable
 
-LOOPBACK = ("127.", "localhost", "::1")
 BACKOFF_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 BACKLOG = 2048
 
@@ -66,11 +66,6 @@ def address(text: str) -> tuple[str, int]:
     if not separator or not port.isdigit() or int(port) > 65_535:
         raise BadInput(f"{text!r} is no address; write HOST:PORT, for example 127.0.0.1:8000")
     return host.strip("[]") or "127.0.0.1", int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    return host.startswith(LOOPBACK)
 
 
 def key_for(settings: Settings, environment: dict[str, str]) -> tuple[str | None, bool]:

@@ -27,6 +27,11 @@ def admit(headers: Mapping[bytes, bytes], key: str | None, hosts: frozenset[str]
         raise Unauthorized("this server asks for its key: send `Authorization: Bearer KEY` (PAYOFF_KEY for the CLI)")
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    return host.startswith("127.") or host in ("localhost", "::1")
+
+
 def _name(host: str) -> str:
     """The host without its port; an IPv6 address keeps its brackets."""
     return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0].lower()

@@ -17,6 +17,7 @@ from pathlib import Path
 import uvloop
 
 from payoff.clock import now_us
+from payoff.doors import LOOPBACK, is_loopback
 from payoff.errors import PayoffError
 from payoff.gateway.http import Connection, Door, Limits
 from payoff.gateway.routes import Routes
@@ -55,7 +56,8 @@ class Follower:
         self._prepared: dict[str, Live] = {}
         self._failed: dict[str, tuple[int, str]] = {}
         self._thread = ThreadPoolExecutor(1, "load")
-        self._stamp: object = None
+        self._stamp = -1
+        self._boot_id = exchange.boot_id()
 
     async def follow(self) -> None:
         """Look for news for ever."""
@@ -114,9 +116,11 @@ class Follower:
         desk = self._desk
         exchange.report(
             self._home,
+            self._index,
             exchange.Status(
                 worker=self._index,
                 pid=os.getpid(),
+                boot_id=self._boot_id,
                 at_us=now_us(),
                 serving={name: live.revision.number for name, live in desk.lives.items()},
                 ready={name: live.revision.number for name, live in self._prepared.items()},
@@ -133,15 +137,16 @@ async def work(settings: Settings) -> None:
     desk = Desk(writer, Ids(settings.index))
     follower = Follower(settings, desk)
     await follower.refresh()
-    routes = Routes(desk, settings.key)
+    listener = socket.socket(fileno=settings.fd)
+    listener.setblocking(False)
+    hosts = LOOPBACK if is_loopback(listener.getsockname()[0]) else None
+    routes = Routes(desk, settings.key, hosts)
     door = Door(routes.answer, Limits(body_bytes_max=settings.body_bytes_max))
     leave = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave.set)
     if settings.lifeline_fd is not None:
         loop.add_reader(settings.lifeline_fd, leave.set)
-    listener = socket.socket(fileno=settings.fd)
-    listener.setblocking(False)
     server = await loop.create_server(lambda: Connection(door), sock=listener)
     tasks = [asyncio.create_task(follower.follow()), asyncio.create_task(keep_house(door, writer, follower))]
     await leave.wait()
