@@ -1,0 +1,184 @@
+"""How a file becomes a version: recognised, made servable, proven, stored, registered; or refused, leaving nothing."""
+
+import hashlib
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from payoff.clock import Clock, now_us
+from payoff.deploy.steps import Steps
+from payoff.errors import BadInput, Busy, NotFound, TooLarge, Unavailable
+from payoff.flavors.flavor import Prepared
+from payoff.flavors.recognise import recognise
+from payoff.records import names
+from payoff.records.model import Served, Version
+from payoff.registry import Registry
+from payoff.store.blobs import Blobs
+from payoff.store.files import folder, told
+
+_CHUNK_BYTES = 1 << 20
+_PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one intake may take, and how many may run at once."""
+
+    artefact_bytes_max: int = 2 << 30
+    tags_max: int = 64
+    at_once: int = 2  # conversions: each runs a process of its own
+    wait_s_max: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The version, whether these bytes were one already, and how long each step took, in seconds."""
+
+    version: Version
+    known: bool
+    steps: tuple[tuple[str, float], ...]
+
+
+class Intake:
+    """Takes artefacts into one home. May be shared between threads."""
+
+    def __init__(self, home: Path, registry: Registry, clock: Clock = now_us, limits: Limits = Limits()) -> None:
+        self._scratch = home / "intake"
+        self._blobs = Blobs(home / "artifacts")
+        self._registry = registry
+        self._clock = clock
+        self._limits = limits
+        self._rooms = threading.BoundedSemaphore(limits.at_once)
+        self._storing = threading.Lock()  # so that no failed intake removes a blob that another one counts on
+
+    def take(
+        self,
+        path: Path,
+        *,
+        model: str,
+        author: str,
+        file_name: str | None = None,
+        sample: pa.Table | None = None,
+        flavor: str | None = None,
+        provenance: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Taken:
+        """The model's next version, made of the file at `path`; the same bytes are the same version.
+
+        `sample` are rows as the model takes them; it has to reproduce its answers to them. BadInput, TooLarge,
+        NotFound: file or sample cannot be used; ModelFailed: the model does not do what it must; Busy: too many others.
+        """
+        names.check(model, "model")
+        self._check_tags(tags or {})
+        steps = Steps()
+        with steps.step("recognise"):
+            found = recognise(path, flavor)
+            digest, size_bytes = _digest(path, self._limits.artefact_bytes_max)
+        known = self._known(model, digest)
+        if known is not None and self._complete(known):
+            return Taken(known, True, steps.all())
+        with self._room() as into:
+            with steps.step("convert"):
+                made = found.prepare(path, sample, into)
+            version = self._keep(
+                path,
+                made,
+                steps,
+                model=model,
+                digest=digest,
+                flavor=found.name,
+                size_bytes=size_bytes,
+                author=author,
+                provenance={**made.provenance, "file": file_name or path.name, **(provenance or {})},
+                tags=tags,
+            )
+        return Taken(version, known is not None, steps.all())
+
+    def sweep(self) -> None:
+        """Remove what intakes left that were cut off by a crash; for the start of the control plane."""
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _known(self, model: str, digest: str) -> Version | None:
+        before: int | None = None
+        while True:
+            try:
+                page = self._registry.versions(model, limit=_PAGE, before=before)
+            except NotFound:
+                return None
+            if found := next((version for version in page if version.digest == digest), None):
+                return found
+            if len(page) < _PAGE:
+                return None
+            before = page[-1].number
+
+    def _complete(self, version: Version) -> bool:
+        needed = (version.served.digest, version.served.golden)
+        return all(digest is None or self._blobs.has(digest) for digest in needed)
+
+    def _keep(self, path: Path, made: Prepared, steps: Steps, **facts: Any) -> Version:
+        """Blobs and registry, both or neither."""
+        with self._storing, self._stored(path, made, steps) as served, steps.step("register"):
+            kept = self._registry.register(served=served, environment=made.environment, now_us=self._clock(), **facts)
+        if self._complete(kept):
+            return kept
+        raise Unavailable(
+            f"{kept.model} v{kept.number} has lost its artefact, and converting the file again gave other bytes; "
+            "deploy it under another name"
+        )
+
+    def _check_tags(self, tags: Mapping[str, str]) -> None:
+        if len(tags) > self._limits.tags_max:
+            raise BadInput(f"{len(tags)} tags are too many; the limit is {self._limits.tags_max}")
+
+    @contextmanager
+    def _room(self) -> Iterator[Path]:
+        """A folder to work in, gone afterwards."""
+        if not self._rooms.acquire(timeout=self._limits.wait_s_max):
+            raise Busy(f"{self._limits.at_once} models are being converted; the limit is {self._limits.at_once}")
+        try:
+            with told("making room for a conversion"):
+                into = Path(tempfile.mkdtemp(dir=folder(self._scratch)))
+            try:
+                yield into
+            finally:
+                shutil.rmtree(into, ignore_errors=True)
+        finally:
+            self._rooms.release()
+
+    @contextmanager
+    def _stored(self, path: Path, made: Prepared, steps: Steps) -> Iterator[Served]:
+        """The blobs of a version; those that were not there before go again if what follows fails."""
+        with ExitStack() as undo:
+            with steps.step("store"):
+                self._put(path, undo)
+                digest = self._put(made.served_path, undo)
+                golden = self._put(made.golden_path, undo) if made.golden_path else None
+            yield Served(made.served_flavor, digest, made.signature, golden)
+            undo.pop_all()
+
+    def _put(self, path: Path, undo: ExitStack) -> str:
+        digest, _ = _digest(path, self._limits.artefact_bytes_max)
+        if self._blobs.has(digest):
+            return digest
+        kept = self._blobs.put(path, limit_bytes=self._limits.artefact_bytes_max)
+        undo.callback(self._blobs.path(kept).unlink, missing_ok=True)
+        return kept
+
+
+def _digest(path: Path, bytes_max: int) -> tuple[str, int]:
+    """The file's sha256 and size; TooLarge before it is read."""
+    size_bytes = path.stat().st_size
+    if size_bytes > bytes_max:
+        raise TooLarge(f"{path.name} has {size_bytes:,} bytes; a model may have {bytes_max:,}")
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest(), size_bytes
