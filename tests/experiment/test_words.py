@@ -13,16 +13,16 @@ def after(question: Question, money: list[float]) -> Case:
 def test_a_loss_is_told_in_money_and_chances() -> None:
     case = after(Question(LOSES, "term-deposit", 1, "fallback", 0.01, 10.0), [-4.12] * 100)
     assert explain(case) == (
-        f"After {case.bets.n} matured predictions term-deposit v1 earned 4.12 EUR less per prediction than the fallback. "
-        "If it did not lose, evidence this strong would turn up in at most 1 of 100 such watches, however often one looks. "
-        "A gain counts up to 10 EUR per prediction, as stated beforehand."
+        f"After {case.bets.n} matured predictions term-deposit v1 earned 4.12 EUR less per prediction than the "
+        "fallback. If it did not lose, evidence this strong would turn up in at most 1 of 100 such watches, however "
+        "often one looks. A gain counts up to 10 EUR per prediction, as stated beforehand."
     )
     assert in_short(case) == "loses money against fallback"
 
 
 def test_a_win_names_who_was_beaten() -> None:
-    case = after(Question(BEATS, "term-deposit", 2, "term-deposit v1", 0.05), [1.5, -1.0] * 200)
-    assert explain(case).startswith("After 400 matured predictions term-deposit v2 earned 0.25 EUR more per prediction")
+    case = after(Question(BEATS, "term-deposit", 2, "term-deposit v1", 0.05), [1.5, -1.0] * 50)
+    assert explain(case).startswith("After 100 matured predictions term-deposit v2 earned 0.25 EUR more per prediction")
     assert "than term-deposit v1. That is no verdict yet" in explain(case)
     won = after(Question(BEATS, "term-deposit", 2, "term-deposit v1", 0.05), [1.5, -0.1] * 400)
     assert "If it did not beat term-deposit v1, evidence this strong" in explain(won)

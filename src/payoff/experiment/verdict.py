@@ -26,8 +26,8 @@ BEATS = "beats"
 class Question:
     """What is asked about one version, fixed before its first row.
 
-    `kind` is LOSES or BEATS. `against` is "fallback", "nothing", or the version to beat ("term-deposit v1"). `cap` is the
-    most that one decision counts in favour of staying as we are, in units of `currency`; None: learned, see stats/caps.
+    `kind` is LOSES or BEATS. `against` is "fallback", "nothing", or the version to beat ("term-deposit v1"). `cap` is
+    the most that one decision counts in favour of staying as we are, in units; None: learned, see stats/caps.
     """
 
     kind: str

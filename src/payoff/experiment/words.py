@@ -33,15 +33,14 @@ def chance(error: float) -> str:
 
 def _measured(case: Case) -> str:
     question, mean = case.question, case.credited.mean
-    other = {"nothing": "than it cost", "fallback": "than the fallback"}.get(
-        question.against, f"than {question.against}"
-    )
+    others = {"nothing": "than it cost", "fallback": "than the fallback"}
+    other = others.get(question.against, f"than {question.against}")
     more = "more" if mean >= 0 else "less"
     per = f"{abs(mean):,.2f}" if abs(mean) >= 0.01 or mean == 0 else f"{abs(mean):.2g}"
     counted = "prediction" if case.bets.n == 1 else "predictions"
     return (
-        f"After {case.bets.n:,} matured {counted} {question.name} earned {per} {question.currency} {more} per prediction "
-        f"{other}."
+        f"After {case.bets.n:,} matured {counted} {question.name} earned {per} {question.currency} {more} "
+        f"per prediction {other}."
     )
 
 
