@@ -1,0 +1,106 @@
+"""Text to sqlglot's tree, within limits, and back to a place in the text for an error."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from payoff.errors import BadInput
+
+TEXT_MAX = 4_000  # characters
+DEPTH_MAX = 64  # levels of the tree; a chain of and, or, + and - is one level
+NODES_MAX = 1_000  # keeps the longest chain under DuckDB's own limit of depth, 1,000
+CHAINS = ((exp.And,), (exp.Or,), (exp.Add, exp.Sub))
+_SHOWN_MAX = 60
+
+
+def read(text: str) -> exp.Expr:
+    """The one expression in `text`, not deeper and not larger than the limits."""
+    _check_text(text)
+    try:
+        # A thread of its own starts with an empty stack: sqlglot takes some 25 frames a parenthesis, and what parses
+        # must not depend on how deep the caller is.
+        with ThreadPoolExecutor(1) as fresh:
+            trees = fresh.submit(_parse, text).result()
+    except RecursionError:
+        raise _too_deep(text) from None
+    except SqlglotError as error:
+        raise BadInput(_explain(error, text)) from error
+    if len(trees) != 1 or trees[0] is None:
+        raise BadInput(f"this is not one expression: {shown(text)}; write one condition or one value, without ';'")
+    _check_size(trees[0], text)
+    return trees[0]
+
+
+def _parse(text: str) -> list[exp.Expr | None]:
+    tokens = sqlglot.tokenize(text, dialect="duckdb")
+    if any(token.comments for token in tokens) or not tokens:
+        raise BadInput(
+            f"{'a comment' if text.strip() else 'nothing'} is not an expression: {shown(text)}; "
+            "write one condition or one value ('--' and '/*' begin a comment; write a - (-b))"
+        )
+    return list(sqlglot.parse(text, dialect="duckdb"))
+
+
+def _check_text(text: str) -> None:
+    if len(text) > TEXT_MAX:
+        raise BadInput(f"the expression has {len(text):,} characters; at most {TEXT_MAX:,} are allowed")
+    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise BadInput(f"the expression holds a character that is not text: {shown(text)}; remove it")
+
+
+def _check_size(tree: exp.Expr, text: str) -> None:
+    """Level by level and without recursion, so that no text can exhaust the stack."""
+    todo, nodes = [(tree, 1)], 0
+    while todo:
+        node, depth = todo.pop()
+        nodes += 1
+        if depth > DEPTH_MAX:
+            raise _too_deep(text)
+        if nodes > NODES_MAX:
+            raise BadInput(f"the expression has more than {NODES_MAX:,} names, constants and operations; make it shorter")
+        todo.extend((child, depth + (not chained(node, child))) for child in node.iter_expressions())
+
+
+def chained(node: exp.Expr, child: exp.Expr) -> bool:
+    """Whether `child` continues the chain of `node` to the left: a + b of a + b + c."""
+    return child is node.this and any(isinstance(node, chain) and isinstance(child, chain) for chain in CHAINS)
+
+
+def refusal(text: str, tree: exp.Expr, problem: str) -> BadInput:
+    """The error for a part of the text, with where it stands."""
+    span = _span(tree)
+    return BadInput(f"{problem} (in {shown(text)})" if span is None else f"{problem} (at character {span[0] + 1})")
+
+
+def written(text: str, tree: exp.Expr) -> str:
+    """A part as the author wrote it, shortened."""
+    span = _span(tree)
+    return tree.sql(dialect="duckdb")[:_SHOWN_MAX] if span is None else shown(text[span[0] : span[1] + 1])
+
+
+def shown(text: str) -> str:
+    """On one line, and not too long."""
+    line = " ".join(text.split())
+    return f"`{line}`" if len(line) <= _SHOWN_MAX else f"`{line[:_SHOWN_MAX]}...`"
+
+
+def _span(tree: exp.Expr) -> tuple[int, int] | None:
+    places = [node.meta for node in tree.walk() if "start" in node.meta]
+    return (min(m["start"] for m in places), max(m["end"] for m in places)) if places else None
+
+
+def _too_deep(text: str) -> BadInput:
+    return BadInput(
+        f"{shown(text)} is nested too deeply: at most {DEPTH_MAX} levels, and some 30 parentheses, cases and functions "
+        "in one another; use one `case` with several `when`, or fewer parentheses"
+    )
+
+
+def _explain(error: SqlglotError, text: str) -> str:
+    for detail in getattr(error, "errors", ()):
+        place = " ".join(str(detail.get(key) or "") for key in ("start_context", "highlight")).strip()[-_SHOWN_MAX:]
+        reason = str(detail["description"]).split(" for <class")[0].replace("Required keyword: ", "")
+        return f"cannot read {shown(text)}: {reason[:120]}, at line {detail['line']}, after `{place}`"
+    return f"cannot read {shown(text)}: check that every quote and parenthesis is closed"
