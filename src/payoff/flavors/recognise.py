@@ -1,0 +1,89 @@
+"""Which flavor an artefact is, by what is in the file; its name does not count, and nothing of it is run."""
+
+import zipfile
+from pathlib import Path
+
+from payoff.errors import BadInput, NotFound
+from payoff.flavors.flavor import FLAVORS, Flavor
+
+HEAD_BYTES = 64 * 1024
+
+# What people hand in by mistake, by the first bytes.
+_LOOKS = (
+    (b"PAR1", "a Parquet file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"\x89HDF", "an HDF5 file (Keras?)"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"%PDF", "a PDF"),
+    (b"\x89PNG", "an image"),
+    (b"\x7fELF", "a program"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"GGUF", "a GGUF language model"),
+    (b"SQLite format 3", "an SQLite database"),
+)
+
+
+def recognise(path: Path, flavor: str | None = None) -> Flavor:
+    """The flavor of the file at `path`; `flavor` overrules the look at its content.
+
+    NotFound: no such file, no such flavor. BadInput: what it looks like instead, and what is taken.
+    """
+    _check_file(path)
+    if flavor is not None:
+        return FLAVORS.take(flavor)
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    for name in FLAVORS.names():
+        candidate = FLAVORS.take(name)
+        if candidate.recognises(path, head):
+            return candidate
+    raise BadInput(
+        f"{path.name} looks like {looks_like(path, head)}, not like a model; taken are: {taken()}. "
+        "If it is one of these all the same, say so with --flavor NAME"
+    )
+
+
+def taken() -> str:
+    """Every flavor in the user's words, for messages."""
+    return "; ".join(f"{name}: {FLAVORS.take(name).takes}" for name in FLAVORS.names())
+
+
+def looks_like(path: Path, head: bytes) -> str:
+    """A guess, in words, at a file that no flavor recognises."""
+    for magic, words in _LOOKS:
+        if head.startswith(magic):
+            return _archive(path) if words == "a zip archive" else words
+    try:
+        text = head.decode("utf-8", errors="strict" if len(head) < HEAD_BYTES else "ignore")
+    except UnicodeDecodeError:
+        return f"an unknown binary file (it begins with {head[:8].hex(' ')})"
+    if "\0" in text:
+        return f"an unknown binary file (it begins with {head[:8].hex(' ')})"
+    first = text.lstrip().partition("\n")[0].strip()
+    if first.startswith(("{", "[")):
+        return "JSON"
+    kind = "text with columns (CSV?)" if any(mark in first for mark in ",;\t") else "text"
+    return f"{kind}: {first[:60]!r}"
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise NotFound(f"there is no file {path}")
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder, and one file is expected; taken are: {taken()}")
+    if not path.is_file():
+        raise BadInput(f"{path} is no plain file, and one is expected; taken are: {taken()}")
+    if path.stat().st_size == 0:
+        raise BadInput(f"{path} is empty; save the model again. Taken are: {taken()}")
+
+
+def _archive(path: Path) -> str:
+    if not zipfile.is_zipfile(path):
+        return "a zip archive that is cut short; save or copy it again"
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()[:10_000]
+    if any(name.endswith("/data.pkl") for name in names):
+        return "a PyTorch checkpoint (export it with torch.onnx.export)"
+    if "config.json" in names and "model.weights.h5" in names:
+        return "a Keras model (export it as ONNX)"
+    return f"a zip archive with {', '.join(names[:3]) or 'nothing'} in it"

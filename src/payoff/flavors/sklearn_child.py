@@ -1,0 +1,205 @@
+"""Opens a scikit-learn model, converts it to ONNX and compares both: the one place where such a file is opened.
+
+Runs in a child process that is given nothing worth stealing and that the parent stops when it takes too long.
+"""
+
+import warnings
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from payoff.errors import BadInput, ModelFailed, PayoffError
+from payoff.flavors.agree import TOLERANCE, Comparison, compare, table
+from payoff.flavors.apart import GOLDEN, MODEL, Job, Report
+from payoff.flavors.golden import write
+from payoff.flavors.inside import main
+from payoff.flavors.pickles import allowed, open_pickle, refusal
+from payoff.flavors.rowfile import Rows, read_rows
+from payoff.flavors.running import load
+from payoff.records.signature import Field, Signature, Type
+
+_PACKAGES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A conversion that agrees."""
+
+    signature: Signature
+    words: str
+    worst: float
+    ties: int
+    rows: int
+    notes: tuple[str, ...]
+
+
+def work(job: Job) -> Report:
+    """Model and golden rows of the artefact at `job.path`."""
+    model, seen = _open(job)
+    from payoff.flavors.home import at_home, choose  # scikit-learn and pandas: only once the file was let in
+
+    home = at_home(model, job.name)
+    if job.sample is None:
+        raise BadInput(f"{job.name} needs sample rows: --sample FILE")
+    sample = read_rows(job.sample)[0]["inputs"]
+    rows = choose(model, sample)
+    answers = _ask(home, rows, job.name)
+    taken = _convert(home, rows, answers, job.name)
+    write(Path(GOLDEN), rows, Rows(taken.signature.outputs, _as(taken.signature.outputs, answers)))
+    ignored = [field.name for field in sample.fields if field not in rows.fields]
+    return Report(
+        taken.signature, {name: version(name) for name in _PACKAGES}, _provenance(job, model, taken, ignored, seen)
+    )
+
+
+def _open(job: Job) -> tuple[Any, list[str]]:
+    """The object in the file, and what its libraries warned of while it was opened."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with job.path.open("rb") as file:
+            zipped = file.read(4) == b"PK\x03\x04"
+        model = _open_skops(job) if zipped else open_pickle(job.path, job.name)
+    return model, [str(one.message) for one in caught if "InconsistentVersion" in one.category.__name__][:3]
+
+
+def _open_skops(job: Job) -> Any:
+    from skops.io import get_untrusted_types  # type: ignore[import-untyped]
+    from skops.io import load as load_skops
+
+    try:
+        unknown = get_untrusted_types(file=job.path)
+        foreign = [name for name in unknown if not allowed(name)]
+        if foreign:
+            raise BadInput(refusal(job.name, ", ".join(foreign[:5])))
+        return load_skops(job.path, trusted=unknown)
+    except (PayoffError, MemoryError, RecursionError):
+        raise
+    except Exception as error:
+        raise BadInput(
+            f"{job.name} cannot be read as a skops file ({type(error).__name__}: {error}); save the model again"
+        ) from error
+
+
+def _ask(home: Any, rows: Rows, name: str) -> Rows:
+    try:
+        answers: Rows = home.ask(rows)
+    except PayoffError:
+        raise
+    except Exception as error:
+        raise BadInput(
+            f"the model in {name} fails on the sample rows in scikit-learn itself ({type(error).__name__}: "
+            f"{str(error)[:300]}); give rows of the kind that it was trained on"
+        ) from error
+    return answers
+
+
+def _convert(home: Any, rows: Rows, answers: Rows, name: str) -> Taken:
+    """The first way to convert that agrees with home, on the sample and on the rows made from it."""
+    from payoff.flavors.convert import convert, ways
+
+    tried: list[str] = []
+    apart: tuple[str, Comparison, int] | None = None
+    for way in ways(rows.fields):
+        try:
+            Path(MODEL).write_bytes(convert(home, way).SerializeToString())
+            signature = _signature(rows, answers)
+            run = load(Path(MODEL), signature)
+            found = _compare(home, run, rows, answers)
+        except MemoryError:
+            raise
+        except Exception as error:
+            tried.append(f"{way.words}: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+            continue
+        if not found.comparison.differences:
+            return Taken(signature, way.words, found.comparison.worst, found.comparison.ties, found.rows, found.notes)
+        if apart is None or len(found.comparison.differences) < len(apart[1].differences):
+            apart = way.words, found.comparison, found.rows
+    raise _refused(home, name, tried, apart)
+
+
+def _refused(home: Any, name: str, tried: list[str], apart: Any) -> PayoffError:
+    """Why no way of converting will do, and the way out."""
+    way_out = "Convert it where it was trained and deploy the ONNX file, or train a model that converts"
+    what = _class_of(home.model)
+    if apart is None:
+        return BadInput(
+            f"{name} ({what}) cannot be converted to ONNX for now: {tried[0] if tried else 'no way'}. {way_out}"
+        )
+    words, comparison, rows = apart
+    off = len({(one.row, one.output) for one in comparison.differences})
+    return ModelFailed(
+        f"{name} ({what}) was converted to ONNX ({words}), and answers differently there: {off} of {rows} rows "
+        f"(a number may be off by {TOLERANCE}):\n{table(comparison.differences)}\nIt is not taken. {way_out}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    comparison: Comparison
+    rows: int
+    notes: tuple[str, ...]
+
+
+def _compare(home: Any, run: Any, rows: Rows, answers: Rows) -> _Found:
+    from payoff.flavors.edges import edges
+
+    parts, count, notes = [compare(answers.fields, answers.columns, run(rows.columns))], len(rows), []
+    for words, made in edges(rows):
+        try:
+            expected = home.ask(made)
+        except Exception as error:
+            notes.append(
+                f"{words}: scikit-learn refuses such rows ({str(error)[:120]}), and the converted model answers them"
+            )
+            continue
+        parts.append(compare(expected.fields, expected.columns, run(made.columns)))
+        count += len(made)
+    differences = tuple(one for part in parts for one in part.differences)
+    return _Found(Comparison(differences, max(p.worst for p in parts), sum(p.ties for p in parts)), count, tuple(notes))
+
+
+def _signature(rows: Rows, answers: Rows) -> Signature:
+    """Inputs as the sample has them; outputs as the graph gives them, in 32-bit floats."""
+    from payoff.flavors.session import open_session, outputs_of
+
+    ports = {port.name: port.type for port in outputs_of(open_session(Path(MODEL)))}
+    return Signature(rows.fields, tuple(Field(f.name, ports[f.name], f.shape) for f in answers.fields))
+
+
+def _as(fields: tuple[Field, ...], answers: Rows) -> Any:
+    from payoff.records.columns import Column
+
+    return {
+        f.name: Column(
+            answers.columns[f.name].values.astype(f.type.dtype)
+            if f.type is not Type.TEXT
+            else answers.columns[f.name].values
+        )
+        for f in fields
+    }
+
+
+def _provenance(job: Job, model: Any, taken: Taken, ignored: list[str], seen: list[str]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "file": job.name,
+        "estimator": _class_of(model),
+        "converted": f"scikit-learn to ONNX, inputs as {taken.words}",
+        "compared rows": taken.rows,
+        "tolerance": str(TOLERANCE),
+        "worst difference": taken.worst,
+        "labels that differ at a tie": taken.ties,
+        "ignored sample columns": ignored,
+        "notes": [*taken.notes, *seen],
+    }
+    return {name: value for name, value in told.items() if value not in ([], 0) or name == "worst difference"}
+
+
+def _class_of(model: Any) -> str:
+    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    outer, inner = type(model).__name__, type(last).__name__
+    return outer if last is model else f"{outer} ending in {inner}"
+
+
+if __name__ == "__main__":
+    main(work)
