@@ -106,10 +106,13 @@ class _Desk:
     def _start(self, segment: MultipartSegment) -> None:
         self._segment = segment
         self._text = bytearray()
+        name = str(segment.name)
+        if name in self.form.files or name in self.form.texts:
+            raise BadInput(f"the form has {name[:40]!r} twice; send it once")
         if segment.filename is not None:
-            path = self.folder / str(len(self.form.files))
+            path = self.folder / f"part-{len(self.form.files)}"
             self._file = path.open("wb")
-            self.form.files[str(segment.name)] = (path, segment.filename)
+            self.form.files[name] = (path, segment.filename)
 
     def _add(self, data: bytearray) -> None:
         self.bytes_taken += len(data)

@@ -5,6 +5,7 @@ Nothing heavy is imported here or by the commands' files until a command runs.
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -25,16 +26,21 @@ for room in (serve, rows, lists, act, files):
         app.command()(command)
 
 
-@app.callback()
-def start(
-    version: bool = typer.Option(False, "--version", help="Say the version and stop.", is_eager=True),
-) -> None:
-    """Deploy any model, record every decision, learn what it earned, stop it when it provably loses money."""
-    if version:
+def _say_version(asked: bool) -> None:
+    if asked:
         from payoff import __version__
 
         typer.echo(f"payoff {__version__}")
         raise typer.Exit()
+
+
+@app.callback()
+def start(
+    version: Annotated[
+        bool, typer.Option("--version", help="Say the version and stop.", is_eager=True, callback=_say_version)
+    ] = False,
+) -> None:
+    """Deploy any model, record every decision, learn what it earned, stop it when it provably loses money."""
 
 
 def run() -> None:
@@ -62,3 +68,7 @@ def _stop(name: str, what: str) -> None:
         put_json(error_object(name, what))
     print(f"payoff: {what}", file=sys.stderr)  # noqa: T201
     sys.exit(1)
+
+
+if __name__ == "__main__":
+    run()

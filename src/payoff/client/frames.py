@@ -25,7 +25,7 @@ class Taken:
 
 
 def take(frame: Any) -> Taken:
-    """pandas, polars, pyarrow, anything with the Arrow PyCapsule interface, a dict, a list of dicts, a 2-D array.
+    """pandas, polars, pyarrow, whatever has the Arrow PyCapsule interface; dicts in a list, lists in a dict; a 2-D array.
 
     Raises BadInput naming the column that has no Arrow type, or the kind of frame nobody knows.
     """
@@ -45,6 +45,8 @@ def _take(frame: Any) -> Taken:
         return _from_pandas(frame)
     if isinstance(frame, pa.Table):
         return Taken(frame, lambda table: table)
+    if isinstance(frame, dict) and frame and all(isinstance(values, list) for values in frame.values()):
+        return Taken(pa.table(frame), lambda table: table.to_pydict())
     if isinstance(frame, dict):
         return Taken(_rows([frame]), lambda table: table.to_pylist()[0])
     if isinstance(frame, list) and all(isinstance(row, dict) for row in frame):

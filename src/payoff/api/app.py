@@ -1,0 +1,42 @@
+"""The API as an ASGI application over engines that somebody else made."""
+
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.exceptions import HTTPException
+from litestar.openapi.config import OpenAPIConfig
+from litestar.types import ASGIApp
+
+from payoff import __version__
+from payoff.api import deploys, docs, endpoints, health, lists, outcomes, questions, replies, roi
+from payoff.api.engines import Engines
+from payoff.api.entrance import Entrance
+from payoff.errors import PayoffError
+
+BODY_BYTES_MAX = 64 << 20
+ROOMS = (health, deploys, endpoints, outcomes, questions, roi, lists, docs)
+_ABOUT = (
+    "Deploy models, move their versions, say what happened, read what they earned. Rows are answered on another door."
+)
+
+
+def build(engines: Engines, hosts: frozenset[str] | None) -> ASGIApp:
+    """The application; `hosts` are the Host headers it answers to, None for any."""
+    handlers: list[Any] = [handler for room in ROOMS for handler in room.HANDLERS]
+    app = Litestar(
+        route_handlers=[Router("/api", route_handlers=handlers)],
+        dependencies={"house": engines.provide()},
+        exception_handlers={
+            PayoffError: replies.refuse,
+            HTTPException: replies.refuse_http,
+            Exception: replies.fail,
+        },
+        openapi_config=OpenAPIConfig(
+            title="payoff", version=__version__, description=_ABOUT, use_handler_docstrings=True,
+            path="/api/openapi", render_plugins=[],
+        ),
+        request_max_body_size=BODY_BYTES_MAX,
+        logging_config=None,
+        debug=False,
+    )  # fmt: skip
+    return Entrance(app, engines.key, hosts)

@@ -1,0 +1,118 @@
+"""The control plane's process: `python -m payoff.api.control --home H --fd N`, started by `payoff up`.
+
+It owns the metadata database, gives orders, watches, compacts. It inherits the listening socket, so that callers wait
+instead of failing while it starts anew; and it leaves when the supervisor's end of the lifeline closes.
+"""
+
+import argparse
+import logging
+import os
+import socket
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+
+import uvicorn
+
+from payoff.api import app, uploads
+from payoff.api.engines import Engines
+from payoff.api.upkeep import Upkeep
+from payoff.deploy import Desk, Intake
+from payoff.doors import LOOPBACK
+from payoff.errors import PayoffError
+from payoff.journal import Ids, Journal, Writer, segment
+from payoff.registry import connect
+from payoff.store.blobs import Blobs
+
+WORKER = 1023  # the number in outcome ids: inference workers count from 0
+DRAIN_S_MAX = 8
+CONNECTIONS_MAX = 512
+log = logging.getLogger("payoff.control")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs until told to stop; 1 with words on stderr if it cannot start."""
+    asked = _read(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    for noisy in ("alembic", "httpx", "uvicorn.error"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        engines = make(asked.home, asked.http_url, asked.sync, os.environ.get("PAYOFF_KEY") or None)
+    except PayoffError as error:
+        log.error("the control plane cannot start: %s", error)
+        return 1
+    serve(engines, socket.socket(fileno=asked.fd), asked.lifeline_fd)
+    return 0
+
+
+def make(home: Path, http_url: str, sync: bool, key: str | None) -> Engines:
+    """The engines on a home: database up to date, live files as it says, leftovers gone."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    registry = connect(f"sqlite:///{home / 'payoff.db'}", sync=sync)
+    desk = Desk(home, registry)
+    desk.republish()
+    blobs = Blobs(home / "artifacts")
+    intake = Intake(home, registry)
+    for leftovers in (blobs.sweep, intake.sweep, partial(uploads.sweep, home)):
+        leftovers()
+    root = home / "journal"
+    return Engines(
+        home=home,
+        registry=registry,
+        blobs=blobs,
+        desk=desk,
+        intake=intake,
+        journal=Journal(home),
+        outcomes=Writer(root, "control", sync=sync),
+        ids=Ids(WORKER, after_us=segment.newest_us(root)),
+        http_url=http_url,
+        key=key,
+    )
+
+
+def serve(engines: Engines, door: socket.socket, lifeline_fd: int | None) -> None:
+    """Answers on the door until SIGTERM, SIGINT or the end of the supervisor; then finishes what it holds."""
+    hosts = LOOPBACK if _is_loopback(door) else None
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app.build(engines, hosts), loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None,
+            access_log=False, server_header=False, date_header=False, proxy_headers=False,
+            limit_concurrency=CONNECTIONS_MAX, timeout_keep_alive=75, timeout_graceful_shutdown=DRAIN_S_MAX,
+        )
+    )  # fmt: skip
+    if lifeline_fd is not None:
+        threading.Thread(target=_await_end, args=(lifeline_fd, server), name="lifeline", daemon=True).start()
+    upkeep = Upkeep(engines.home)
+    upkeep.start()
+    try:
+        server.run(sockets=[door])
+    finally:
+        upkeep.stop()
+        with engines.writing:
+            engines.outcomes.close()
+
+
+def _await_end(lifeline_fd: int, server: uvicorn.Server) -> None:
+    """Nobody ever writes into the lifeline: a read returns when its other end is gone."""
+    os.read(lifeline_fd, 1)
+    server.should_exit = True
+
+
+def _is_loopback(door: socket.socket) -> bool:
+    host = str(door.getsockname()[0])
+    return host.startswith("127.") or host == "::1"
+
+
+def _read(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="payoff.api.control", description="The control plane; `payoff up` starts it.")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--fd", type=int, required=True, help="the listening socket, inherited")
+    parser.add_argument("--lifeline-fd", type=int, help="the read end of a pipe that the supervisor holds open")
+    parser.add_argument("--http-url", default="http://127.0.0.1:8000", help="where the inference door is")
+    parser.add_argument("--sync", action="store_true", help="flush to the disk each time")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""How every part is, and what to do where something is wrong: what `payoff doctor` shows."""
+
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+from litestar import get
+
+from payoff import __version__
+from payoff.api.engines import Engines, House
+from payoff.errors import PayoffError
+from payoff.store import live
+
+FREE_BYTES_MIN = 1 << 30
+MICROS_PER_S = 1_000_000
+SILENT_S_MAX = 10.0
+Part = dict[str, Any]
+
+
+@get("/health", sync_to_thread=True)
+def health(house: House) -> dict[str, Any]:
+    """Every part with its state (ok, warning, failed), a text, and what to do if it is not ok."""
+    parts = [part for look in LOOKS for part in _tried(look, house)]
+    return {"healthy": all(part["state"] == "ok" for part in parts), "version": __version__, "parts": parts}
+
+
+def _tried(look: Callable[[Engines], list[Part]], house: Engines) -> list[Part]:
+    try:
+        return look(house)
+    except PayoffError as error:
+        return [_part(look.__name__.lstrip("_"), "failed", str(error), "see the text")]
+    except OSError as error:
+        return [_part(look.__name__.lstrip("_"), "failed", str(error), "look at the disk")]
+
+
+def _part(name: str, state: str, text: str, what_to_do: str = "") -> Part:
+    return {"part": name, "state": state, "text": text, "what_to_do": what_to_do}
+
+
+def _database(house: Engines) -> list[Part]:
+    return [_part("database", "ok", f"{len(house.registry.endpoints())} endpoints")]
+
+
+def _disk(house: Engines) -> list[Part]:
+    free = shutil.disk_usage(house.home).free
+    text = f"{free / (1 << 30):,.1f} GiB free under the home"
+    if free < FREE_BYTES_MIN:
+        return [_part("disk", "warning", text, "make room: a full disk stops answers, for they could not be journaled")]
+    return [_part("disk", "ok", text)]
+
+
+def _journal(house: Engines) -> list[Part]:
+    waiting = house.journal.closed_bytes()
+    text = f"{waiting / (1 << 20):,.1f} MiB in closed segments wait to be compacted"
+    if waiting > 1 << 30:
+        return [_part("journal", "warning", text, "compaction is behind: look into the log of the control process")]
+    return [_part("journal", "ok", text)]
+
+
+def _workers(house: Engines) -> list[Part]:
+    statuses = live.statuses(house.home)
+    if not statuses:
+        return [_part("workers", "failed", "no inference worker is running", "look at the output of `payoff up`")]
+    current = {one.endpoint: one.number for one in house.registry.endpoints()}
+    return [_worker(status, current, house.clock()) for status in statuses]
+
+
+def _worker(status: live.Status, current: dict[str, int], now_us: int) -> Part:
+    name = f"worker {status.worker}"
+    failed = [f"{endpoint} revision {number}: {words}" for endpoint, (number, words) in status.failed.items()]
+    behind = [endpoint for endpoint, number in current.items() if status.serving.get(endpoint, 0) < number]
+    if now_us - status.at_us > SILENT_S_MAX * MICROS_PER_S:
+        silent_s = (now_us - status.at_us) / MICROS_PER_S
+        return _part(name, "failed", f"silent for {silent_s:.0f} s", "it hangs: end its process, it starts anew")
+    if failed:
+        return _part(name, "failed", "; ".join(failed)[:1000], "roll the endpoint back or deploy the model again")
+    if behind:
+        text = f"not yet at the current revision of {', '.join(sorted(behind))}"
+        return _part(name, "warning", text, "wait a moment; if it stays, restart `payoff up`")
+    return _part(name, "ok", f"process {status.pid} serves {len(status.serving)} endpoints")
+
+
+LOOKS = (_database, _disk, _journal, _workers)
+HANDLERS = [health]

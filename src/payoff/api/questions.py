@@ -1,0 +1,98 @@
+"""Paths that ask the journal: SQL, the latest predictions, and what the versions earned."""
+
+import math
+import time
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.concurrency import sync_to_thread
+
+from payoff.api.engines import House
+from payoff.api.lists import Limit
+from payoff.errors import BadInput
+from payoff.records import names
+
+if TYPE_CHECKING:
+    import pyarrow
+
+ARROW = "application/vnd.apache.arrow.stream"
+ROWS = 10_000
+ROWS_MAX = 1_000_000
+
+
+class Question(msgspec.Struct, forbid_unknown_fields=True):
+    """SQL for DuckDB over the views predictions, shadows and outcomes."""
+
+    sql: str
+    limit: int = ROWS
+
+
+@post("/sql", status_code=200)
+async def sql(request: Request[Any, Any, Any], house: House, data: Question) -> Response[Any]:
+    """Runs one question in a locked-down, read-only DuckDB: no files, no network, no settings.
+
+    JSON with columns and rows; with `Accept: application/vnd.apache.arrow.stream` an Arrow stream.
+    """
+    if not 1 <= data.limit <= ROWS_MAX:
+        raise BadInput(f"limit is {data.limit}; expected 1 to {ROWS_MAX:,}")
+    is_arrow = ARROW in request.headers.get("accept", "")
+
+    def act() -> Response[Any]:
+        began = time.perf_counter()
+        table = house.journal.sql(data.sql, data.limit + 1)
+        truncated, table = table.num_rows > data.limit, table.slice(0, data.limit)
+        if is_arrow:
+            return Response(_stream(table), media_type=ARROW, headers={"x-payoff-truncated": str(truncated).lower()})
+        said = as_json(table) | {"truncated": truncated, "seconds": round(time.perf_counter() - began, 4)}
+        return Response(said)
+
+    return await sync_to_thread(act)
+
+
+@get("/endpoints/{endpoint:str}/predictions", sync_to_thread=True)
+def predictions(house: House, endpoint: str, limit: Limit = 100) -> dict[str, Any]:
+    """The latest predictions of an endpoint, newest first."""
+    name = house.registry.current(names.check(endpoint, "endpoint")).endpoint
+    # the name was checked against [a-z0-9._-], so that it cannot end the quotes
+    text = f"select * from predictions where endpoint = '{name}' order by id desc"  # noqa: S608
+    table = house.journal.sql(text, limit)
+    return {"endpoint": name, "predictions": [plain(row) for row in table.to_pylist()]}
+
+
+def as_json(table: "pyarrow.Table") -> dict[str, Any]:
+    """Columns with their types, and rows as lists of plain values."""
+    columns = [{"name": field.name, "type": str(field.type)} for field in table.schema]
+    values = [[plain(one) for one in column.to_pylist()] for column in table.columns]
+    return {"columns": columns, "rows": [list(row) for row in zip(*values, strict=True)]}
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: NaN and infinity become null, times ISO 8601, bytes hexadecimal."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(name): plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _stream(table: "pyarrow.Table") -> bytes:
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+HANDLERS = [sql, predictions]

@@ -1,0 +1,3 @@
+"""The path that says what each version of an endpoint earned."""
+
+HANDLERS: list = []

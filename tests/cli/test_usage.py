@@ -1,0 +1,122 @@
+"""The command line alone: what it says without a server, how it ends, and that it starts fast."""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from payoff.cli import main
+
+COMMANDS = [
+    "up", "demo", "deploy", "predict", "outcomes", "models", "endpoints", "versions", "revisions", "predictions",
+    "findings", "orders", "roi", "promote", "ramp", "rollback", "kill", "revive", "apply", "diff", "sql", "doctor",
+]  # fmt: skip
+NOBODY = "http://127.0.0.1:9"  # the discard port: nobody listens
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Payoff = Callable[..., Done]
+
+
+@pytest.fixture
+def payoff(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Payoff:
+    """Runs the console script's function with other words, in this process."""
+
+    def run(*words: str, stdin: str = "", **environment: str) -> Done:
+        for name, value in {"PAYOFF_URL": NOBODY, **environment}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["payoff", *words])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as ended:
+            main.run()
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+def test_help_lists_every_command(payoff: Payoff) -> None:
+    done = payoff("--help")
+    assert done.returncode == 0
+    assert [word for word in COMMANDS if f"\n  {word} " not in done.stdout] == []
+
+
+def test_version_is_said(payoff: Payoff) -> None:
+    assert payoff("--version").stdout.startswith("payoff 0.")
+
+
+@pytest.mark.parametrize("words", [
+    pytest.param(["nosuch"], id="no such command"),
+    pytest.param(["kill"], id="a missing argument"),
+    pytest.param(["kill", "e"], id="a kill without a reason"),
+    pytest.param(["revive", "e", "--reason", "  "], id="a reason that says nothing"),
+    pytest.param(["ramp", "e", "110%"], id="more than all of the traffic"),
+    pytest.param(["ramp", "e", "-1"], id="an option that is none"),
+    pytest.param(["orders", "--limit", "0"], id="a limit that is none"),
+    pytest.param(["sql", "select 1", "--format", "xml"], id="a format that is none"),
+])  # fmt: skip
+def test_wrong_usage_ends_with_2_and_says_how(payoff: Payoff, words: list[str]) -> None:
+    done = payoff(*words)
+    assert done.returncode == 2
+    assert "Error" in done.stderr or "Usage" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["models"], ["roi"], ["sql", "select 1"], ["kill", "e", "-r", "x"], ["doctor"]])
+def test_without_a_server_it_says_how_to_start_one(payoff: Payoff, words: list[str]) -> None:
+    done = payoff(*words)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "payoff: nothing answers at http://127.0.0.1:9: start it with `payoff up`\n"
+
+
+def test_with_json_an_error_is_an_object_on_stdout(payoff: Payoff) -> None:
+    done = payoff("models", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"]["kind"] == "unavailable"
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    pytest.param(["deploy", "no/such.onnx"], "there is no model file at no/such.onnx", id="no file"),
+    pytest.param(["deploy", "."], ". is a directory", id="a directory"),
+    pytest.param(["predict", "e", "rows.xlsx"], "cannot tell the format of rows.xlsx", id="a format nobody reads"),
+    pytest.param(["apply", "no/such.yaml"], "there is no endpoint file", id="no endpoint file"),
+    pytest.param(["models", "--url", "nonsense"], "expected something like http://", id="an address that is none"),
+    pytest.param(["deploy", "pyproject.toml", "--tag", "x"], "KEY=VALUE", id="a tag that is none"),
+])  # fmt: skip
+def test_what_cannot_be_used_is_named_without_a_stack_trace(payoff: Payoff, words: list[str], said: str) -> None:
+    done = payoff(*words)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_file_that_is_no_endpoint_is_refused_before_anything_is_sent(payoff: Payoff) -> None:
+    done = payoff("diff", "-", stdin="arms: {}")
+    assert (done.returncode, "endpoint: NAME" in done.stderr) == (1, True)
+
+
+def test_a_fault_is_one_line_and_a_stack_trace_only_when_asked_for(payoff: Payoff) -> None:
+    broken = "http://[::1"  # what urlsplit itself refuses
+    quiet = payoff("models", PAYOFF_URL=broken)
+    assert (quiet.returncode, quiet.stdout, quiet.stderr.count("\n")) == (1, "", 1)
+    assert "PAYOFF_DEBUG=1" in quiet.stderr
+    with pytest.raises(ValueError, match="IPv6"):
+        payoff("models", PAYOFF_URL=broken, PAYOFF_DEBUG="1")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom payoff.cli.main import app\n"
+        "print(sorted({'httpx', 'pyarrow', 'numpy', 'rich', 'litestar', 'sqlalchemy', 'yaml'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
