@@ -1,0 +1,35 @@
+"""JSON lines: one record per line, for files and for streams."""
+
+from collections.abc import Sequence
+
+from payoff.codecs.answer import Answer
+from payoff.codecs.cells import listed
+from payoff.codecs.codec import ROWS_MAX, Codec
+from payoff.codecs.jsontext import parse
+from payoff.codecs.rows import Rows, dump
+from payoff.records.columns import Column
+from payoff.records.signature import Field
+
+
+def decode(
+    body: bytes, fields: Sequence[Field], *, extra_ok: frozenset[str] = frozenset(), rows_max: int = ROWS_MAX
+) -> dict[str, Column]:
+    """Columns of JSON lines; empty lines are passed over. See `payoff.codecs.codec.Decode`."""
+    return Rows(tuple(fields), extra_ok, rows_max).of_records(records(body))
+
+
+def records(body: bytes) -> list[object]:
+    """What each line says."""
+    lines = enumerate(body.splitlines(), start=1)
+    return [parse(line, f"line {number}") for number, line in lines if line.strip()]
+
+
+def encode(answer: Answer) -> bytes:
+    """One line per row, the names in each; endpoint and revision are columns of their own, for a line stands alone."""
+    lists = [listed(answer.columns[name]) for name in answer.names]
+    about = {"endpoint": answer.endpoint, "revision": answer.revision}
+    rows = zip(*lists, strict=True)
+    return b"".join(dump(about | dict(zip(answer.names, row, strict=True))) + b"\n" for row in rows)
+
+
+CODEC = Codec("ndjson", "application/x-ndjson", decode, encode)

@@ -1,0 +1,255 @@
+"""JSON bodies: records, columns, or one record; and answers as JSON.
+
+What a body may look like, with fields `age` (a number) and `job` (text):
+
+    [{"age": 33, "job": "admin."}, ...]              records
+    {"rows": [{"age": 33, "job": "admin."}, ...]}    records in an envelope
+    {"age": 33, "job": "admin."}                     one record
+    {"columns": {"age": [33], "job": ["admin."]}}    columns in an envelope
+    {"age": [33], "job": ["admin."]}                 columns
+
+The fields decide which one it is. An envelope is an object whose only key is `rows` or `columns`, where no field is
+called so. Any other object is columns if the first field it has (in the order of the fields) holds a list that is
+nested one level deeper than one value of that field is: a list for a plain field, a list of lists for a vector.
+An empty list there is columns with no rows. `[]` is no rows.
+
+A record that lacks a nullable field has a null there. NaN and Infinity are not JSON and are refused; in answers
+they become null. Whole numbers keep all 64 bits.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+
+from payoff.codecs.answer import Answer
+from payoff.codecs.cells import NULL, TAKES, blank, column, listed, narrow, nulls, wrap
+from payoff.codecs.checks import check_count, check_names, shorten
+from payoff.codecs.codec import ROWS_MAX, Codec, prepared
+from payoff.codecs.jsontext import parse
+from payoff.errors import BadInput, ModelFailed
+from payoff.records.columns import Column
+from payoff.records.signature import Field, Type
+
+Record = dict[str, Any]
+
+
+def decode(
+    body: bytes, fields: Sequence[Field], *, extra_ok: frozenset[str] = frozenset(), rows_max: int = ROWS_MAX
+) -> dict[str, Column]:
+    """Columns of a JSON body; see `payoff.codecs.codec.Decode`."""
+    return prepared(Rows, tuple(fields), extra_ok, rows_max)(body)
+
+
+class _Group(NamedTuple):
+    """Plain fields of one type: over many rows, their values go to NumPy in one call."""
+
+    kind: Type
+    fields: tuple[Field, ...]
+    pick: Callable[[Record], tuple[Any, ...]]
+
+    def columns(self, records: Sequence[Record]) -> list[Column]:
+        picked = [*map(self.pick, records)]
+        if not {*map(type, chain.from_iterable(picked))} <= TAKES[self.kind]:
+            return [column(field, values) for field, values in zip(self.fields, zip(*picked, strict=True), strict=True)]
+        if self.kind is Type.FLOAT32 and not all(map(narrow, picked)):
+            raise ValueError
+        return wrap([*np.array(picked, self.kind.dtype, order="F").T])
+
+
+class _Row:
+    """Plain fields of one row: all its values go to NumPy in one call, as one element of a structured array.
+
+    This is what makes a single record fast. Which types came is judged once for each combination of types seen:
+    True for all of a caller's rows after the first, mostly. Raises ValueError or the like when in doubt.
+    """
+
+    SEEN_MAX = 1_000
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        self._fields = fields
+        self._pick = _picker([field.name for field in fields])
+        names = [f"f{place}" for place in range(len(fields))]  # NumPy has rules for names; callers have none
+        self._dtype = np.dtype([(n, f.type.dtype) for n, f in zip(names, fields, strict=True)], align=True)
+        self._split: Any = _picker(names)
+        self._blanks = [blank(field.type) for field in fields]
+        self._narrow = [place for place, field in enumerate(fields) if field.type is Type.FLOAT32]
+        self._seen: dict[tuple[type, ...], tuple[int, ...]] = {}
+
+    def columns(self, record: Record) -> list[Column]:
+        values = self._pick(record)
+        types = (*map(type, values),)
+        missing = self._seen.get(types)
+        if missing is None:
+            missing = self._judge(types)
+        if missing:
+            values = tuple([b if v is None else v for v, b in zip(values, self._blanks, strict=True)])
+        if self._narrow and not narrow([v for place in self._narrow if (v := values[place]) == v]):
+            raise ValueError
+        columns = wrap(self._split(np.array([values], self._dtype)))
+        for place in missing:
+            columns[place] = Column(columns[place].values, np.zeros(1, bool))
+        return columns
+
+    def _judge(self, types: tuple[type, ...]) -> tuple[int, ...]:
+        """The places of the nulls, if every type is one its field takes."""
+        for kind, field in zip(types, self._fields, strict=True):
+            if kind not in TAKES[field.type] and not (field.nullable and kind is NULL):
+                raise TypeError
+        missing = tuple(place for place, kind in enumerate(types) if kind is NULL)
+        if len(self._seen) < self.SEEN_MAX:
+            self._seen[types] = missing
+        return missing
+
+
+class Rows:
+    """A decoder for one list of fields: what can be worked out from the fields alone is worked out here, once."""
+
+    def __init__(
+        self, fields: tuple[Field, ...], extra_ok: frozenset[str] = frozenset(), rows_max: int = ROWS_MAX
+    ) -> None:
+        self._fields, self._extra_ok, self._rows_max = fields, extra_ok, rows_max
+        self._by_name = {field.name: field for field in fields}
+        plain = [field for field in fields if _plain(field)]
+        self._plain_names = [field.name for field in plain]
+        self._row = _Row(plain) if plain else None
+        self._groups = _groups(plain)
+        self._single = [field for field in fields if not _plain(field)]
+
+    def __call__(self, body: bytes) -> dict[str, Column]:
+        said = parse(body)
+        if type(said) is dict:
+            return self._object(said)
+        if type(said) is list:
+            return self.of_records(said)
+        raise BadInput(f"body is {shorten(said)}; expected a JSON list of records, or an object of columns")
+
+    def _object(self, said: Record) -> dict[str, Column]:
+        if len(said) == 1:
+            (key, inner), *_ = said.items()
+            if key not in self._by_name and key == "rows" and type(inner) is list:
+                return self.of_records(inner)
+            if key not in self._by_name and key == "columns" and type(inner) is dict:
+                return self._columns(inner)
+        return self._columns(said) if self._is_columns(said) else self.of_records([said])
+
+    def _is_columns(self, said: Record) -> bool:
+        for field in self._fields:
+            if field.name in said:
+                value = said[field.name]
+                return _depth(value, len(field.shape) + 1) or (value == [] and 0 not in field.shape)
+        return False
+
+    def of_records(self, records: list[Any]) -> dict[str, Column]:
+        """Columns of records that are parsed already."""
+        check_count(len(records), self._rows_max)
+        try:
+            if records and {*map(len, records)} == {len(self._fields)}:
+                return self._fast(records)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            pass  # something is amiss somewhere: the careful way below finds out what, or copes with it
+        return self._careful(records)
+
+    def _fast(self, records: list[Record]) -> dict[str, Column]:
+        if len(records) == 1 and self._row is not None:
+            found = dict(zip(self._plain_names, self._row.columns(records[0]), strict=True))
+            if not self._single:
+                return found
+        else:
+            found = {}
+            for group in self._groups:
+                found.update(zip((field.name for field in group.fields), group.columns(records), strict=True))
+        for field in self._single:
+            found[field.name] = column(field, [record[field.name] for record in records])
+        return {name: found[name] for name in self._by_name}
+
+    def _careful(self, records: list[Any]) -> dict[str, Column]:
+        for row, record in enumerate(records):
+            where = f"row {row} (the first is 0): "
+            if type(record) is not dict:
+                raise BadInput(f"{where}got {shorten(record)}; expected an object with a value for each column")
+            check_names(record, self._fields, self._extra_ok, where)
+        return {field.name: column(field, [record.get(field.name) for record in records]) for field in self._fields}
+
+    def _columns(self, said: Record) -> dict[str, Column]:
+        check_names(said, self._fields, self._extra_ok)
+        lengths = {}
+        for name in self._by_name.keys() & said.keys():
+            if type(said[name]) is not list:
+                raise BadInput(f"column {name!r} is {shorten(said[name])}; expected a list with one value per row")
+            lengths[name] = len(said[name])
+        rows = check_lengths(lengths)
+        check_count(rows, self._rows_max)
+        return {
+            field.name: column(field, said[field.name]) if field.name in said else nulls(field, rows)
+            for field in self._fields
+        }
+
+
+def check_lengths(lengths: dict[str, int]) -> int:
+    """How many rows there are, where every column has the same number."""
+    if not lengths:
+        return 0
+    first, rows = next(iter(lengths.items()))
+    for name, other in lengths.items():
+        if other != rows:
+            raise BadInput(
+                f"column {first!r} has {rows} rows and column {name!r} has {other}; expected as many in each"
+            )
+    return rows
+
+
+def encode(answer: Answer) -> bytes:
+    """JSON of an answer: a list of records under "predictions", or one list per column under "columns".
+
+    NaN and Infinity become null, for JSON has no word for them; times are UTC with a Z.
+    """
+    lists = [listed(answer.columns[name]) for name in answer.names]
+    said: dict[str, Any] = {"endpoint": answer.endpoint, "revision": answer.revision}
+    if answer.listing == "columns":
+        said["columns"] = dict(zip(answer.names, lists, strict=True))
+    else:
+        said["predictions"] = [dict(zip(answer.names, row, strict=True)) for row in zip(*lists, strict=True)]
+    return dump(said)
+
+
+def dump(said: Any) -> bytes:
+    """JSON text of plain values; a text that is no Unicode is the model's fault."""
+    try:
+        return orjson.dumps(said, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
+    except orjson.JSONEncodeError as error:
+        raise ModelFailed(f"the answer cannot be written as JSON: {error}") from error
+
+
+def _plain(field: Field) -> bool:
+    return not field.shape and field.type not in (Type.DATE, Type.TIMESTAMP)
+
+
+def _groups(fields: Sequence[Field]) -> list[_Group]:
+    """Nullable fields stand apart, so that a null slows down only its own kind."""
+    members: dict[tuple[Type, bool], list[Field]] = {}
+    for field in fields:
+        members.setdefault((field.type, field.nullable), []).append(field)
+    return [_Group(kind, tuple(group), _picker([f.name for f in group])) for (kind, _), group in members.items()]
+
+
+def _picker(names: list[str]) -> Callable[[Record], tuple[Any, ...]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    (only,) = names
+    return lambda record: (record[only],)
+
+
+def _depth(value: Any, levels: int) -> bool:
+    """Whether lists are nested at least so deep, along the first elements."""
+    for _ in range(levels):
+        if type(value) is not list:
+            return False
+        value = value[0] if value else None
+    return True
+
+
+CODEC = Codec("json", "application/json", decode, encode, Rows)
