@@ -2,6 +2,7 @@
 
 The betting test needs a bound on gains, fixed before each decision is known. A number that a person states beforehand
 (a contract, a price list) is best: then the error rate holds exactly for the credited gain, without any assumption.
+A stated cap below real gains is legal and harsh: it judges a version by less than it earns.
 
 Without one, the cap of a decision is the larger of
 
