@@ -91,7 +91,8 @@ def lock(home: Path) -> TextIO:
         file.seek(0)
         owner = file.read().strip() or "another process"
         raise Conflict(
-            f"{home} is in use by payoff up (process {owner}); use that one, stop it first, or choose another --home DIR"
+            f"{home} is in use by payoff up (process {owner}); "
+            "use that one, stop it first, or choose another home with --home DIR"
         ) from None
     file.truncate(0)
     file.write(str(os.getpid()))

@@ -229,7 +229,7 @@ class Connection(asyncio.Protocol):
         return f"{what}; the limit is {limit:,}: send fewer rows at a time, or start payoff with a larger --body-max"
 
 
-class _Refused(Exception):  # noqa: N818
+class _Refused(Exception):
     """Carries a status and words out of a parser callback."""
 
 

@@ -12,11 +12,12 @@ from typing import Any
 import orjson
 
 from payoff import __version__
-from payoff.codecs import formats, oip
+from payoff.codecs import formats
 from payoff.doors import admit, kind, status
 from payoff.errors import BadInput, NotFound, PayoffError
-from payoff.gateway import table
+from payoff.gateway import table, tensors
 from payoff.gateway.http import Reply, Request, refusal
+from payoff.records import Column, length
 from payoff.serving import Answered, Desk, Live
 
 Send = Callable[[Reply], None]
@@ -62,18 +63,14 @@ class Routes:
 
     def _predict(self, live: Live, request: Request, send: Send) -> None:
         codec = formats.by_content_type(_text(request, b"content-type", "application/json"))
-        reply_codec = formats.negotiate(_text(request, b"accept", "*/*"), codec)
-        listing = table.listing(codec.name, request.body)
+        answer_codec = formats.negotiate(_text(request, b"accept", "*/*"), codec)
         rows = codec.decoder(live.inputs)(request.body)
+        how = table.listing(request.body, length(rows))
 
-        def done(result: Answered | Exception) -> None:
-            if isinstance(result, Exception):
-                send(explain(result, request.path))
-                return
-            send(_guarded(lambda: Reply(reply_codec.encode(table.flat(result, listing)), reply_codec.content_type.encode()),
-                          request.path))  # fmt: skip
+        def encode(answered: Answered) -> Reply:
+            return Reply(answer_codec.encode(table.flat(answered, how)), answer_codec.content_type.encode())
 
-        self._desk.submit(live, rows, done)
+        self._ask(live, rows, encode, request, send)
 
     # -- Open Inference Protocol
 
@@ -90,19 +87,25 @@ class Routes:
             self._infer(live, request, send)
             return
         _expect(request, b"GET", b"HEAD")
-        send(_json({"ready": True, "name": name} if action == "ready" else table.metadata(live)))
+        send(_json({"ready": True, "name": name}) if action == "ready" else tensors.metadata(live))
 
     def _infer(self, live: Live, request: Request, send: Send) -> None:
-        header_length = _length(request)
-        asked = oip.decode(request.body, live.inputs, header_length)
+        asked = tensors.decode(live, request.body, _length(request))
+        self._ask(live, asked.columns, lambda answered: tensors.reply(answered, asked), request, send)
 
+    def _ask(
+        self, live: Live, rows: dict[str, Column], encode: Callable[[Answered], Reply], request: Request, send: Send
+    ) -> None:
         def done(result: Answered | Exception) -> None:
-            if isinstance(result, Exception):
-                send(explain(result, request.path))
-                return
-            send(_guarded(lambda: table.tensors(result, asked), request.path))
+            try:
+                if isinstance(result, Exception):
+                    raise result
+                reply = encode(result)
+            except Exception as error:
+                reply = explain(error, request.path)
+            send(reply)
 
-        self._desk.submit(live, asked.columns, done)
+        self._desk.submit(live, rows, done)
 
     # -- about the server
 
@@ -133,13 +136,6 @@ def explain(error: Exception, path: str) -> Reply:
     incident = secrets.token_hex(4)
     log.error("incident %s on %r", incident, path[:200], exc_info=error)
     return refusal(500, f"payoff failed here; look for incident {incident} in its log and report it", "internal")
-
-
-def _guarded(make: Callable[[], Reply], path: str) -> Reply:
-    try:
-        return make()
-    except Exception as error:
-        return explain(error, path)
 
 
 def _expect(request: Request, *methods: bytes) -> None:

@@ -1,25 +1,25 @@
-"""Answers in the shape that callers get: a flat table for rows, tensors for the Open Inference Protocol."""
+"""Answers as a flat table: one row per row asked, with its id, the outputs, the decision, and why."""
 
 import re
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from payoff.codecs import Answer
 from payoff.records import Column, Field, Type
-from payoff.serving import Answered, Live
+from payoff.serving import Answered
 
 Listing = Literal["records", "columns"]
 _ROWS, _COLUMNS = re.compile(rb'\s*(\[|\{\s*"rows"\s*:)'), re.compile(rb'\s*\{\s*"columns"\s*:')
 _FIRST = (Field("prediction_id", Type.TEXT),)
-_LAST = (
+WHY = (
     Field("arm", Type.TEXT),
     Field("version", Type.INT64, nullable=True),
     Field("why", Type.TEXT),
     Field("violations", Type.TEXT),
 )
-_OWN = {field.name for field in (*_FIRST, *_LAST)} | {"decision"}
+_OWN = {field.name for field in (*_FIRST, *WHY)} | {"decision"}
 
 
 def listing(body: bytes, rows: int) -> Listing:
@@ -34,7 +34,7 @@ def fields(outputs: tuple[Field, ...], decision: Type | None) -> tuple[Field, ..
     """The columns of a flat answer. An output that is called like one of ours becomes `outputs.NAME`."""
     named = (Field(_free(f.name), f.type, f.shape, nullable=True) for f in outputs)
     decided = (Field("decision", decision, nullable=True),) if decision else ()
-    return (*_FIRST, *named, *decided, *_LAST)
+    return (*_FIRST, *named, *decided, *WHY)
 
 
 def flat(answered: Answered, how: Listing) -> Answer:
@@ -51,22 +51,6 @@ def flat(answered: Answered, how: Listing) -> Answer:
     return Answer(live.name, live.revision.number, columns, fields(live.outputs, live.decision_type), how)
 
 
-def tensors(answered: Answered) -> tuple[dict[str, Column], tuple[Field, ...], dict[str, Any]]:
-    """Outputs, decision and ids as tensors; why the rows were answered so as parameters, where one word fits all."""
-    table = flat(answered, "records")
-    same = {"arm", "version", "why", "violations"} if _uniform(answered) else set()
-    parameters: dict[str, Any] = {"revision": table.revision}
-    if same and answered.arms:
-        why = {"arm": answered.arms[0], "version": answered.versions[0], "why": answered.whys[0]}
-        parameters |= {name: value for name, value in why.items() if value is not None}
-    kept = tuple(field for field in table.fields if field.name not in same)
-    return dict(table.columns), kept, parameters
-
-
-def _uniform(answered: Answered) -> bool:
-    return len(set(answered.arms)) <= 1 and len(set(answered.whys)) <= 1 and not any(answered.violations)
-
-
 def _free(name: str) -> str:
     return f"outputs.{name}" if name in _OWN else name
 
@@ -81,7 +65,3 @@ def _versions(versions: list[int | None]) -> Column:
     valid = np.array([version is not None for version in versions], bool)
     return Column(np.array([version or 0 for version in versions], np.int64), valid)
 
-
-def live_tensors(live: Live) -> tuple[Field, ...]:
-    """What an endpoint answers as tensors, for its metadata."""
-    return fields(live.outputs, live.decision_type)[: -len(_LAST)]

@@ -21,7 +21,8 @@ from payoff.doors import LOOPBACK, is_loopback
 from payoff.errors import PayoffError
 from payoff.gateway.http import Connection, Door, Limits
 from payoff.gateway.routes import Routes
-from payoff.journal import Ids, Writer
+from payoff.journal.ids import Ids
+from payoff.journal.writer import Writer
 from payoff.records import Revision
 from payoff.serving import Desk, Live, Models, prepare
 from payoff.store import live as exchange

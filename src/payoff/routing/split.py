@@ -37,4 +37,4 @@ def points(salt: str, keys: Sequence[Any]) -> NDArray[np.float64]:
     """A point in [0, 1) for each key, the same for ever; `salt` keeps endpoints independent of each other."""
     secret = salt.encode()[:64]
     digests = b"".join(blake2b(str(key).encode(), digest_size=8, key=secret).digest() for key in keys)
-    return (np.frombuffer(digests, np.uint64) >> np.uint64(11)) * 2.0**-53
+    return (np.frombuffer(digests, np.uint64) >> np.uint64(11)) * np.float64(2.0**-53)

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from payoff.clock import now_us
 from payoff.errors import Busy, NotFound
-from payoff.journal import Ids, Writer, text
+from payoff.journal.ids import Ids, text
+from payoff.journal.writer import Writer
 from payoff.records import concat, length, take
 from payoff.routing import points
 from payoff.serving.answer import Rows, answer
 from payoff.serving.live import Live
-from payoff.serving.reply import Answered, assemble, join
 from payoff.serving.record import Stamp, note
+from payoff.serving.reply import Answered, assemble, join
 from payoff.serving.watching import Counters, Seen, Watching
 
 Done = Callable[[Answered | Exception], None]
@@ -53,7 +54,7 @@ class Call:
 class Desk:
     """Answers calls on the live endpoints of one worker."""
 
-    def __init__(self, writer: Writer, ids: Ids, limits: Limits = Limits()) -> None:  # noqa: B008
+    def __init__(self, writer: Writer, ids: Ids, limits: Limits = Limits()) -> None:
         self.lives: dict[str, Live] = {}
         self.counters = Counters()
         self.limits = limits
@@ -116,10 +117,10 @@ class Desk:
         if not self._calls:
             return [self._bulk.popleft()] if self._bulk else []
         first = self._calls.popleft()
-        batch, count = [first], first.count
-        while self._calls and self._calls[0].live is first.live and count + self._calls[0].count <= self.limits.rows_max:
+        batch, room = [first], self.limits.rows_max - first.count
+        while self._calls and self._calls[0].live is first.live and self._calls[0].count <= room:
             batch.append(self._calls.popleft())
-            count += batch[-1].count
+            room -= batch[-1].count
         return batch
 
     def _serve(self, batch: list[Call]) -> None:

@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from payoff.errors import ModelFailed
 from payoff.expressions import Expression, Scope, parse
-from payoff.flavors import Run, golden, served
-from payoff.journal import Stream
+from payoff.flavors import FLAVORS, Run, check
+from payoff.flavors import Served as Servable
+from payoff.journal.frame import Stream
 from payoff.records import Arm, Column, Field, Revision, Rule, Served, Type, merge
 from payoff.routing import Split, split, watchers
+from payoff.serving.fit import fitted
 from payoff.store.blobs import Blobs
 
 FALLBACK_ARM = "fallback"
@@ -30,9 +32,10 @@ class Models:
     def load(self, version: Served) -> Run:
         """The loaded model, proven on its sample rows here, before it may answer anybody."""
         if version.digest not in self._runs:
-            run = served.take(version.flavor).load(self._path(version.digest), version.signature)
+            flavor = cast(Servable, FLAVORS.take(version.flavor))
+            run = flavor.load(self._path(version.digest), version.signature)
             if version.golden is not None:
-                golden.check(run, self._path(version.golden), version.signature)
+                check(run, self._path(version.golden), version.signature)
             self._runs[version.digest] = run
         return self._runs[version.digest]
 
@@ -43,7 +46,7 @@ class Models:
 
     def _path(self, digest: str) -> Path:
         if not self._blobs.has(digest):
-            raise ModelFailed(f"artefact {digest[:12]} is missing from {self._blobs.root.name}/; deploy the model again")
+            raise ModelFailed(f"artefact {digest[:12]} is missing from artifacts/; deploy the model again")
         return self._blobs.path(digest)
 
 
@@ -94,7 +97,7 @@ def prepare(revision: Revision, models: Models) -> Live:
         revision=revision,
         inputs=inputs,
         outputs=outputs,
-        runs=tuple(models.load(arm.served) for arm in revision.arms),
+        runs=tuple(fitted(models.load(arm.served), arm.served.signature, inputs, outputs) for arm in revision.arms),
         split=split(revision),
         watchers=watchers(revision),
         decide=decide,

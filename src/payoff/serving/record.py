@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from payoff.journal import Noted, Writer
+from payoff.journal.frame import Noted
+from payoff.journal.writer import Writer
 from payoff.records import Column
 from payoff.serving.answer import Part
 from payoff.serving.live import Live

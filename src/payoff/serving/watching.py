@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from payoff.journal import Writer
+from payoff.journal.writer import Writer
 from payoff.records import length, take
 from payoff.serving.answer import Part, Rows, watch
 from payoff.serving.live import Live
