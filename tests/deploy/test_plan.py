@@ -173,7 +173,7 @@ def test_a_killed_champion_keeps_its_seat(first: Revision) -> None:
 def test_challengers_and_shadows_retire(trio: Revision) -> None:
     assert plan.retire(trio, BY, "challenger").arms == (trio.arms[0], trio.arms[2])
     assert plan.retire(plan.kill(trio, BY, "challenger"), BY, 2).arms == (trio.arms[0], trio.arms[2])
-    with pytest.raises(Conflict, match="has more than one arm to retire: .*; say which"):
+    with pytest.raises(Conflict, match=r"has more than one arm to retire: .*; say which"):
         plan.retire(trio, BY)
 
 
@@ -239,7 +239,7 @@ def test_a_rollback_alone_never_raises_the_dead(first: Revision) -> None:
     killed = plan.kill(first, BY)
     with pytest.raises(Conflict, match=r"nothing safe to roll back to: .*champion \(term-deposit v1\) in revision 1"):
         plan.rollback([first, killed], SILENT)
-    with pytest.raises(BadInput, match="revision 1 lets champion .* answer, killed since; that needs a reason"):
+    with pytest.raises(BadInput, match=r"revision 1 lets champion .* answer, killed since; that needs a reason"):
         plan.rollback([first, killed], SILENT, 1)
     assert plan.rollback([first, killed], BY, 1).arms == first.arms
 

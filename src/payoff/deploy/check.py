@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from payoff.deploy.document import near
+from payoff.deploy.document import among, near
 from payoff.deploy.file import AGAINST, BEATS, GUARDS, LOSES
 from payoff.errors import BadInput, Conflict
 from payoff.expressions import Expression, Scope, parse
@@ -89,7 +89,7 @@ def _answerable(what: str, expression: Expression | None, arms: Sequence[Arm]) -
         if lacks := sorted(asked - set(given)):
             raise BadInput(
                 f"{what} reads outputs.{lacks[0]}, which {arm.model} v{arm.version} ({arm.name}) does not give"
-                f"{near(lacks[0], given)}; it gives {', '.join(given)}"
+                f"{among(lacks[0], given, 'it gives')}"
             )
 
 
@@ -102,7 +102,7 @@ def _fallback(policy: Policy, decision: Type | None, outputs: tuple[Field, ...])
             raise BadInput("fallback has a decision, but the endpoint decides nothing; say 'decision: ...' too")
         elif name not in known:
             names = ["decision", *known]
-            raise BadInput(f"fallback.{name} is no output{near(name, names)}; there are: {', '.join(names)}")
+            raise BadInput(f"fallback.{name} is no output{among(name, names)}")
         else:
             _constant(f"fallback.{name}", value, known[name])
 
@@ -139,11 +139,11 @@ def _is_time(text: str, kind: Type) -> bool:
 
 def _guard(policy: Policy, when: str, do: str, error: float, against: str) -> None:
     if when not in GUARDS:
-        raise BadInput(f"no such 'when'{near(when, list(GUARDS))}; there are: {', '.join(GUARDS)}")
+        raise BadInput(f"no such 'when'{among(when, list(GUARDS))}")
     if do != GUARDS[when]:
         raise BadInput(f"{do!r} does not follow from {when!r}; say 'do: {GUARDS[when]}'")
     if against not in AGAINST:
-        raise BadInput(f"cannot measure against {against!r}{near(against, AGAINST)}; there are: {', '.join(AGAINST)}")
+        raise BadInput(f"cannot measure against {against!r}{among(against, AGAINST)}")
     if not 0 < error <= 0.5:
         raise BadInput(f"an error of {error} is no chance; say more than 0 (0%) and at most 0.5 (50%)")
     if policy.value is None:

@@ -109,7 +109,9 @@ class Place:
         if isinstance(self.value, dict | list):
             return "a list" if isinstance(self.value, list) else "a mapping"
         kind = next((called for type_, called in _CALLED if isinstance(self.value, type_)), "a value")
-        return f"{_short(str(self.value))}, {kind}" if not isinstance(self.value, bool) else str(self.value).lower()
+        if isinstance(self.value, bool):
+            return str(self.value).lower()
+        return f"{_short(self.value) if isinstance(self.value, str) else str(self.value)[:40]}, {kind}"
 
 
 def load(text: str | bytes) -> Place:
@@ -151,6 +153,11 @@ def near(text: str, names: tuple[str, ...] | list[str]) -> str:
     """A hint such as "; did you mean 'guards'?" if one of the names is close to the text, else nothing."""
     close = difflib.get_close_matches(text.lower(), names, 1, 0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def among(text: str, names: tuple[str, ...] | list[str], there: str = "there are") -> str:
+    """The end of a message about a wrong name: the nearest one, and those there are."""
+    return f"{near(text, names) or ';'} {there}: {', '.join(names)}"
 
 
 def _suspect(loader: yaml.SafeLoader) -> None:
@@ -199,7 +206,7 @@ def _pairs(loader: yaml.SafeLoader, node: yaml.MappingNode, path: str) -> dict[s
 def _unknown(key: str, known: tuple[str, ...], place: Place) -> str:
     if place.value is None:  # {check: inputs.x in (1, 2), else: flag}: the comma ended the text
         return f"there is no key {_short(key)} here; a text with a comma, a colon or a brace in it needs quotes"
-    return f"there is no key {_short(key)} here{near(key, known)}; there are: {', '.join(known)}"
+    return f"there is no key {_short(key)} here{among(key, known)}"
 
 
 def _short(text: str) -> str:

@@ -6,7 +6,7 @@ between, `republish` makes the workers' files say again what it says.
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from payoff.deploy.plan import By
 from payoff.deploy.steps import Steps
 from payoff.deploy.verbs import Planned, Situation
 from payoff.deploy.workers import Overtaken, Workers
-from payoff.errors import BadInput, Busy, NotFound
+from payoff.errors import BadInput, Busy, NotFound, Unavailable
 from payoff.records.endpoint import Revision
 from payoff.records.events import Order
 from payoff.records.names import check
@@ -149,7 +149,8 @@ class Desk:
                     raise Overtaken
                 return planned, self._move(ask, turn, planned.revision, current, steps)
         except BaseException:
-            live.withdraw(self._home, ask.endpoint)
+            with suppress(Unavailable):  # then the workers keep what they made ready; it does not hurt
+                live.withdraw(self._home, ask.endpoint)
             raise
 
     def _move(self, ask: _Ask, turn: _Turn, revision: Revision, current: Revision | None, steps: Steps) -> Order | None:
@@ -160,8 +161,17 @@ class Desk:
             order = self._registry.record(revision, ask.verb, ask.evidence)
         turn.moves += 1
         with steps.step("publish"):
-            live.publish(self._home, revision)
+            self._publish(revision)
         return order
+
+    def _publish(self, revision: Revision) -> None:
+        try:
+            live.publish(self._home, revision)
+        except Unavailable as error:
+            raise Unavailable(
+                f"revision {revision.number} of {revision.endpoint} is recorded, but the workers could not be told and "
+                f"go on as before: {error}; then restart the control plane, which tells them"
+            ) from error
 
     def _await_serving(self, revision: Revision, steps: Steps) -> None:
         if not self._workers.any_up():

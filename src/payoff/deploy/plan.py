@@ -160,7 +160,7 @@ def _joining(arm: Arm, role: Role, traffic: float | str | None, others: Sequence
 
 
 def _free(role: Role, taken: set[str]) -> str:
-    return next(name for n in range(1, ARMS_MAX + 2) if (name := role if n == 1 else f"{role}-{n}") not in taken)
+    return next(name for n in range(1, ARMS_MAX + 2) if (name := str(role) if n == 1 else f"{role}-{n}") not in taken)
 
 
 def _crowned(current: Revision, heir: Arm) -> list[Arm]:

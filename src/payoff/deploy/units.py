@@ -3,7 +3,7 @@
 import re
 from decimal import Decimal
 
-from payoff.deploy.document import Place, near
+from payoff.deploy.document import Place, among
 from payoff.records.signature import Field, Type
 
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -17,8 +17,10 @@ _MEANT = {
 }
 
 
-def percent(share: float) -> str:
-    """0.1 as "10%", exact: `Place.share` reads the same float back."""
+def percent(share: float) -> str | float:
+    """0.1 as "10%", exact: `Place.share` reads the same float back. A long row of zeros stays a number."""
+    if 0 < share < 1e-6:
+        return share
     text = format(Decimal(repr(share)) * 100, "f")
     return f"{text.rstrip('0').rstrip('.') if '.' in text else text}%"
 
@@ -59,5 +61,4 @@ def written(field: Field) -> str:
 def _no_type(text: str) -> str:
     kinds = [str(kind) for kind in Type]
     meant = next((kind for kind, words in _MEANT.items() if text.lower() in words), None)
-    hint = f"; did you mean {meant!r}?" if meant else near(text, kinds)
-    return f"no column type {text[:40]!r}{hint}; there are: {', '.join(kinds)}"
+    return f"no column type {text[:40]!r}{among(meant or text, kinds)}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from payoff.deploy import phase, plan
 from payoff.deploy.check import check
-from payoff.deploy.document import near
+from payoff.deploy.document import among
 from payoff.deploy.file import EndpointFile, FileArm, parse
 from payoff.deploy.plan import By
 from payoff.deploy.which import Which
@@ -65,7 +65,7 @@ def read(situation: Situation, verb: str, arguments: Mapping[str, Any]) -> Plann
 
 def _plan(verb: str) -> Callable[..., Planned]:
     if verb not in _PLANS:
-        raise BadInput(f"no order {verb[:40]!r}{near(verb, phase.VERBS)}; there are: {', '.join(phase.VERBS)}")
+        raise BadInput(f"no order {verb[:40]!r}{among(verb, phase.VERBS)}")
     return _PLANS[verb]
 
 
@@ -75,7 +75,7 @@ def _taken(verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     takes = dict(list(inspect.signature(_PLANS[verb]).parameters.items())[1:])
     if unknown := [name for name in given if name not in takes]:
         word = unknown[0][:40]
-        raise BadInput(f"{verb} takes no {word!r}{near(word, list(takes))}; it takes: {', '.join(takes)}")
+        raise BadInput(f"{verb} takes no {word!r}{among(word, list(takes), 'it takes')}")
     if missing := [name for name, one in takes.items() if one.default is one.empty and name not in given]:
         raise BadInput(f"{verb} needs {' and '.join(repr(name) for name in missing)}")
     return given
@@ -88,6 +88,8 @@ def _deploy(
     role: str | None = None,
     traffic: float | str | None = None,
 ) -> Planned:
+    if isinstance(version, bool):
+        raise BadInput(f"{version} is no version; say its number, an alias or 'latest'")
     found = now.registry.find(names.check(model, "model"), None if version == "latest" else version)
     return Planned(plan.deploy_as(now.current, now.endpoint, found, now.by, role, traffic))
 
