@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from payoff.records import Revision, Served, Signature
 from payoff.registry import Registry, connect
 from payoff.registry.schema import endpoints, revisions
 from payoff.store import database
+
+AtOnce = Callable[[list[list[str]]], list[str]]
 
 SERVED = Served("onnx", "c" * 64, Signature((), ()))
 
@@ -42,8 +45,9 @@ from payoff.errors import Conflict
 from payoff.records import Revision
 from payoff.registry import connect
 registry, won = connect(sys.argv[1]), 0
+print("ready", flush=True)
 sys.stdin.readline()
-while won < 25:
+while won < 20:
     now = registry.endpoints()
     number = now[0].number + 1 if now else 1
     try:
@@ -54,17 +58,16 @@ while won < 25:
 """
 
 
-def test_processes_that_record_at_once_never_lose_or_repeat_a_revision(registry: Registry, url: str) -> None:
-    commands = [[sys.executable, "-c", RECORD, url, f"process {number}"] for number in range(4)]
-    pipes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for command in commands
-    ]
-    assert [process.communicate("go\n", timeout=60)[1] for process in pipes] == [""] * 4
+def test_processes_that_record_at_once_never_lose_or_repeat_a_revision(
+    registry: Registry, url: str, at_once: AtOnce
+) -> None:
+    commands = [[sys.executable, "-c", RECORD, url, f"process {number}"] for number in range(3)]
+    assert at_once(commands) == [""] * 3
     made = registry.revisions("fraud", limit=1000)
-    assert [one.number for one in made] == list(range(100, 0, -1))
-    assert Counter(one.author for one in made) == {f"process {number}": 25 for number in range(4)}
+    assert [one.number for one in made] == list(range(60, 0, -1))
+    assert Counter(one.author for one in made) == {f"process {number}": 20 for number in range(3)}
     orders = registry.orders(limit=1000)
-    assert [(order.before, order.after) for order in orders] == [(n - 1 or None, n) for n in range(100, 0, -1)]
+    assert [(order.before, order.after) for order in orders] == [(n - 1 or None, n) for n in range(60, 0, -1)]
 
 
 def test_the_same_artefact_registered_by_many_at_once_is_one_version(registry: Registry) -> None:
@@ -119,7 +122,7 @@ def test_a_kill_at_any_moment_leaves_revision_order_and_pointer_together(
 
 def test_a_pointer_never_points_at_nothing(registry: Registry, url: str) -> None:
     registry.record(revision(1), "deploy")
-    with pytest.raises(Exception, match="FOREIGN KEY"), database.writing(database.open(url)) as db:
+    with pytest.raises(Exception, match=r"(?i)foreign key"), database.writing(database.open(url)) as db:
         db.execute(endpoints.update().values(current=7))
     assert registry.current("fraud") == revision(1)
 

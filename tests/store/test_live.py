@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from payoff.errors import BadInput, Unavailable
 from payoff.records import Arm, Field, Guard, Policy, Revision, Role, Rule, Served, Signature, Type
 from payoff.store import live
 from payoff.store.live import Live
+
+AtOnce = Callable[[list[list[str]]], list[str]]
 
 SIGNATURE = Signature((Field("age", Type.INT64), Field("when", Type.DATE, (2, 3), True)), (Field("label", Type.TEXT),))
 SERVED = Served("onnx", "a" * 64, SIGNATURE, "b" * 64)
@@ -126,6 +129,24 @@ def test_a_reader_that_looks_only_at_the_stamp_misses_nothing_and_reads_nothing_
 def publish_many(home: Path, endpoint: str, last: int) -> None:
     for number in range(1, last + 1):
         live.publish(home, numbered(number, endpoint))
+
+
+COUNT = """
+import sys
+from pathlib import Path
+from payoff.records import Revision
+from payoff.store import live
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(1, 501):
+    assert live.publish(Path(sys.argv[1]), Revision(sys.argv[2], number, 0, "me", "", ()))
+"""
+
+
+def test_changes_by_several_processes_are_counted_one_by_one(tmp_path: Path, at_once: AtOnce) -> None:
+    commands = [[sys.executable, "-c", COUNT, str(tmp_path), endpoint] for endpoint in ("a", "b", "c")]
+    assert at_once(commands) == [""] * 3
+    assert live.stamp(tmp_path) == 1500
 
 
 PUBLISH = """

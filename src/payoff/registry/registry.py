@@ -29,6 +29,10 @@ class Registry:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
+    def close(self) -> None:
+        """Let go of the database's connections; the next call would open new ones."""
+        self._engine.dispose()
+
     def register(
         self,
         model: str,

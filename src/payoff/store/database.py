@@ -136,11 +136,12 @@ def _check_references(connection: sa.Connection) -> None:
 def _engine(url: str) -> sa.Engine:
     expected = "expected sqlite:////path/to/payoff.db or postgresql://user@host/name"
     try:
-        return sa.create_engine(url)
+        a_server = not url.startswith("sqlite")  # which may have restarted since its connection was last used
+        return sa.create_engine(url, pool_pre_ping=a_server)
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise BadInput(f"this is no database URL that payoff can use: {error}; {expected}") from error
     except ModuleNotFoundError as error:
-        raise BadInput(f"the driver for this database is not installed: {error}; install it, or {expected}") from error
+        raise BadInput(f"the driver of this database is missing: {error}; for PostgreSQL install psycopg") from error
 
 
 def _make_private(url: sa.URL) -> None:
@@ -183,7 +184,8 @@ def _told(engine: sa.Engine) -> Iterator[None]:
         raise BadInput(f"a value does not fit into the database: {getattr(error, 'orig', error)}") from error
     except DBAPIError as error:
         advice = _advice(getattr(error.orig, "sqlite_errorname", ""))
-        raise Unavailable(f"{_name(engine)} refused: {error.orig}; nothing was changed; {advice}") from error
+        reason = " ".join(str(error.orig).split())
+        raise Unavailable(f"{_name(engine)} refused: {reason}; nothing was changed; {advice}") from error
     except PoolTimeout as error:
         raise Busy(f"every connection to {_name(engine)} is in use; try again") from error
 
