@@ -1,4 +1,4 @@
-"""Where arms of one endpoint differ in width (int32 here, int64 there): columns made narrow for the arm, wide after it."""
+"""Where arms of one endpoint differ in width, int32 here and int64 there: narrow for the arm, wide after it."""
 
 from collections.abc import Sequence
 
