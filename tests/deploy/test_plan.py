@@ -209,7 +209,7 @@ def test_a_file_does_not_raise_the_dead(pair: Revision) -> None:
 @pytest.mark.parametrize("twice", ["name", "version"])
 def test_a_file_with_the_same_thing_twice_is_refused(twice: str, pair: Revision) -> None:
     same = {"name": "champion"} if twice == "name" else {"version": 1}
-    arms = (pair.arms[0], replace(pair.arms[1], **same))  # type: ignore[arg-type]
+    arms = (pair.arms[0], replace(pair.arms[1], **same))
     with pytest.raises(BadInput, match="is there twice"):
         plan.apply(pair, "term-deposit", arms, pair.policy, BY)
 

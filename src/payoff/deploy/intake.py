@@ -1,6 +1,7 @@
 """How a file becomes a version: recognised, made servable, proven, stored, registered; or refused, leaving nothing."""
 
 import hashlib
+import re
 import shutil
 import tempfile
 import threading
@@ -55,7 +56,7 @@ class Intake:
         self._registry = registry
         self._clock = clock
         self._limits = limits
-        self._rooms = threading.BoundedSemaphore(limits.at_once)
+        self._turns = threading.BoundedSemaphore(limits.at_once)
         self._storing = threading.Lock()  # so that no failed intake removes a blob that another one counts on
 
     def take(
@@ -78,17 +79,18 @@ class Intake:
         names.check(model, "model")
         self._check_tags(tags or {})
         steps = Steps()
-        with steps.step("recognise"):
-            found = recognise(path, flavor)
-            digest, size_bytes = _digest(path, self._limits.artefact_bytes_max)
-        known = self._known(model, digest)
-        if known is not None and self._complete(known):
-            return Taken(known, True, steps.all())
-        with self._room() as into:
-            with steps.step("convert"):
-                made = found.prepare(path, sample, into)
+        with self._folder() as room:
+            shown = _shown(path, file_name or path.name, room)
+            with steps.step("recognise"):
+                found = recognise(shown, flavor)
+                digest, size_bytes = _digest(shown, self._limits.artefact_bytes_max)
+            known = self._known(model, digest)
+            if known is not None and self._complete(known):
+                return Taken(known, True, steps.all())
+            with self._turn(), steps.step("convert"):
+                made = found.prepare(shown, sample, room / "made")
             version = self._keep(
-                path,
+                shown,
                 made,
                 steps,
                 model=model,
@@ -96,7 +98,7 @@ class Intake:
                 flavor=found.name,
                 size_bytes=size_bytes,
                 author=author,
-                provenance={**made.provenance, "file": file_name or path.name, **(provenance or {})},
+                provenance={**made.provenance, "file": shown.name, **(provenance or {})},
                 tags=tags,
             )
         return Taken(version, known is not None, steps.all())
@@ -138,19 +140,24 @@ class Intake:
             raise BadInput(f"{len(tags)} tags are too many; the limit is {self._limits.tags_max}")
 
     @contextmanager
-    def _room(self) -> Iterator[Path]:
+    def _folder(self) -> Iterator[Path]:
         """A folder to work in, gone afterwards."""
-        if not self._rooms.acquire(timeout=self._limits.wait_s_max):
-            raise Busy(f"{self._limits.at_once} models are being converted; the limit is {self._limits.at_once}")
+        with told("making room for a model"):
+            made = Path(tempfile.mkdtemp(dir=folder(self._scratch)))
         try:
-            with told("making room for a conversion"):
-                into = Path(tempfile.mkdtemp(dir=folder(self._scratch)))
-            try:
-                yield into
-            finally:
-                shutil.rmtree(into, ignore_errors=True)
+            yield made
         finally:
-            self._rooms.release()
+            shutil.rmtree(made, ignore_errors=True)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Few conversions at once: each is a process of its own that takes what it can."""
+        if not self._turns.acquire(timeout=self._limits.wait_s_max):
+            raise Busy(f"{self._limits.at_once} other models are being converted, which is the limit; try again later")
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     @contextmanager
     def _stored(self, path: Path, made: Prepared, steps: Steps) -> Iterator[Served]:
@@ -170,6 +177,16 @@ class Intake:
         kept = self._blobs.put(path, limit_bytes=self._limits.artefact_bytes_max)
         undo.callback(self._blobs.path(kept).unlink, missing_ok=True)
         return kept
+
+
+def _shown(path: Path, name: str, folder: Path) -> Path:
+    """The artefact under the name that its owner knows, for messages; whatever that name is, it stays in the folder."""
+    plain = re.sub(r"[^\w .()+-]", "_", name)[-100:].strip(". ") or "artifact"
+    link = folder / "came" / plain
+    with told("making room for a model"):
+        link.parent.mkdir()
+        link.symlink_to(path.resolve())
+    return link
 
 
 def _digest(path: Path, bytes_max: int) -> tuple[str, int]:
