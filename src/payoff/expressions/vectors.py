@@ -66,7 +66,7 @@ def compiled(node: Node) -> Run:
     if has_column(node):
         return run
     values, valid = _quiet.context.run(run, {})
-    constant = (_scalar(values, cast(Type, node.type)), None if valid is None else np.asarray(valid))
+    constant = (np.asarray(values, cast(Type, node.type).dtype), None if valid is None else np.asarray(valid))
     return lambda batch: constant
 
 
