@@ -1,0 +1,1 @@
+"""Predictions and outcomes: appended before the answer leaves, compacted to Delta tables, read as one."""
