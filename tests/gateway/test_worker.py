@@ -133,7 +133,7 @@ def test_rows_of_many_callers_are_never_mixed_up(url: str) -> None:
         ("/predict/times", b'{"z": 1}', "application/json", 400, "'z'"),
         ("/predict/times", b'{"x": "one"}', "application/json", 400, "'one'"),
         ("/predict/times", b'{"x": null}', "application/json", 400, "'x'"),
-        ("/predict/times", b'{"x": NaN}', "application/json", 400, "NaN is not JSON"),
+        ("/predict/times", b'{"x": NaN}', "application/json", 400, "send null"),
         ("/predict/times", b'[{"x": 1}, {}]', "application/json", 400, "'x'"),
         ("/predict/times", b'[{"x": 1}, {"x"', "application/json", 400, "JSON"),
         ("/predict/times", b"x=1", "application/json", 400, "JSON"),
@@ -160,7 +160,7 @@ def test_a_wrong_call_is_told_what_is_wrong(
 def test_ten_megabytes_of_json_are_answered_or_refused_and_the_worker_lives(url: str) -> None:
     rows = httpx.post(f"{url}/predict/times", content=b"[" + b'{"x": 1},' * 1_100_000 + b'{"x":1}]', timeout=60)
     assert rows.status_code == 413
-    assert "1,000,000" in rows.json()["error"]
+    assert "1000000" in rows.json()["error"]
     assert ask(url, {"x": 1}).status_code == 200
 
 
@@ -232,21 +232,37 @@ def test_a_revision_that_cannot_be_loaded_leaves_the_one_before_in_service_and_s
     broken = revision(tmp_path, 2, (Role.CHAMPION, 3, 0))
     Blobs(tmp_path / "artifacts").path(broken.arms[0].served.digest).unlink()
     with worker(tmp_path) as url:
+        served(tmp_path, 1)
         live.publish(tmp_path, broken)
         while not any("times" in status.failed for status in live.statuses(tmp_path)):
             time.sleep(0.005)
-        assert ask(url, {"x": 8}).json()["predictions"][0]["y"] == 16
         (status,) = live.statuses(tmp_path)
         assert status.failed["times"][0] == 2
         assert "missing" in status.failed["times"][1]
+        assert ask(url, {"x": 8}).json()["predictions"][0]["y"] == 16
 
 
-def test_answers_that_are_under_way_when_the_worker_leaves_are_given(tmp_path: Path) -> None:
+def finish(line: socket.socket, rest: bytes) -> bytes:
+    """Send the end of a request slowly and read the answer to its end."""
+    time.sleep(0.2)
+    line.sendall(rest)
+    heard = b""
+    while part := line.recv(1 << 20):
+        heard += part
+    return heard
+
+
+def test_a_request_that_is_under_way_when_the_worker_leaves_is_answered(tmp_path: Path) -> None:
     live.publish(tmp_path, revision(tmp_path, 1, (Role.CHAMPION, 2, 0)))
     rows = json.dumps([{"x": x} for x in range(20_000)]).encode()
-    with ThreadPoolExecutor(1) as pool, worker(tmp_path) as url:
-        assert ask(url, {"x": 8}).status_code == 200
-        reply = pool.submit(httpx.post, f"{url}/predict/times", content=rows, timeout=30)
-        time.sleep(0.02)
-    assert reply.result().status_code == 200
-    assert len(reply.result().json()["predictions"]) == 20_000
+    head = b"POST /predict/times HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(rows)
+    with ThreadPoolExecutor(1) as pool:
+        with worker(tmp_path) as url:
+            line = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=30)
+            line.sendall(head + rows[:-1])
+            assert ask(url, {"x": 8}).status_code == 200
+            heard = pool.submit(finish, line, rows[-1:])
+        with line:
+            answer = heard.result()
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.count(b"prediction_id") == 20_000

@@ -64,4 +64,3 @@ def _versions(versions: list[int | None]) -> Column:
         return Column(np.array(versions, np.int64))
     valid = np.array([version is not None for version in versions], bool)
     return Column(np.array([version or 0 for version in versions], np.int64), valid)
-

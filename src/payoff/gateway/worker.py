@@ -10,25 +10,19 @@ import os
 import signal
 import socket
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
 
-from payoff.clock import now_us
 from payoff.doors import LOOPBACK, is_loopback
-from payoff.errors import PayoffError
+from payoff.gateway.follow import Follower
 from payoff.gateway.http import Connection, Door, Limits
 from payoff.gateway.routes import Routes
 from payoff.journal.ids import Ids
 from payoff.journal.writer import Writer
-from payoff.records import Revision
-from payoff.serving import Desk, Live, Models, prepare
-from payoff.store import live as exchange
-from payoff.store.blobs import Blobs
+from payoff.serving import Desk
 
-POLL_S = 0.02
 HOUSEKEEPING_S = 1.0
 DRAIN_S = 8.0
 
@@ -46,98 +40,13 @@ class Settings:
     key: str | None
 
 
-class Follower:
-    """Keeps the desk's live revisions equal to HOME/live, and tells the control plane what is ready."""
-
-    def __init__(self, settings: Settings, desk: Desk) -> None:
-        self._home = settings.home
-        self._index = settings.index
-        self._desk = desk
-        self._models = Models(Blobs(settings.home / "artifacts"))
-        self._prepared: dict[str, Live] = {}
-        self._failed: dict[str, tuple[int, str]] = {}
-        self._thread = ThreadPoolExecutor(1, "load")
-        self._stamp = -1
-        self._boot_id = exchange.boot_id()
-
-    async def follow(self) -> None:
-        """Look for news for ever."""
-        while True:
-            await asyncio.sleep(POLL_S)
-            await self.refresh()
-
-    async def refresh(self) -> None:
-        """Take over whatever was published since the last look."""
-        stamp = exchange.stamp(self._home)
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        published = exchange.read_all(self._home)
-        for name in self._desk.lives.keys() - published.keys():
-            del self._desk.lives[name]
-        for name, found in published.items():
-            if isinstance(found, str):
-                self._failed[name] = (0, found)
-                continue
-            await self._take(name, found)
-        self._let_go(published)
-        self.report()
-
-    async def _take(self, name: str, found: exchange.Live) -> None:
-        current = self._desk.lives.get(name)
-        if found.current and (current is None or current.revision != found.current):
-            ready = self._prepared.pop(name, None)
-            if ready is None or ready.revision != found.current:
-                ready = await self._load(name, found.current)
-            if ready is not None:
-                self._desk.lives[name] = ready
-        if found.prepare is None:
-            self._prepared.pop(name, None)
-        elif name not in self._prepared or self._prepared[name].revision != found.prepare:
-            ready = await self._load(name, found.prepare)
-            if ready is not None:
-                self._prepared[name] = ready
-
-    async def _load(self, name: str, revision: Revision) -> Live | None:
-        try:
-            ready = await asyncio.get_running_loop().run_in_executor(self._thread, prepare, revision, self._models)
-        except Exception as error:
-            words = str(error) if isinstance(error, PayoffError) else f"{type(error).__name__}: {error}"
-            self._failed[name] = (revision.number, words[:4_000])
-            return None
-        self._failed.pop(name, None)
-        return ready
-
-    def _let_go(self, published: dict[str, exchange.Live | str]) -> None:
-        kept = [*self._desk.lives.values(), *self._prepared.values()]
-        self._models.keep_only({arm.served.digest for live in kept for arm in live.revision.arms})
-
-    def report(self) -> None:
-        """Write this worker's status for the control plane."""
-        desk = self._desk
-        exchange.report(
-            self._home,
-            self._index,
-            exchange.Status(
-                worker=self._index,
-                pid=os.getpid(),
-                boot_id=self._boot_id,
-                at_us=now_us(),
-                serving={name: live.revision.number for name, live in desk.lives.items()},
-                ready={name: live.revision.number for name, live in self._prepared.items()},
-                failed=dict(self._failed),
-                counters=desk.counters.as_dict(),
-            ),
-        )
-
-
 async def work(settings: Settings) -> None:
     """The worker's whole life."""
     loop = asyncio.get_running_loop()
     writer = Writer(settings.home / "journal", f"worker-{settings.index}", sync=settings.sync)
     desk = Desk(writer, Ids(settings.index))
-    follower = Follower(settings, desk)
-    await follower.refresh()
+    follower = Follower(settings.home, settings.index, desk)
+    await follower.start()
     listener = socket.socket(fileno=settings.fd)
     listener.setblocking(False)
     hosts = LOOPBACK if is_loopback(listener.getsockname()[0]) else None

@@ -39,6 +39,15 @@ class Models:
             self._runs[version.digest] = run
         return self._runs[version.digest]
 
+    def load_all(self, revision: Revision) -> None:
+        """Load whatever a revision needs; takes as long as it takes."""
+        for arm in revision.arms:
+            self.load(arm.served)
+
+    def have(self, revision: Revision) -> bool:
+        """Whether all that a revision needs is loaded."""
+        return all(arm.served.digest in self._runs for arm in revision.arms)
+
     def keep_only(self, digests: set[str]) -> None:
         """Let go of every model that no revision needs."""
         for digest in self._runs.keys() - digests:
