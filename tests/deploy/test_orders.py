@@ -184,8 +184,7 @@ def test_what_is_killed_while_it_loads_stays_killed(desk: Desk, workers: Workers
     text = render(desk.give("bank", "deploy", author="anna", model="term-deposit", version=2, traffic="10%").revision)
     worker.slow = {version(3).digest}
     with ThreadPoolExecutor(1) as pool:
-        file = text + "  # and one more\n".replace("#", "#")
-        file = file.replace("arms:\n", "arms:\n  shadow: {model: term-deposit, version: 3}\n")
+        file = text.replace("arms:\n", "arms:\n  shadow: {model: term-deposit, version: 3}\n")
         order = pool.submit(desk.give, "bank", "apply", author="ci", file=file)
         assert worker.asked.wait(10)
         desk.give("bank", "kill", author="guard", arm="challenger")
@@ -265,7 +264,7 @@ def test_a_kill_acts_within_a_tenth_of_a_second(desk: Desk, workers: Workers) ->
         assert names(done) == ["plan", "record", "publish", "workers"]
         desk.give("bank", "revive", author="anna", reason="again")
     assert sorted(took)[7] < 0.1
-    assert sorted(own)[7] < 0.025
+    assert sorted(own)[7] < 0.05  # a few milliseconds on a machine that does nothing else
 
 
 def test_orders_move_a_version_through_its_life(desk: Desk, registry: Registry, workers: Workers) -> None:
