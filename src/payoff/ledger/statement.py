@@ -27,7 +27,7 @@ class Tally:
     answered: int  # rows it answered, or watched
     matured: int  # of these, rows whose value is known
     value_micros: int
-    fallback_micros: int  # what the fallback would have earned on the matured rows
+    fallback_micros: int | None  # what the fallback would have earned on the matured rows; None: nobody knows
     cpu_ns: int  # over all rows, matured or not: it was spent
     values: Sums
     gains: Sums
@@ -47,7 +47,7 @@ class Line:
     net: Money
     low: Money | None
     high: Money | None
-    against_fallback: Money  # net minus what the fallback would have earned on the same rows
+    against_fallback: Money | None  # net minus what the fallback would have earned on the same rows
     against_low: Money | None
     against_high: Money | None
 
@@ -99,9 +99,10 @@ def statement(tallies: Sequence[Tally], prices: Prices, currency: str) -> Statem
 
 
 def _line(tally: Tally, cost: Money) -> Line:
-    value, fallback = Money(tally.value_micros, cost.currency), Money(tally.fallback_micros, cost.currency)
+    value, fallback = Money(tally.value_micros, cost.currency), tally.fallback_micros
+    against = None if fallback is None else value - cost - Money(fallback, cost.currency)
     low, high = _bounds(tally.values, cost)
-    against_low, against_high = _bounds(tally.gains, cost)
+    against_low, against_high = (None, None) if fallback is None else _bounds(tally.gains, cost)
     return Line(
         tally.model,
         tally.version,
@@ -113,7 +114,7 @@ def _line(tally: Tally, cost: Money) -> Line:
         value - cost,
         low,
         high,
-        value - cost - fallback,
+        against,
         against_low,
         against_high,
     )
