@@ -1,0 +1,1 @@
+"""The bank story, end to end, on real data."""

@@ -1,0 +1,60 @@
+"""What the demo reads from payoff's own books, by `payoff sql`, as any analyst could."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from payoff.client import Client
+from payoff.demo import bank
+
+CALL = "(case when outcome.subscribed then 60 else 0 end) - 2 - outcome.duration_s / 3600.0 * 24"
+ROWS_MAX = 1_000_000
+
+
+@lru_cache(maxsize=1)
+def statements() -> dict[str, str]:
+    """The SQL of books.sql by name."""
+    text = Path(__file__).with_name("books.sql").read_text()
+    parts = [part.partition("\n") for part in text.split("-- name: ")[1:]]
+    return {name.strip(): sql.rstrip().rstrip(";") for name, _, sql in parts}
+
+
+def ask(client: Client, name: str, **values: str) -> pd.DataFrame:
+    """The rows of a statement."""
+    frame: pd.DataFrame = client.sql_arrow(statements()[name].format(call=CALL, **values), ROWS_MAX).to_pandas()
+    return frame
+
+
+def daily(client: Client) -> pd.DataFrame:
+    """One row per day on which customers were called; see books.sql."""
+    return ask(client, "daily").fillna(0.0)
+
+
+def auc(client: Client, month: str) -> float | None:
+    """How well the champion ranked the customers of "2008-10"; None if nobody or everybody subscribed."""
+    from sklearn.metrics import roc_auc_score
+
+    scores = ask(client, "scores", month=month)
+    if scores["truth"].nunique() < 2:
+        return None
+    return float(roc_auc_score(scores["truth"].astype(bool), scores["score"]))
+
+
+def orders(client: Client, calls: pd.DataFrame) -> list[dict[str, Any]]:
+    """Every order with the story's date: that of the last customer who was asked about before it."""
+    found = []
+    for order in reversed(client.orders(bank.ENDPOINT, limit=1000)):
+        at = order["at"].removesuffix("Z").replace("T", " ")
+        answered = int(ask(client, "count_before", at=at)["n"].iloc[0])
+        row = min(bank.CHAMPION_ROWS.stop + max(answered - 1, 0), len(calls) - 1)
+        evidence = order["evidence"]
+        found.append(
+            {
+                "order": order["verb"], "version": evidence.get("version"), "date": str(calls["called_on"].iloc[row]),
+                "after_predictions": answered, "tested": evidence.get("tested"), "by": order["author"],
+                "reason": order["reason"],
+            }
+        )  # fmt: skip
+    return found

@@ -1,0 +1,69 @@
+"""The story in one picture: money over the calendar, and who was stopped and promoted when."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+COLORS = {"everybody": "#6b7280", "v1": "#dc2626", "v2": "#2563eb", "answered": "#111827"}
+LABELS = {
+    "everybody": "calling everybody (the fallback)",
+    "v1": "v1, trained before August 2008",
+    "v2": "v2, retrained in May 2009",
+    "answered": "as answered, with payoff",
+}
+
+
+def draw(daily: pd.DataFrame, orders: list[dict[str, Any]], path: Path) -> None:
+    """Write the picture; its type follows from the suffix of `path`."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    days = pd.to_datetime(daily["day"])
+    figure, (above, below) = plt.subplots(2, 1, figsize=(11, 8.5), sharex=True, layout="constrained")
+    for name in ("everybody", "v1", "v2", "answered"):
+        above.plot(days, _since_first(daily, name).cumsum(), color=COLORS[name], label=LABELS[name], lw=_width(name))
+    for name, base in (("v1", "v1_everybody"), ("v2", "v2_everybody"), ("answered", "everybody")):
+        lead = (_since_first(daily, name) - daily[base]).cumsum()
+        below.plot(days, lead, color=COLORS[name], label=LABELS[name], lw=_width(name))
+    below.axhline(0, color=COLORS["everybody"], lw=1)
+    for axis in (above, below):
+        _mark(axis, orders)
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    above.set_title(
+        "A bank's calls, May 2008 to November 2010: what each version would have earned, and what was earned"
+    )
+    above.set_ylabel("EUR, summed up")
+    above.legend(loc="upper left", frameon=False)
+    below.set_ylabel("EUR more than calling everybody")
+    below.legend(loc="lower left", frameon=False)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def _since_first(daily: pd.DataFrame, name: str) -> "pd.Series[float]":
+    """A version's line begins on its first day."""
+    known = daily[f"{name}_everybody"] if f"{name}_everybody" in daily else daily[name]
+    began = (known != 0).cummax()
+    return daily[name].where(began)
+
+
+def _width(name: str) -> float:
+    return 2.2 if name == "answered" else 1.3
+
+
+def _mark(axis: Any, orders: list[dict[str, Any]]) -> None:
+    for order in orders:
+        if order["order"] not in ("kill", "promote"):
+            continue
+        color = COLORS["v1"] if order["order"] == "kill" else COLORS["v2"]
+        day = date.fromisoformat(order["date"])
+        axis.axvline(pd.Timestamp(day), color=color, lw=1, ls="--")
+        words = f" {order['order']} v{order['version']}\n {day:%d %b %Y}"
+        axis.annotate(
+            words, (pd.Timestamp(day), 1), xycoords=("data", "axes fraction"), va="top", color=color, fontsize=9
+        )
