@@ -22,6 +22,8 @@ from payoff.records.signature import Field
 _LABELS = ("label", "output_label")
 _SCORES = ("probabilities", "output_probability", "probability")
 
+OWN_PREFIX = "payoff."  # before a name of ours in a converted graph, where the plain name was taken
+
 Reader = Callable[[Sequence[Any], int], dict[str, Column]]
 
 
@@ -49,7 +51,7 @@ def gives(ports: Sequence[Port], classes: int | None) -> tuple[Give, ...]:
         return Give("label", label), second
     if [port.name for port in ports] == ["variable"]:
         return (Give("prediction", ports[0]),)
-    return tuple(Give(port.name, port) for port in ports)
+    return tuple(Give(port.name.removeprefix(OWN_PREFIX), port) for port in ports)
 
 
 def fields_of(given: Sequence[Give], results: Sequence[Any], n: int) -> tuple[Field, ...]:

@@ -22,7 +22,9 @@ from skl2onnx.common.data_types import (  # type: ignore[import-untyped]
     StringTensorType,
 )
 
+from payoff.flavors.answers import OWN_PREFIX
 from payoff.flavors.home import Home
+from payoff.flavors.trees import mend, round_inputs
 from payoff.records.signature import Field, Type
 
 _OPSETS = {"": 21, "ai.onnx.ml": 3}
@@ -68,99 +70,79 @@ def _wide(field: Field, tensor: Any) -> Any:
 
 def convert(home: Home, way: Way) -> onnx.ModelProto:
     """The model as ONNX with payoff's outputs; raises whatever the converter raises where it cannot."""
-    _accept_numpy_numbers()
-    options = {"zipmap": False} if home.kind == "classifier" else None
-    model = convert_sklearn(home.model, initial_types=list(way.inputs), options=options, target_opset=_OPSETS)
+    mend()
+    model = _converted(home, way)
+    round_inputs(model.graph)
     return _finish(model, home)
 
 
+def _converted(home: Home, way: Way) -> onnx.ModelProto:
+    options = {"zipmap": False} if home.kind == "classifier" else None
+    inputs = list(way.inputs)
+    try:
+        return convert_sklearn(home.model, initial_types=inputs, options=options, target_opset=_OPSETS)
+    except NameError:  # some converters know no ZipMap, and say so this way
+        return convert_sklearn(home.model, initial_types=inputs, target_opset=_OPSETS)
+
+
 def _finish(model: onnx.ModelProto, home: Home) -> onnx.ModelProto:
-    """Rename the raw outputs and end the graph with nodes that give label, probability and so on."""
+    """End the graph with nodes that give label, probability and so on, under names that are free in it."""
     graph = model.graph
-    raw = [_set_aside(graph, output.name) for output in list(graph.output)]
-    kinds = [output.type.tensor_type.elem_type for output in graph.output]
+    raw = [output.name for output in graph.output]
     del graph.output[:]
     if home.kind == "regressor":
-        _add_regression(graph, raw[0], kinds[0], home)
+        _regression(graph, raw[0], home)
         return model
-    _add_label(graph, raw[0], home)
+    _label(graph, raw[0], home)
     if home.scores:
-        _add_scores(graph, raw[1], kinds[1], home)
+        _scores(graph, raw[1], home)
     return model
 
 
-def _add_label(graph: Any, raw: str, home: Home) -> None:
-    kind = TensorProto.INT64 if home.classes is None else _label_type(home.classes)
-    flat = "payoff_label" if kind not in (TensorProto.STRING, TensorProto.INT64) else "label"
-    _node(graph, "Reshape", [raw, _constant(graph, "payoff_flat", [-1])], [flat])
-    if flat != "label":
-        _node(graph, "Cast", [flat], ["label"], to=kind)
-    graph.output.append(onnx.helper.make_tensor_value_info("label", kind, [None]))
-
-
-def _label_type(classes: np.ndarray) -> int:
-    kinds = {"b": TensorProto.BOOL, "i": TensorProto.INT64, "u": TensorProto.INT64, "f": TensorProto.DOUBLE}
-    return int(kinds.get(classes.dtype.kind, TensorProto.STRING))
-
-
-def _add_scores(graph: Any, raw: str, kind: int, home: Home) -> None:
-    certain = home.scores == "predict_proba"
-    k = len(home.classes) if home.classes is not None else 0
-    if k == 2:
-        name = "probability" if certain else "score"
-        if certain:
-            _node(graph, "Gather", [raw, _constant(graph, "payoff_second", 1)], [name], axis=1)
-        else:
-            _node(graph, "Reshape", [raw, _constant(graph, "payoff_flat_score", [-1])], [name])
-        graph.output.append(onnx.helper.make_tensor_value_info(name, kind, [None]))
-        return
-    name = "probabilities" if certain else "scores"
-    _node(graph, "Identity", [raw], [name])
-    graph.output.append(onnx.helper.make_tensor_value_info(name, kind, [None, k]))
-
-
-def _add_regression(graph: Any, raw: str, kind: int, home: Home) -> None:
-    targets = int(np.size(getattr(home.model, "n_outputs_", 1)) and getattr(home.model, "n_outputs_", 1))
+def _regression(graph: Any, raw: str, home: Home) -> None:
+    targets = home.outputs
     shape = [-1] if targets == 1 else [-1, targets]
-    _node(graph, "Reshape", [raw, _constant(graph, "payoff_shape", shape)], ["prediction"])
-    dims = [None] if targets == 1 else [None, targets]
-    graph.output.append(onnx.helper.make_tensor_value_info("prediction", kind, dims))
+    _answer(graph, "prediction", shape, "Reshape", [raw, _constant(graph, shape)])
 
 
-def _set_aside(graph: Any, name: str) -> str:
-    """Rename a tensor inside the graph, so that its name is free for an output."""
-    aside = f"payoff_raw_{name}"
-    for node in graph.node:
-        node.input[:] = [aside if one == name else one for one in node.input]
-        node.output[:] = [aside if one == name else one for one in node.output]
-    return aside
+def _label(graph: Any, raw: str, home: Home) -> None:
+    kinds = {"b": TensorProto.BOOL, "f": TensorProto.DOUBLE}
+    kind = None if home.classes is None else kinds.get(home.classes.dtype.kind)
+    if kind is None:
+        _answer(graph, "label", [-1], "Reshape", [raw, _constant(graph, [-1])])
+    else:  # converters write classes of any kind of number as int64
+        flat = _node(graph, "Reshape", [raw, _constant(graph, [-1])])
+        _answer(graph, "label", [-1], "Cast", [flat], to=kind)
 
 
-def _constant(graph: Any, name: str, value: Any) -> str:
-    array = np.asarray(value, np.int64)
-    graph.initializer.append(onnx.helper.make_tensor(name, TensorProto.INT64, array.shape, array.reshape(-1)))
+def _scores(graph: Any, raw: str, home: Home) -> None:
+    certain = home.scores == "predict_proba"
+    k = 0 if home.classes is None else len(home.classes)
+    if k != 2:
+        shape = [-1, k]
+        _answer(graph, "probabilities" if certain else "scores", shape, "Reshape", [raw, _constant(graph, shape)])
+        return
+    # [N, 2], or for some kinds of scores [N, 1] or [N]: the last column is the second class's in each.
+    wide = _node(graph, "Reshape", [raw, _constant(graph, [0, -1])])
+    _answer(graph, "probability" if certain else "score", [-1], "Gather", [wide, _constant(graph, -1)], axis=1)
+
+
+def _answer(graph: Any, name: str, shape: Sequence[int], kind: str, inputs: list[str], **attributes: Any) -> None:
+    """A last node; onnxruntime finds out the type of what it gives, which converters do not always say right."""
+    taken = {one.name for one in graph.input} | {name for node in graph.node for name in node.output}
+    taken |= {one.name for one in graph.initializer}
+    free = f"{OWN_PREFIX}{name}" if name in taken else name
+    graph.node.append(onnx.helper.make_node(kind, inputs, [free], **attributes))
+    graph.output.append(onnx.helper.make_empty_tensor_value_info(free))
+
+
+def _node(graph: Any, kind: str, inputs: list[str], **attributes: Any) -> str:
+    name = f"{OWN_PREFIX}node_{len(graph.node)}"
+    graph.node.append(onnx.helper.make_node(kind, inputs, [name], **attributes))
     return name
 
 
-def _node(graph: Any, kind: str, inputs: list[str], outputs: list[str], **attributes: Any) -> None:
-    graph.node.append(onnx.helper.make_node(kind, inputs, outputs, **attributes))
-
-
-def _plain(value: Any) -> Any:
-    """A NumPy number as Python's own, and yes or no as 1 or 0."""
-    plain = value.item() if isinstance(value, np.generic) else value
-    return int(plain) if isinstance(plain, bool) else plain
-
-
-def _accept_numpy_numbers() -> None:
-    """onnx 1.23 refuses NumPy numbers and booleans in attributes; skl2onnx 1.20 still hands them in (boosted trees)."""
-    make = onnx.helper.make_attribute
-    if getattr(make, "accepts_numpy", False):
-        return
-
-    def make_attribute(key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
-        plain = [_plain(one) for one in value] if isinstance(value, list | tuple) else _plain(value)
-        return make(key, plain, *args, **kwargs)
-
-    make_attribute.accepts_numpy = True  # type: ignore[attr-defined]
-    onnx.helper.make_attribute = make_attribute
+def _constant(graph: Any, value: Any) -> str:
+    array, name = np.asarray(value, np.int64), f"{OWN_PREFIX}constant_{len(graph.initializer)}"
+    graph.initializer.append(onnx.helper.make_tensor(name, TensorProto.INT64, array.shape, array.reshape(-1)))
+    return name

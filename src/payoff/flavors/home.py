@@ -28,6 +28,7 @@ class Home:
     named: bool  # fitted on columns with names, so it is asked with a DataFrame
     scores: str | None = None
     classes: NDArray[Any] | None = None
+    outputs: int = 1  # how many numbers a regressor answers per row
 
     def ask(self, rows: Rows) -> Rows:
         """The model's own answers."""

@@ -60,9 +60,10 @@ _PARTS = re.compile(
     r"|neural_network\._stochastic_optimizers|model_selection\._split|cluster\._(birch|bisect_k_means)"
     r"|compose\._column_transformer|utils\._bunch|utils\._metadata_requests)"
 )
+# How objects of Cython's classes come back: functions that do no more than cls.__new__(cls).
 _REBUILDERS = re.compile(
-    r"sklearn\.(neighbors\._(kd_tree|ball_tree)|metrics\._dist_metrics)"
-)  # newObj: cls.__new__(cls)
+    r"sklearn\.((neighbors\._(kd_tree|ball_tree)|metrics\._dist_metrics)\.newObj|_loss\._loss\.__pyx_unpickle_\w+)"
+)
 _SCORERS = re.compile(
     r"sklearn\.metrics\._(scorer|classification|regression|ranking)|sklearn\.feature_selection\._univariate\w*"
 )
@@ -108,7 +109,7 @@ def find(module: str, name: str) -> Any:
         return Left
     if _PARTS.fullmatch(module) and isinstance(_import(module, name), type):
         return _import(module, name)
-    if _REBUILDERS.fullmatch(module) and name == "newObj":
+    if _REBUILDERS.fullmatch(f"{module}.{name}"):
         return _import(module, name)
     if _is_estimator(module, name):
         return _import(module, name)

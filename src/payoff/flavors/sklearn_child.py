@@ -4,19 +4,21 @@ Runs in a child process that is given nothing worth stealing and that the parent
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from payoff.errors import BadInput, ModelFailed, PayoffError
 from payoff.flavors.agree import TOLERANCE, Comparison, compare, table
+from payoff.flavors.answers import gives
 from payoff.flavors.apart import GOLDEN, MODEL, Job, Report
 from payoff.flavors.golden import write
 from payoff.flavors.inside import main
 from payoff.flavors.pickles import allowed, open_pickle, refusal
 from payoff.flavors.rowfile import Rows, read_rows
 from payoff.flavors.running import load
+from payoff.flavors.session import open_session, outputs_of
 from payoff.records.signature import Field, Signature, Type
 
 _PACKAGES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy")
@@ -45,6 +47,9 @@ def work(job: Job) -> Report:
     sample = read_rows(job.sample)[0]["inputs"]
     rows = choose(model, sample)
     answers = _ask(home, rows, job.name)
+    home = replace(
+        home, outputs=max((f.shape[0] for f in answers.fields if f.name == "prediction" and f.shape), default=1)
+    )
     taken = _convert(home, rows, answers, job.name)
     write(Path(GOLDEN), rows, Rows(taken.signature.outputs, _as(taken.signature.outputs, answers)))
     ignored = [field.name for field in sample.fields if field not in rows.fields]
@@ -160,11 +165,10 @@ def _compare(home: Any, run: Any, rows: Rows, answers: Rows) -> _Found:
 
 
 def _signature(rows: Rows, answers: Rows) -> Signature:
-    """Inputs as the sample has them; outputs as the graph gives them, in 32-bit floats."""
-    from payoff.flavors.session import open_session, outputs_of
-
-    ports = {port.name: port.type for port in outputs_of(open_session(Path(MODEL)))}
-    return Signature(rows.fields, tuple(Field(f.name, ports[f.name], f.shape) for f in answers.fields))
+    """Inputs as the sample has them; outputs of the types that the graph gives."""
+    given = gives(outputs_of(open_session(Path(MODEL))), None)
+    types = {give.name: give.port.type for give in given}
+    return Signature(rows.fields, tuple(Field(f.name, types[f.name], f.shape) for f in answers.fields))
 
 
 def _as(fields: tuple[Field, ...], answers: Rows) -> Any:
