@@ -15,8 +15,9 @@ from payoff.errors import BadInput
 PICTURE = "payoff-demo.png"
 
 INTRODUCTION = """\
-A bank phones customers to sell term deposits. 45,211 real calls, in order, May 2008 to November 2010, through the crisis.
-A prediction decides: call, or do not call. Our assumptions: a deposit is worth 60 EUR, a call costs 2 EUR + 24 EUR an hour.
+A bank phones customers to sell term deposits: 45,211 real calls, in order, May 2008 to November 2010,
+through the crisis. A prediction decides: call, or do not call. Our assumptions: a deposit is worth 60 EUR,
+a call costs 2 EUR and 24 EUR per hour.
 If no model is trusted, everybody is called: that is the fallback, and what every model has to beat.
 """
 
@@ -29,7 +30,7 @@ def run(
     home: Path | None = None,
     out: Path | None = None,
 ) -> None:
-    """Play the story. `rows` calls after the training data (all), `speed` story days per second (as fast as it judges)."""
+    """Play the story: `rows` calls after the training data (all), `speed` story days per second (as fast as it can)."""
     require_extras()
     path = (out or Path(PICTURE)).absolute()
     say = silent if headless or as_json else aloud
@@ -84,9 +85,7 @@ def require_extras() -> None:
         import skl2onnx  # noqa: F401
         import sklearn  # noqa: F401
     except ImportError as error:
-        raise BadInput(
-            f'the demo trains models and draws: {error.name} is missing; pip install "payoff[demo]"'
-        ) from error
+        raise BadInput(f'the demo needs {error.name}, which is missing: pip install "payoff[demo]"') from error
 
 
 def aloud(text: str) -> None:

@@ -34,9 +34,7 @@ def draw(daily: pd.DataFrame, orders: list[dict[str, Any]], path: Path) -> None:
         _mark(axis, orders)
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
-    above.set_title(
-        "A bank's calls, May 2008 to November 2010: what each version would have earned, and what was earned"
-    )
+    above.set_title("A bank's calls: what each version would have earned on all of them, and what was earned")
     above.set_ylabel("EUR, summed up")
     above.legend(loc="upper left", frameon=False)
     below.set_ylabel("EUR more than calling everybody")
@@ -64,6 +62,5 @@ def _mark(axis: Any, orders: list[dict[str, Any]]) -> None:
         day = date.fromisoformat(order["date"])
         axis.axvline(pd.Timestamp(day), color=color, lw=1, ls="--")
         words = f" {order['order']} v{order['version']}\n {day:%d %b %Y}"
-        axis.annotate(
-            words, (pd.Timestamp(day), 1), xycoords=("data", "axes fraction"), va="top", color=color, fontsize=9
-        )
+        place = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 9}
+        axis.annotate(words, (pd.Timestamp(day), 1), color=color, **place)

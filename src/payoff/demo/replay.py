@@ -103,8 +103,7 @@ class Bank:
 
 def days(rows: pd.DataFrame) -> Iterator[tuple[date, pd.DataFrame]]:
     """The rows of each day, in order."""
-    for today, of_day in rows.groupby("called_on", sort=False):
-        yield today, of_day
+    yield from rows.groupby("called_on", sort=False)
 
 
 def main(arguments: list[str]) -> None:

@@ -21,7 +21,8 @@ class Replay:
 
     def until(self, row: int) -> Iterator[Day]:
         """Let it call customers up to a row; gives each day when payoff has judged it."""
-        assert self._process.stdin and self._process.stdout  # noqa: S101
+        assert self._process.stdin is not None  # noqa: S101
+        assert self._process.stdout is not None  # noqa: S101
         self._process.stdin.write(f"until {row}\n")
         self._process.stdin.flush()
         for line in self._process.stdout:

@@ -1,4 +1,4 @@
-"""The acts: a champion loses its edge, is stopped, a challenger proves itself, and in the end no model is worth its keep."""
+"""The acts: a champion loses its edge and is stopped, a challenger proves itself, and in the end no model pays."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -103,11 +103,11 @@ class Story:
         if month is None:
             return
         auc = books.auc(self.client, month.name)
+        ranked = "-" if auc is None else f"{auc:.2f}"
+        share = f"{month.subscribed / month.calls:.1%}"
+        money = f"{month.earned:11,.0f} {month.everybody:11,.0f}"
         arms = self.client.endpoint(bank.ENDPOINT).describe()["arms"]
-        self.say(
-            f"{month.name:8} {month.calls:6,} {month.subscribed / month.calls:11.1%} "
-            f"{'-' if auc is None else f'{auc:.2f}':>10} {month.earned:11,.0f} {month.everybody:11,.0f}   {answering(arms)}"
-        )
+        self.say(f"{month.name:8} {month.calls:6,} {share:>11} {ranked:>10} {money}   {answering(arms)}")
 
     def tell_orders(self) -> None:
         """Whatever was ordered since the last look, by people or by guards."""
