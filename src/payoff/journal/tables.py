@@ -126,14 +126,8 @@ class Table:
         return self._delta
 
     def _write(self, rows: pa.Table, data_change: bool = True) -> list[AddAction]:
-        days = pc.cast(pc.cast(rows["at"], pa.timestamp("us")), pa.date32())
-        adds = []
-        for day in pc.unique(days).sort().to_pylist():
-            path = self.path / f"date={day}" / f"{uuid.uuid4().hex}.parquet"
-            part = rows.filter(pc.equal(days, pa.scalar(day, pa.date32())))
-            _write_parquet(part, path)
-            adds.append(_add(path, self.path, part, str(day), data_change))
-        return adds
+        now_ms = now_us() // 1000
+        return [_add(file, self.path, now_ms, data_change) for file in write_by_date(rows, self.path)]
 
     def _commit(
         self, delta: DeltaTable, actions: Sequence[AddAction | RemoveAction], properties: CommitProperties
@@ -151,6 +145,26 @@ def kinds(root: Path) -> list[Kind]:
         return []
     endpoints = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
     return [(kind, name) for name in endpoints for kind in ("predictions", "outcomes") if (root / name / kind).exists()]
+
+
+def write_by_date(rows: pa.Table, root: Path) -> list[File]:
+    """New files under `root`, one for each date (of `made_at`, in UTC) among the rows."""
+    days = pc.cast(pc.cast(rows["made_at"], pa.timestamp("us")), pa.date32())
+    found = []
+    for day in cast(list[Any], pc.unique(days).sort().to_pylist()):
+        path = root / f"date={day}" / f"{uuid.uuid4().hex}.parquet"
+        part = rows.filter(pc.equal(days, pa.scalar(day, pa.date32())))
+        _write_parquet(part, path)
+        ranges = [end for name in _RANGES for end in _range(part, name)]
+        found.append(File(str(path), str(day), part.num_rows, path.stat().st_size, *ranges))
+    return found
+
+
+def _range(rows: pa.Table, name: str) -> tuple[str, str]:
+    if name not in rows.column_names:
+        return "", ""
+    found = cast(Any, pc.min_max(rows[name])).as_py()
+    return found["min"], found["max"]
 
 
 def sync(*paths: Path) -> None:
@@ -193,16 +207,17 @@ def _leaves(field: shape.FieldOf, prefix: str = "") -> Iterable[str]:
         yield path
 
 
-def _add(path: Path, root: Path, rows: pa.Table, day: str, data_change: bool) -> AddAction:
-    ranges = {name: cast(Any, pc.min_max(rows[name])).as_py() for name in _RANGES if name in rows.column_names}
+def _add(file: File, root: Path, now_ms: int, data_change: bool) -> AddAction:
+    ranges = {"id": (file.low, file.high), "prediction_id": (file.key_low, file.key_high)}
+    known = {name: each for name, each in ranges.items() if each[0]}
     stats = {
-        "numRecords": rows.num_rows,
-        "minValues": {name: each["min"] for name, each in ranges.items()},
-        "maxValues": {name: each["max"] for name, each in ranges.items()},
-        "nullCount": dict.fromkeys(ranges, 0),
+        "numRecords": file.rows,
+        "minValues": {name: low for name, (low, _) in known.items()},
+        "maxValues": {name: high for name, (_, high) in known.items()},
+        "nullCount": dict.fromkeys(known, 0),
     }
-    size, at_ms = path.stat().st_size, now_us() // 1000
-    return AddAction(str(path.relative_to(root)), size, {"date": day}, at_ms, data_change, json.dumps(stats))
+    path = str(Path(file.path).relative_to(root))
+    return AddAction(path, file.size, {"date": file.date}, now_ms, data_change, json.dumps(stats))
 
 
 def _files(root: Path, delta: DeltaTable) -> Iterable[File]:

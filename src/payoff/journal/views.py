@@ -1,0 +1,135 @@
+"""The views people query: predictions, shadows, outcomes (last corrections) and outcome_log, of one endpoint or all."""
+
+# ruff: noqa: S608 - every name here is quoted, every value a literal of our own making, every expression compiled
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import cast
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from payoff.journal import scan
+from payoff.journal.matured import outcome_join
+from payoff.journal.shape import literal, quoted
+from payoff.journal.snapshot import Relation, Snapshot
+
+_TAKEN = frozenset({"main", "temp", "system", "information_schema", "pg_catalog"})  # schemas that DuckDB has
+
+
+def open_database(home: Path, memory_bytes_max: int) -> duckdb.DuckDBPyConnection:
+    """An empty DuckDB in memory that sees no variables of Python code and counts days in UTC."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{memory_bytes_max >> 20}MiB",
+        "temp_directory": str(home / "run" / "duckdb"),
+        "python_enable_replacements": False,
+        "parquet_metadata_cache": True,  # no file ever changes
+        "autoinstall_known_extensions": False,
+    }
+    database = duckdb.connect(":memory:", config=config)
+    database.execute("SET GLOBAL TimeZone = 'UTC'")
+    return database
+
+
+def register(database: duckdb.DuckDBPyConnection, relations: Iterable[Relation]) -> None:
+    """Make fresh rows readable under their names."""
+    for relation in relations:
+        database.register(scan.fresh_name(relation.kind).strip('"'), relation.fresh)
+
+
+def create(database: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
+    """All views: in `main` over all endpoints, and for each endpoint in a schema of its name."""
+    relations = list(snapshot.relations.values())
+    _create(database, "main", relations)
+    for endpoint in sorted({relation.kind[1] for relation in relations} - _TAKEN):
+        database.execute(f"CREATE SCHEMA {quoted(endpoint)}")
+        _create(database, endpoint, [relation for relation in relations if relation.kind[1] == endpoint])
+
+
+def newest(
+    database: duckdb.DuckDBPyConnection, snapshot: Snapshot, endpoint: str, limit: int, before: str | None
+) -> pa.Table:
+    """The newest predictions before an id, newest first, with their last outcome and its value."""
+    relation = snapshot.relations.get(("predictions", endpoint))
+    below = before or "~"
+    low = _lowest_needed(relation, limit, below)
+    files = [file for file in relation.files if low <= file.high and file.low < below] if relation else []
+    items = scan.branches(relation, _seen(relation), scan.fresh_name(("predictions", endpoint)), files)
+    columns = ", ".join(map(quoted, _seen(relation)))
+    picked = " UNION ALL ".join(
+        f"SELECT {columns} FROM {item} WHERE id >= {literal(low)} AND id < {literal(below)}" for item in items
+    )
+    known = outcome_join(snapshot.relations.get(("outcomes", endpoint)), {}, low[:-1])
+    found = database.sql(
+        f"""WITH picked AS (FROM ({picked}) ORDER BY id DESC, shadow LIMIT {limit}), known AS ({known})
+        SELECT picked.*, o.outcome, o.outcome_value FROM picked LEFT JOIN known AS o ON o.prediction_id = picked.id
+        ORDER BY picked.id DESC, shadow"""
+    ).to_arrow_table()
+    return cast(pa.Table, found)
+
+
+def count(database: duckdb.DuckDBPyConnection, snapshot: Snapshot, endpoint: str) -> dict[str, int]:
+    """How many predictions, shadows and outcomes there are."""
+    relation = snapshot.relations.get(("predictions", endpoint))
+    outcomes = snapshot.relations.get(("outcomes", endpoint))
+    shadows = 0
+    if relation:
+        source = scan.whole(relation, _seen(relation), scan.fresh_name(relation.kind))
+        shadows = int(database.execute(f"SELECT count(*) FROM {source} WHERE shadow").fetchall()[0][0])
+    answered = relation.rows - shadows if relation else 0
+    return {"predictions": answered, "shadows": shadows, "outcomes": outcomes.rows if outcomes else 0}
+
+
+def known_ids(database: duckdb.DuckDBPyConnection, relation: Relation | None, some: Sequence[str]) -> set[str]:
+    """Which ids are there; looks only into files whose range of ids has one of them."""
+    if relation is None or not some:
+        return set()
+    wanted = np.unique(np.array(some, dtype="U36"))
+    files = [
+        file.path for file in relation.files
+        if np.searchsorted(wanted, file.low) < np.searchsorted(wanted, file.high, "right")
+    ]  # fmt: skip
+    database.register("wanted", pa.table({"id": wanted.tolist()}))
+    sources = [scan.fresh_name(relation.kind)] + ([scan.parquet(files)] if files else [])
+    span = f"id BETWEEN {literal(str(wanted[0]))} AND {literal(str(wanted[-1]))}"
+    found: set[str] = set()
+    for source in sources:
+        sql = f"SELECT DISTINCT id FROM {source} WHERE {span} AND id IN (SELECT id FROM wanted)"
+        found.update(row[0] for row in database.execute(sql).fetchall())
+    return found
+
+
+def _create(database: duckdb.DuckDBPyConnection, schema: str, relations: Sequence[Relation]) -> None:
+    answered = _union([each for each in relations if each.kind[0] == "predictions"], "predictions")
+    outcomes = _union([each for each in relations if each.kind[0] == "outcomes"], "outcomes")
+    for name, sql in (
+        ("predictions", f"FROM {answered} WHERE NOT shadow"),
+        ("shadows", f"FROM {answered} WHERE shadow"),
+        ("outcome_log", f"FROM {outcomes}"),
+        ("outcomes", scan.last(outcomes)),
+    ):
+        database.execute(f"CREATE VIEW {quoted(schema)}.{name} AS {sql}")
+
+
+def _union(relations: Sequence[Relation], kind: str) -> str:
+    seen = scan.view(relations, kind)
+    if not relations:
+        return scan.whole(None, seen, "")
+    columns = ", ".join([*map(quoted, seen), "date"])
+    items = [scan.whole(relation, seen, scan.fresh_name(relation.kind)) for relation in relations]
+    return items[0] if len(items) == 1 else f"({' UNION ALL '.join(f'SELECT {columns} FROM {item}' for item in items)})"
+
+
+def _seen(relation: Relation | None) -> scan.View:
+    return scan.view([relation] if relation else [], "predictions")
+
+
+def _lowest_needed(relation: Relation | None, limit: int, below: str) -> str:
+    """An id from which on there are rows enough."""
+    found = 0
+    for file in sorted(relation.files if relation else (), key=lambda file: file.low, reverse=True):
+        found += file.rows if file.high < below else 0
+        if found >= limit:
+            return file.low
+    return "0"
