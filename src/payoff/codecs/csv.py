@@ -58,7 +58,8 @@ def table(body: bytes, names: Collection[str] = (), *, rows_max: int = ROWS_MAX,
         raise BadInput("body is not CSV: the first line is empty; expected a header line with the names of the columns")
     with arrow_errors("CSV"):
         read = _read(body if b"\n" in body else body + b"\n", _separator(header, set(names)), empty_lines)
-    check_unique(read.column_names)
+        found = read.column_names  # text only now: the header may be no UTF-8
+    check_unique(found)
     check_count(read.num_rows, rows_max)
     return read
 
@@ -140,8 +141,12 @@ def _bool(text: str) -> Any:
 
 def _parsed(field: Field, texts: Sequence[str | None]) -> list[Any]:
     """What the JSON in each cell says."""
-    where = f"column {field.name!r}, row {{}} (the first is 0): the cell"
-    return [None if not text else parse(text.encode(), where.format(row)) for row, text in enumerate(texts)]
+
+
+    def said(row: int, text: str) -> Any:
+        return parse(text.encode(), f"column {field.name!r}, row {row} (the first is 0): the cell")
+
+    return [said(row, text) if text else None for row, text in enumerate(texts)]
 
 
 def encode(answer: Answer) -> bytes:

@@ -20,10 +20,11 @@ def parse(body: bytes | memoryview, where: str = "body") -> Any:
 
 def _explain(error: orjson.JSONDecodeError) -> str:
     """orjson's own words, and for the usual mistakes what to do about them."""
-    rest = error.doc[max(error.pos - 1, 0) : error.pos + 20]
+    at = error.pos - 1 if error.doc[max(error.pos - 1, 0) : error.pos] == "-" else error.pos
+    rest = error.doc[at : at + 20]
     for word in _NOT_JSON:
-        if rest.startswith(word) or rest[1:].startswith(word):
-            return f"{word} at character {error.pos} is not JSON: send null, or a number"
+        if rest.startswith(word):
+            return f"{word} at character {at} is not JSON: send null, or a number"
     if error.msg.startswith("number is infinity"):
         return f"{error}: a number as large as this is not a number that can be computed with"
     if error.msg.startswith("unexpected content after document"):

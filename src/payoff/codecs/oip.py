@@ -163,7 +163,15 @@ class _Input:
                 return Column(np.array(data, self._dtype).reshape(rows, *self._shape))
         except OverflowError:
             pass  # the careful way names the element
-        return column(self.field, _nest(data, rows, self.field.shape))
+        return column(self.field, self._nest(data, rows))
+
+    def _nest(self, flat: list[Any], rows: int) -> list[Any]:
+        """Row-major elements as one nested list per row; a row of nothing but nulls is a null row."""
+        size = self._size
+        if not self._shape:
+            return flat
+        parts = [flat[start : start + size] for start in range(0, rows * size, size)] if size else [[]] * rows
+        return [None if size and part.count(None) == size else _nested(part, self.field.shape) for part in parts]
 
     def _from_nested(self, data: list[Any], rows: int) -> Column:
         self._check_size(len(data), rows)
@@ -181,7 +189,7 @@ class _Input:
     def _from_raw(self, raw: memoryview, datatype: str, rows: int) -> Column:
         values = unpack(raw, datatype, rows * self._size, self._where)
         if self.field.type in (Type.DATE, Type.TIMESTAMP):
-            return column(self.field, _nest(values.tolist(), rows, self.field.shape))
+            return column(self.field, self._nest(values.tolist(), rows))
         if values.dtype != object:
             bad = misfits(values, self.field.type)
             if bad.any():
@@ -197,13 +205,10 @@ def takes(kind: Type) -> tuple[str, ...]:
     return (DATATYPES[kind],)
 
 
-def _nest(flat: list[Any], rows: int, shape: tuple[int, ...]) -> list[Any]:
-    """Row-major elements as one nested list per row."""
-    if 0 in shape:
-        empty: list[Any] = np.empty((rows, *shape)).tolist()
-        return empty
-    for size in reversed(shape):
-        flat = [flat[start : start + size] for start in range(0, len(flat), size)]
+def _nested(flat: list[Any], shape: tuple[int, ...]) -> list[Any]:
+    """One row's elements in lists of lists."""
+    for size in reversed(shape[1:]):
+        flat = [flat[start : start + size] for start in range(0, len(flat), size)] if size else [[]] * shape[0]
     return flat
 
 

@@ -177,7 +177,7 @@ class Rows:
     def _columns(self, said: Record) -> dict[str, Column]:
         check_names(said, self._fields, self._extra_ok)
         lengths = {}
-        for name in self._by_name.keys() & said.keys():
+        for name in filter(said.__contains__, self._by_name):
             if type(said[name]) is not list:
                 raise BadInput(f"column {name!r} is {shorten(said[name])}; expected a list with one value per row")
             lengths[name] = len(said[name])
