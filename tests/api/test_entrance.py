@@ -47,6 +47,11 @@ def test_browsers_led_here_by_strangers_are_refused(headers: dict[str, str], wor
     assert words in json.loads(body)["error"]["what"]
 
 
+def test_a_header_that_is_no_address_is_a_wrong_input_not_a_fault() -> None:
+    status, body = call({"host": "localhost:1", "origin": "http://[::1"})
+    assert (status, json.loads(body)["error"]["kind"]) == (400, "bad_input")
+
+
 def test_our_own_console_comes_in() -> None:
     assert call({"host": "localhost:1", "origin": "http://localhost:1"}) == (200, b"in")
 

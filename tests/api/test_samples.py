@@ -42,12 +42,12 @@ def test_the_same_rows_in_every_format(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "content", "words"), [
-    pytest.param("s.xlsx", b"PK", "has to end in one of", id="a format nobody reads"),
+    pytest.param("s.xlsx", b"PK", "no format for '.xlsx'; there are: .csv", id="a format nobody reads"),
     pytest.param("s.csv", b"", "is empty", id="empty"),
     pytest.param("s.parquet", b"PAR1 cut", "cannot be read as parquet", id="cut off"),
     pytest.param("s.json", b'[{"a": 1', "cannot be read as json", id="truncated JSON"),
-    pytest.param("s.json", b"[1, 2]", "list of records", id="JSON of another shape"),
-    pytest.param("s.jsonl", b'{"a": 1}\nnope', "cannot be read as jsonl", id="a line that is no JSON"),
+    pytest.param("s.json", b"[1, 2]", "expected an object with a value per column", id="JSON of another shape"),
+    pytest.param("s.jsonl", b'{"a": 1}\nnope', "cannot be read as ndjson: line 2", id="a line that is no JSON"),
     pytest.param("s.json", b'[{"a": 1}, {"a": "x"}]', "cannot be read as json", id="two types in one column"),
     pytest.param("s.arrow", b"ARROW1 but not", "cannot be read as arrow", id="no Arrow"),
 ])  # fmt: skip

@@ -29,6 +29,7 @@ def build(engines: Engines, hosts: frozenset[str] | None) -> ASGIApp:
         exception_handlers={
             PayoffError: replies.refuse,
             HTTPException: replies.refuse_http,
+            RecursionError: replies.refuse_depth,
             Exception: replies.fail,
         },
         openapi_config=OpenAPIConfig(

@@ -7,6 +7,7 @@ instead of failing while it starts anew; and it leaves when the supervisor's end
 import argparse
 import logging
 import os
+import select
 import socket
 import sys
 import threading
@@ -19,9 +20,13 @@ from payoff.api import app, uploads
 from payoff.api.engines import Engines
 from payoff.api.upkeep import Upkeep
 from payoff.deploy import Desk, Intake
-from payoff.doors import LOOPBACK
+from payoff.doors import LOOPBACK, is_loopback
 from payoff.errors import PayoffError
-from payoff.journal import Ids, Journal, Writer, segment
+from payoff.journal import segment
+from payoff.journal.ids import Ids
+from payoff.journal.query import Journal
+from payoff.journal.writer import Writer
+from payoff.monitor.watch import Watch
 from payoff.registry import connect
 from payoff.store.blobs import Blobs
 
@@ -57,13 +62,15 @@ def make(home: Path, http_url: str, sync: bool, key: str | None) -> Engines:
     for leftovers in (blobs.sweep, intake.sweep, partial(uploads.sweep, home)):
         leftovers()
     root = home / "journal"
+    journal = Journal(home)
     return Engines(
         home=home,
         registry=registry,
         blobs=blobs,
         desk=desk,
         intake=intake,
-        journal=Journal(home),
+        journal=journal,
+        watch=Watch(home, registry, journal, desk),
         outcomes=Writer(root, "control", sync=sync),
         ids=Ids(WORKER, after_us=segment.newest_us(root)),
         http_url=http_url,
@@ -73,7 +80,7 @@ def make(home: Path, http_url: str, sync: bool, key: str | None) -> Engines:
 
 def serve(engines: Engines, door: socket.socket, lifeline_fd: int | None) -> None:
     """Answers on the door until SIGTERM, SIGINT or the end of the supervisor; then finishes what it holds."""
-    hosts = LOOPBACK if _is_loopback(door) else None
+    hosts = LOOPBACK if is_loopback(str(door.getsockname()[0])) else None
     server = uvicorn.Server(
         uvicorn.Config(
             app.build(engines, hosts), loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None,
@@ -85,23 +92,23 @@ def serve(engines: Engines, door: socket.socket, lifeline_fd: int | None) -> Non
         threading.Thread(target=_await_end, args=(lifeline_fd, server), name="lifeline", daemon=True).start()
     upkeep = Upkeep(engines.home)
     upkeep.start()
+    engines.watch.start()
     try:
         server.run(sockets=[door])
     finally:
         upkeep.stop()
+        engines.watch.stop()
         with engines.writing:
             engines.outcomes.close()
 
 
 def _await_end(lifeline_fd: int, server: uvicorn.Server) -> None:
-    """Nobody ever writes into the lifeline: a read returns when its other end is gone."""
-    os.read(lifeline_fd, 1)
+    """Nobody ever writes into the lifeline: it becomes readable when its other end is gone.
+
+    Not a read, which would not wait: workers share this pipe, and set it to non-blocking.
+    """
+    select.select([lifeline_fd], [], [])
     server.should_exit = True
-
-
-def _is_loopback(door: socket.socket) -> bool:
-    host = str(door.getsockname()[0])
-    return host.startswith("127.") or host == "::1"
 
 
 def _read(arguments: list[str] | None) -> argparse.Namespace:

@@ -82,7 +82,10 @@ def _texts(form: Form) -> dict[str, str]:
 def _artifact(form: Form) -> tuple[Path, str]:
     if "artifact" not in form.files:
         raise BadInput("the form has no file 'artifact'; send the model as one, as in curl -F artifact=@model.onnx")
-    return form.files["artifact"]
+    path, filename = form.files["artifact"]
+    if path.stat().st_size == 0:
+        raise BadInput(f"the file {filename[:80]!r} is empty; save the model again")
+    return path, filename
 
 
 def _sample(form: Form) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 from litestar import MediaType, Request, Response, get
 
 from payoff.api.engines import House
-from payoff.api.schema import record_schema
+from payoff.codecs import schema
 from payoff.records import merge
 
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}
@@ -34,15 +34,15 @@ def page(request: Request[Any, Any, Any], house: House) -> Response[str]:
 def _document(request: Request[Any, Any, Any], house: Any) -> dict[str, Any]:
     found: dict[str, Any] = request.app.openapi_schema.to_schema()
     paths = {
-        f"/predict/{one.endpoint}": _predict_path(one.endpoint, record_schema(merge.inputs(one)), house.http_url)
+        f"/predict/{one.endpoint}": _predict_path(one.endpoint, schema.body(merge.inputs(one)), house.http_url)
         for one in house.registry.endpoints()
     }
     return found | {"paths": {**found.get("paths", {}), **paths}}
 
 
-def _predict_path(endpoint: str, schema: dict[str, Any], http_url: str) -> dict[str, Any]:
+def _predict_path(endpoint: str, body: dict[str, Any], http_url: str) -> dict[str, Any]:
     """The inference path of one endpoint, with the rows it takes."""
-    rows = {"application/json": {"schema": {"type": "array", "items": schema}}}
+    rows: dict[str, Any] = {"application/json": {"schema": body}}
     others = ("application/x-ndjson", "text/csv", "application/vnd.apache.arrow.stream")
     content = rows | {kind: {"schema": {"type": "string", "format": "binary"}} for kind in others}
     post = {

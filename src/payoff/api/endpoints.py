@@ -10,7 +10,7 @@ from litestar.params import Parameter
 
 from payoff.api import examples, views
 from payoff.api.engines import Engines, House
-from payoff.api.schema import record_schema
+from payoff.codecs import schema
 from payoff.deploy import Done, parse
 from payoff.errors import BadInput
 from payoff.records import Revision, merge, names
@@ -108,7 +108,7 @@ def describe(house: Engines, revision: Revision) -> dict[str, Any]:
             "outputs": views.fields(merge.outputs(revision)),
             "outcome": views.fields(revision.policy.outcome),
         },
-        "schema": record_schema(merge.inputs(revision)),
+        "schema": schema.record(merge.inputs(revision)),
         "urls": address,
         "example": one,
         "curl": examples.curl(address["predict"], one, house.asks_for_key),

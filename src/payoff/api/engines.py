@@ -9,7 +9,10 @@ from litestar.params import SkipValidation
 
 from payoff.clock import Clock, now_us
 from payoff.deploy import Desk, Intake
-from payoff.journal import Ids, Journal, Writer
+from payoff.journal.ids import Ids
+from payoff.journal.query import Journal
+from payoff.journal.writer import Writer
+from payoff.monitor.watch import Watch
 from payoff.registry import Registry
 from payoff.store.blobs import Blobs
 
@@ -24,6 +27,7 @@ class Engines:
     desk: Desk
     intake: Intake
     journal: Journal
+    watch: Watch
     outcomes: Writer
     ids: Ids
     http_url: str

@@ -6,7 +6,7 @@ from typing import Any
 
 from payoff.codecs.cells import listed
 from payoff.errors import PayoffError
-from payoff.flavors import rowfile
+from payoff.flavors.rowfile import read_rows
 from payoff.records import Field, Revision, Role, Type, merge
 from payoff.store.blobs import Blobs
 
@@ -32,7 +32,7 @@ def _sampled(revision: Revision, blobs: Blobs) -> dict[str, Any]:
     if arm.served.golden is None:
         return {}
     try:
-        groups, _ = rowfile.read(blobs.path(arm.served.golden))
+        groups, _ = read_rows(blobs.path(arm.served.golden))
     except PayoffError:
         return {}
     inputs = groups["inputs"]

@@ -7,6 +7,7 @@ from typing import Any
 from litestar import get
 
 from payoff import __version__
+from payoff.api import upkeep
 from payoff.api.engines import Engines, House
 from payoff.errors import PayoffError
 from payoff.store import live
@@ -50,7 +51,7 @@ def _disk(house: Engines) -> list[Part]:
 
 
 def _journal(house: Engines) -> list[Part]:
-    waiting = house.journal.closed_bytes()
+    waiting = sum(path.stat().st_size for path in upkeep.closed(house.home))
     text = f"{waiting / (1 << 20):,.1f} MiB in closed segments wait to be compacted"
     if waiting > 1 << 30:
         return [_part("journal", "warning", text, "compaction is behind: look into the log of the control process")]

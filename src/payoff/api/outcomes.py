@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from payoff.api.engines import Engines, House
 from payoff.codecs import formats
 from payoff.errors import BadInput
-from payoff.journal import Learned, Stream, ids
+from payoff.journal import ids
+from payoff.journal.frame import Learned, Stream
 from payoff.money import MICROS, MICROS_MAX
 from payoff.records import Column, Columns, Field, Policy, Type, names, take
 
@@ -79,6 +80,7 @@ def _keep(house: Engines, endpoint: str, fields: tuple[Field, ...], told: list[s
             stream, Learned(len(told), own_high, own_low, at_us, high, low, truths, columns[VALUE.name])
         )
         house.outcomes.flush()
+    house.watch.nudge()
     return ids.text(own_high[-1:], own_low[-1:])[0]
 
 

@@ -4,11 +4,12 @@ import math
 import time
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.concurrency import sync_to_thread
+from litestar.params import Parameter
 
 from payoff.api.engines import House
 from payoff.api.lists import Limit
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 ARROW = "application/vnd.apache.arrow.stream"
 ROWS = 10_000
 ROWS_MAX = 1_000_000
+BeforeId = Annotated[str | None, Parameter(description="Only those before this prediction, for the next page.")]
 
 
 class Question(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,23 +44,21 @@ async def sql(request: Request[Any, Any, Any], house: House, data: Question) -> 
 
     def act() -> Response[Any]:
         began = time.perf_counter()
-        table = house.journal.sql(data.sql, data.limit + 1)
-        truncated, table = table.num_rows > data.limit, table.slice(0, data.limit)
+        found = house.journal.sql(data.sql, data.limit)
         if is_arrow:
-            return Response(_stream(table), media_type=ARROW, headers={"x-payoff-truncated": str(truncated).lower()})
-        said = as_json(table) | {"truncated": truncated, "seconds": round(time.perf_counter() - began, 4)}
-        return Response(said)
+            headers = {"x-payoff-truncated": str(found.truncated).lower()}
+            return Response(_stream(found.table), media_type=ARROW, headers=headers)
+        seconds = round(time.perf_counter() - began, 4)
+        return Response(as_json(found.table) | {"truncated": found.truncated, "seconds": seconds})
 
     return await sync_to_thread(act)
 
 
 @get("/endpoints/{endpoint:str}/predictions", sync_to_thread=True)
-def predictions(house: House, endpoint: str, limit: Limit = 100) -> dict[str, Any]:
-    """The latest predictions of an endpoint, newest first."""
+def predictions(house: House, endpoint: str, limit: Limit = 100, before: BeforeId = None) -> dict[str, Any]:
+    """The latest predictions of an endpoint, newest first, shadows too, each with its last outcome."""
     name = house.registry.current(names.check(endpoint, "endpoint")).endpoint
-    # the name was checked against [a-z0-9._-], so that it cannot end the quotes
-    text = f"select * from predictions where endpoint = '{name}' order by id desc"  # noqa: S608
-    table = house.journal.sql(text, limit)
+    table = house.journal.predictions(name, limit, before)
     return {"endpoint": name, "predictions": [plain(row) for row in table.to_pylist()]}
 
 

@@ -43,6 +43,11 @@ def refuse_http(request: Request[Any, Any, Any], error: HTTPException) -> Said:
     return _reply(code, _shape(_KINDS.get(code, "bad_input"), what))
 
 
+def refuse_depth(_: Request[Any, Any, Any], error: RecursionError) -> Said:
+    """A reply for JSON that is nested without end: the caller's doing, not a fault."""
+    return _reply(400, _shape("bad_input", f"the body is nested too deeply: {error}"))
+
+
 def fail(request: Request[Any, Any, Any], error: Exception) -> Said:
     """A reply for a fault of ours: an incident number for the caller, the stack trace for the log."""
     incident = secrets.token_hex(4)

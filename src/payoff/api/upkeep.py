@@ -40,7 +40,7 @@ class Upkeep:
                 self._compact()
 
     def _compact(self) -> None:
-        command = ["nice", "-n", "10", sys.executable, "-m", "payoff.journal.compact", "--home", str(self._home)]
+        command = ["nice", "-n", "10", sys.executable, "-m", "payoff.journal.compact", str(self._home)]
         try:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603
             _, said = self._process.communicate(timeout=COMPACT_S_MAX)

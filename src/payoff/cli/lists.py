@@ -113,19 +113,23 @@ def _arms(arms: list[dict[str, Any]]) -> str:
 
 def _statement(found: "Roi") -> None:
     typer.echo(show.safe(f"{found.endpoint}, in {found.currency}"))
-    rows = [
-        {
-            **row,
-            "version": f"{row['model']} v{row['version']}" if row["version"] is not None else "fallback",
-            **{name: show.money(row[name]) for name in ("value", "cost", "net", "vs_fallback")},
-            "interval": f"{show.money(row['low'])} to {show.money(row['high'])}" if row["low"] is not None else None,
-        }
-        for row in found.rows
-    ]
     columns = ["version", "role", "answered", "matured", "value", "cost", "net", "interval", "vs_fallback", "verdict"]
-    show.table(rows, columns, "no predictions yet")
-    if found.note:
-        typer.echo(show.safe(found.note))
+    show.table([_line(row) for row in found.rows], columns, "nothing answered yet")
+    if found.watched:
+        typer.echo("\nwatched: what would have been, not money")
+        show.table([_line(row) for row in found.watched], columns, "")
+    typer.echo("\n" + show.safe(found.note))
+    for assumption in found.assumptions:
+        typer.echo(show.safe(f"- {assumption}"))
+    typer.echo("")
+
+
+def _line(row: dict[str, Any]) -> dict[str, Any]:
+    from payoff.client.roi import named
+
+    bounds = None if row["low"] is None else f"{show.money(row['low'])} to {show.money(row['high'])}"
+    amounts = {name: show.money(row[name]) for name in ("value", "cost", "net", "vs_fallback")}
+    return named(row) | amounts | {"interval": bounds}
 
 
 COMMANDS = (models, versions, endpoints, revisions, predictions, findings, orders, roi, doctor)

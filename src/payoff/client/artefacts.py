@@ -49,7 +49,7 @@ def _write(model: Any, folder: Path) -> Path:
 
 def _dump(model: Any, path: Path) -> Path:
     try:
-        import joblib  # type: ignore[import-untyped]
+        import joblib
     except ImportError as error:
         raise BadInput("sending an estimator takes joblib: pip install 'payoff[sklearn]'") from error
     try:

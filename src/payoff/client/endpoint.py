@@ -59,8 +59,7 @@ class Endpoint:
 
     def roi(self) -> Roi:
         """Value, cost and net per version, with an interval and the verdict so far."""
-        found = self._wire.get("endpoints", self.name, "roi")
-        return Roi(self.name, found["currency"], found["versions"], found.get("note", ""))
+        return Roi.read(self._wire.get("endpoints", self.name, "roi"))
 
     def predictions(self, limit: int = 100) -> list[dict[str, Any]]:
         """The latest predictions, newest first."""

@@ -25,7 +25,7 @@ class Taken:
 
 
 def take(frame: Any) -> Taken:
-    """pandas, polars, pyarrow, whatever has the Arrow PyCapsule interface; dicts in a list, lists in a dict; a 2-D array.
+    """pandas, polars, pyarrow, what has the Arrow PyCapsule interface; dicts in a list, lists in a dict; 2-D arrays.
 
     Raises BadInput naming the column that has no Arrow type, or the kind of frame nobody knows.
     """
@@ -94,7 +94,7 @@ def _to_polars(table: "pyarrow.Table") -> Any:
 def to_pandas(table: "pyarrow.Table") -> Any:
     """A pandas frame where pandas is installed; the Arrow table itself otherwise."""
     try:
-        import pandas  # type: ignore[import-untyped] # noqa: F401
+        import pandas  # noqa: F401
     except ImportError:
         return table
     return table.to_pandas()

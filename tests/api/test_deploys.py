@@ -1,0 +1,124 @@
+"""Deploying over HTTP: what comes back works, and what cannot be deployed is named and leaves nothing."""
+
+import json
+import pickle
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+Made = dict[str, Any]
+FORM = "multipart/form-data; boundary=b"
+PART = b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\nx\r\n--b--'
+
+
+class Bomb:
+    """A pickle that writes a file when it is opened."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.write_text, (self.path, "boom")
+
+
+def said(reply: httpx.Response) -> tuple[int, str]:
+    assert set(reply.json()) == {"error"}, reply.text
+    return reply.status_code, reply.json()["error"]["what"]
+
+
+def test_a_deploy_answers_with_a_curl_line_that_works(calls: Made) -> None:
+    assert (calls["version"], calls["role"], calls["endpoint"]) == (1, "champion", "calls")
+    assert {step["what"] for step in calls["steps"]} >= {"upload", "recognise", "convert", "record", "publish"}
+    done = subprocess.run(shlex.split(calls["curl"]), capture_output=True, check=True, timeout=30)
+    (row,) = json.loads(done.stdout)["predictions"]
+    assert row["version"] == 1
+
+
+def test_the_example_row_is_the_samples_first(calls: Made) -> None:
+    assert calls["example"] == {"age": 20.0, "balance": 100.0}
+
+
+def test_the_same_bytes_are_the_same_version_and_may_serve_two_endpoints(
+    http: httpx.Client, calls: Made, artifact: bytes
+) -> None:
+    form = {"name": "calls", "endpoint": "twin"}
+    again = http.post("/deploy", files={"artifact": ("other.name", artifact)}, data=form)
+    assert again.status_code == 201, again.text
+    assert (again.json()["version"], again.json()["endpoint"]) == (1, "twin")
+
+
+def test_without_a_name_the_files_name_is_taken(http: httpx.Client, artifact: bytes) -> None:
+    made = http.post("/deploy", files={"artifact": ("My Model (2).onnx", artifact)}).json()
+    assert (made["model"], made["endpoint"]) == ("my-model-2", "my-model-2")
+
+
+def test_tags_are_kept(http: httpx.Client, other_artifact: bytes) -> None:
+    form = {"name": "tagged", "tags": '{"team": "risk"}'}
+    assert http.post("/deploy", files={"artifact": ("m.onnx", other_artifact)}, data=form).status_code == 201
+    (version,) = http.get("/models/tagged/versions").json()["versions"]
+    assert version["tags"] == {"team": "risk"}
+
+
+@pytest.mark.parametrize(("form", "status", "words"), [
+    pytest.param({"name": "../etc"}, 400, "cannot name a model", id="a name that is a path"),
+    pytest.param({"name": "x", "endpoint": "Ä"}, 400, "cannot name an endpoint", id="an endpoint's name"),
+    pytest.param({"name": "calls", "as": "king"}, 400, "champion, challenger or shadow", id="a role that is none"),
+    pytest.param({"name": "calls", "traffic": "lots"}, 400, "no share", id="a share that is none"),
+    pytest.param({"name": "calls", "as": "shadow", "traffic": "5%"}, 400, "only a challenger", id="a shadow's share"),
+    pytest.param({"name": "new", "endpoint": "bare", "as": "shadow"}, 409, "champion first", id="a shadow of nothing"),
+    pytest.param({"name": "x", "tags": "{"}, 400, "not JSON", id="tags that are no JSON"),
+    pytest.param({"name": "x", "tags": '{"a": 1}'}, 400, "object of texts", id="tags that are no texts"),
+    pytest.param({"name": "x", "flavor": "cobol"}, 404, "onnx", id="a flavor that is none"),
+    pytest.param({"nmae": "x"}, 400, "there is no field 'nmae'", id="a field that is none"),
+])  # fmt: skip
+def test_a_wrong_field_is_named(
+    http: httpx.Client, calls: Made, artifact: bytes, form: dict[str, str], status: int, words: str
+) -> None:
+    reply = http.post("/deploy", files={"artifact": ("m.onnx", artifact)}, data=form)
+    assert said(reply)[0] == status
+    assert words in said(reply)[1]
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    pytest.param(b"", "empty", id="an empty file"),
+    pytest.param(b"age,job\n33,admin\n", "text with columns", id="a CSV"),
+    pytest.param("half", "onnx", id="half an ONNX file"),
+    pytest.param("bomb", "", id="a pickle that runs a command"),
+])  # fmt: skip
+def test_what_is_no_model_is_refused_and_leaves_nothing(
+    http: httpx.Client, home: Path, tmp_path: Path, artifact: bytes, content: bytes | str, words: str
+) -> None:
+    marker = tmp_path / "boom"
+    body = {"half": artifact[: len(artifact) // 2], "bomb": pickle.dumps(Bomb(marker))}.get(str(content), content)
+    before = sorted(path.name for path in (home / "artifacts").rglob("*"))
+    reply = http.post("/deploy", files={"artifact": ("m.onnx", body)}, data={"name": "broken"})
+    assert reply.status_code in (400, 422), reply.text
+    assert words.lower() in said(reply)[1].lower()
+    assert str(home) not in reply.text
+    assert not marker.exists()
+    assert sorted(path.name for path in (home / "artifacts").rglob("*")) == before
+    assert not list((home / "run" / "uploads").iterdir())
+    assert http.get("/models/broken/versions").status_code == 404
+
+
+@pytest.mark.parametrize(("kind", "body", "words"), [
+    pytest.param("application/json", b"{}", "multipart/form-data", id="another content type"),
+    pytest.param(FORM, b"--b\r\nConte", "not whole", id="an upload cut off"),
+    pytest.param(FORM, PART % b"name", "no file 'artifact'", id="no file"),
+    pytest.param(FORM, PART % b"artifact", "send it as a file", id="a file as text"),
+])  # fmt: skip
+def test_a_body_that_is_no_upload_is_named(http: httpx.Client, kind: str, body: bytes, words: str) -> None:
+    reply = http.post("/deploy", content=body, headers={"content-type": kind})
+    assert said(reply)[0] == 400
+    assert words in said(reply)[1]
+
+
+def test_a_sample_that_does_not_fit_is_named(http: httpx.Client, other_artifact: bytes) -> None:
+    files = {"artifact": ("m.onnx", other_artifact), "sample": ("sample.csv", b"age,job\n33,admin\n")}
+    reply = http.post("/deploy", files=files, data={"name": "misfit"})
+    assert said(reply)[0] in (400, 422)
+    assert "balance" in said(reply)[1]

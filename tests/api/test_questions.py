@@ -1,0 +1,65 @@
+"""SQL and reports over HTTP."""
+
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pytest
+
+Made = dict[str, Any]
+
+
+def test_predictions_come_newest_first_with_all_they_were(http: httpx.Client, answered: list[str]) -> None:
+    found = http.get("/endpoints/calls/predictions", params={"limit": 2}).json()["predictions"]
+    assert [row["id"] for row in found] == sorted(answered, reverse=True)
+    assert found[0]["inputs"]["age"] in (20.0, 80.0)
+    assert {"arm", "version", "why", "decision", "outputs", "latency_us"} <= set(found[0])
+
+
+def test_sql_counts_over_predictions(http: httpx.Client, answered: list[str]) -> None:
+    reply = http.post("/sql", json={"sql": "select endpoint, count(*) n from predictions group by all"}).json()
+    assert [column["name"] for column in reply["columns"]] == ["endpoint", "n"]
+    assert dict(reply["rows"])["calls"] >= 2
+    assert reply["truncated"] is False
+
+
+def test_sql_says_when_rows_were_left_off(http: httpx.Client, answered: list[str]) -> None:
+    reply = http.post("/sql", json={"sql": "select id from predictions", "limit": 1}).json()
+    assert (len(reply["rows"]), reply["truncated"]) == (1, True)
+
+
+def test_sql_answers_in_arrow_too(http: httpx.Client, answered: list[str]) -> None:
+    headers = {"accept": "application/vnd.apache.arrow.stream"}
+    reply = http.post("/sql", json={"sql": "select 1 as a, 'x' as b"}, headers=headers)
+    assert pa.ipc.open_stream(reply.content).read_all().to_pylist() == [{"a": 1, "b": "x"}]
+
+
+def test_values_that_json_has_no_word_for_become_null_or_text(http: httpx.Client, calls: Made) -> None:
+    text = "select 'nan'::double, 'inf'::double, date '2008-05-05', 1.5::decimal(9,2), {'x': [1]}, '\\xAA'::blob"
+    (row,) = http.post("/sql", json={"sql": text}).json()["rows"]
+    assert row == [None, None, "2008-05-05", 1.5, {"x": [1]}, "aa"]
+
+
+@pytest.mark.parametrize("text", [
+    pytest.param("select * from read_csv('/etc/passwd')", id="a file"),
+    pytest.param("copy (select 1) to '/tmp/payoff-was-here'", id="writing a file"),
+    pytest.param("attach '/tmp/x.db'", id="another database"),
+    pytest.param("set memory_limit='1TB'", id="a setting"),
+    pytest.param("install httpfs", id="an extension"),
+    pytest.param("drop view predictions", id="changing something"),
+    pytest.param("select * from nowhere", id="a table that is none"),
+    pytest.param("selekt 1", id="no SQL"),
+    pytest.param("", id="nothing"),
+])  # fmt: skip
+def test_what_may_not_be_asked_is_refused(http: httpx.Client, calls: Made, text: str) -> None:
+    reply = http.post("/sql", json={"sql": text})
+    assert reply.status_code == 400, reply.text
+    assert reply.json()["error"]["what"]
+    assert "Traceback" not in reply.text
+
+
+@pytest.mark.parametrize("limit", [0, -1, 10_000_000, "x", 1.5])
+def test_a_limit_that_is_none_is_named(http: httpx.Client, calls: Made, limit: Any) -> None:
+    reply = http.post("/sql", json={"sql": "select 1", "limit": limit})
+    assert reply.status_code == 400
+    assert "limit" in reply.json()["error"]["what"]
