@@ -21,6 +21,7 @@ def tally(values: list[float], fallback: list[float], cpu_ns: int = HOUR_NS, sha
         matured=len(values),
         value_micros=round(money.sum() * MICROS),
         fallback_micros=round(other.sum() * MICROS),
+        gain_micros=round((money - other).sum() * MICROS),
         cpu_ns=cpu_ns,
         values=Sums.of(money),
         gains=Sums.of(money - other),

@@ -94,7 +94,6 @@ def test_journal_rows_become_arrays() -> None:
     table = pa.table(
         {
             "id": ["a", "a"],
-            "revision": pa.array([1, 2], pa.int64()),
             "model": ["m", None],
             "version": pa.array([3, None], pa.int64()),
             "value": pa.array([1.5, None], pa.float64()),
@@ -102,7 +101,7 @@ def test_journal_rows_become_arrays() -> None:
             "cpu_ns": pa.array([HOUR_NS, 0], pa.int64()),
         }
     )
-    found = matured(table, Prices(31_611))
+    found = matured(table, np.array([1, 2]), Prices(31_611))
     assert found.arm.tolist() == ["m v3", ""]
     assert found.worth.tolist() == pytest.approx([1.5, NAN], nan_ok=True)
     assert found.fallback.tolist() == pytest.approx([NAN, 2.0], nan_ok=True)

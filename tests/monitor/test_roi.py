@@ -28,6 +28,7 @@ def tally(version: int | None, earned: float, fallback: float | None, rows: int 
         matured=rows,
         value_micros=round(earned * MICROS),
         fallback_micros=None if fallback is None else round(fallback * MICROS),
+        gain_micros=None if fallback is None else round((earned - fallback) * MICROS),
         cpu_ns=0,
         values=Sums.of(values),
         gains=Sums.of(values - other),

@@ -17,8 +17,9 @@ from payoff.stats.intervals import Interval, Sums, interval
 class Tally:
     """What the journal adds up for one version, over the rows it answered or, if `shadow`, over those it watched.
 
-    `model` and `version` are None for the fallback. Values are in units of the currency, sums of them in whole micros;
-    `gains` is over value minus the fallback's value on the same rows.
+    `model` and `version` are None for the fallback. `fallback_micros` is what the fallback would have earned on the
+    matured rows, `gain_micros` how much more than that was earned: None where nobody knows. `values` and `gains` are
+    the same two in units, for the intervals.
     """
 
     model: str | None
@@ -27,7 +28,8 @@ class Tally:
     answered: int  # rows it answered, or watched
     matured: int  # of these, rows whose value is known
     value_micros: int
-    fallback_micros: int | None  # what the fallback would have earned on the matured rows; None: nobody knows
+    fallback_micros: int | None
+    gain_micros: int | None
     cpu_ns: int  # over all rows, matured or not: it was spent
     values: Sums
     gains: Sums
@@ -47,7 +49,8 @@ class Line:
     net: Money
     low: Money | None
     high: Money | None
-    against_fallback: Money | None  # net minus what the fallback would have earned on the same rows
+    fallback: Money | None  # what the fallback would have earned on the matured rows
+    against_fallback: Money | None  # how much more was earned than that, compute included
     against_low: Money | None
     against_high: Money | None
 
@@ -99,10 +102,9 @@ def statement(tallies: Sequence[Tally], prices: Prices, currency: str) -> Statem
 
 
 def _line(tally: Tally, cost: Money) -> Line:
-    value, fallback = Money(tally.value_micros, cost.currency), tally.fallback_micros
-    against = None if fallback is None else value - cost - Money(fallback, cost.currency)
+    value = Money(tally.value_micros, cost.currency)
     low, high = _bounds(tally.values, cost)
-    against_low, against_high = (None, None) if fallback is None else _bounds(tally.gains, cost)
+    against, against_low, against_high = _against(tally, cost)
     return Line(
         tally.model,
         tally.version,
@@ -114,10 +116,17 @@ def _line(tally: Tally, cost: Money) -> Line:
         value - cost,
         low,
         high,
+        None if tally.fallback_micros is None else Money(tally.fallback_micros, cost.currency),
         against,
         against_low,
         against_high,
     )
+
+
+def _against(tally: Tally, cost: Money) -> tuple[Money | None, Money | None, Money | None]:
+    if tally.gain_micros is None:
+        return None, None, None
+    return replace(cost, micros=tally.gain_micros - cost.micros), *_bounds(tally.gains, cost)
 
 
 def _bounds(sums: Sums, cost: Money) -> tuple[Money | None, Money | None]:

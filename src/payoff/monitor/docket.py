@@ -49,14 +49,14 @@ class Matured:
         )
 
 
-def matured(table: pa.Table, prices: Prices) -> Matured:
-    """The journal's matured rows as arrays: id, revision, model, version, value, baseline, cpu_ns."""
+def matured(table: pa.Table, revision: NDArray[np.int64], prices: Prices) -> Matured:
+    """The journal's matured rows as arrays: id, model, version, value, baseline, cpu_ns; and their revisions."""
     model, version = _objects(table, "model"), _objects(table, "version")
     names = [f"{m} v{int(v)}" if v is not None else "" for m, v in zip(model, version, strict=True)]
     per_ns = prices.cpu_core_hour_micros / HOUR_NS / MICROS
     return Matured(
         np.array(_objects(table, "id"), dtype=object),
-        np.asarray(table.column("revision").to_numpy(), np.int64),
+        revision,
         np.array(names, dtype=object),
         _floats(table, "value"),
         _floats(table, "baseline"),

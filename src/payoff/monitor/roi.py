@@ -222,7 +222,7 @@ def _best(revision: Revision, found: Statement) -> tuple[str, Money, int] | None
 
 def _alone(lines: Sequence[Line], currency: str) -> Money | None:
     """What the fallback would have earned on all rows of these lines; None if nobody knows."""
-    known = [line.net - line.against_fallback for line in lines if line.against_fallback is not None]
+    known = [line.fallback for line in lines if line.fallback is not None]
     return _sum(known, currency) if len(known) == len(lines) else None
 
 

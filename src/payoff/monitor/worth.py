@@ -1,5 +1,10 @@
-"""What a decision is worth, as SQL over the journal's columns: as it was taken, and as the fallback would have it."""
+"""What a decision is worth, as SQL over the journal's columns: as it was taken, and as the fallback would have it.
 
+Without an outcome nothing is known, even where the expression would come to a number without one: a row counts for both
+sides or for none. Money that came with an outcome overrules the expression.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from payoff.deploy.check import decision_type
@@ -12,23 +17,29 @@ from payoff.records import merge
 from payoff.records.endpoint import Revision
 from payoff.records.signature import Field
 
+_KNOWN = "(outcome IS NOT NULL OR outcome_value IS NOT NULL)"
+
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """`value` and `fallback` are SQL of type double; `fallback` is None where the fallback decides nothing."""
+    """`value` and `fallback` are SQL of type double; `fallback` is None where nobody knows what it would have earned.
+
+    `window_s` is how long a missing outcome holds back those after it: not at all if no outcome is asked for.
+    `declared` are the columns the SQL may read, by source.
+    """
 
     value: str
     fallback: str | None
+    window_s: float
+    declared: Mapping[str, Sequence[Field]]
 
 
-def worth(revision: Revision) -> Worth | None:
-    """The SQL of a revision's value; None if it does not say what a decision is worth.
+def worth(revision: Revision) -> Worth:
+    """The SQL for a revision's value; without an expression it is the money that came with the outcomes.
 
-    BadInput if the value does not fit its columns, which the endpoint's file was checked for.
+    BadInput if the expression does not fit its columns, which the endpoint's file was checked for.
     """
     policy = revision.policy
-    if policy.value is None:
-        return None
     scope = Scope(
         inputs=merge.inputs(revision),
         outputs=merge.outputs(revision),
@@ -36,8 +47,20 @@ def worth(revision: Revision) -> Worth | None:
         decision=decision_type(revision),
         open_outcome=not policy.outcome,
     )
+    if policy.value is None:
+        return Worth("outcome_value", None, policy.outcome_window_s, _declared(scope, ()))
     expression = parse(policy.value, scope, "number")
-    return Worth(_double(expression.duckdb()), _fallback(revision, expression, scope))
+    fallback = _fallback(revision, expression, scope)
+    return Worth(
+        value=_known(f"coalesce(outcome_value, {_double(expression.duckdb())})", expression),
+        fallback=None if fallback is None else _known(_double(fallback), expression),
+        window_s=policy.outcome_window_s if expression.outcome else 0.0,
+        declared=_declared(scope, expression.outcome),
+    )
+
+
+def _known(sql: str, expression: Expression) -> str:
+    return f"CASE WHEN {_KNOWN} THEN {sql} END" if expression.outcome else sql
 
 
 def _fallback(revision: Revision, expression: Expression, scope: Scope) -> str | None:
@@ -53,7 +76,17 @@ def _fallback(revision: Revision, expression: Expression, scope: Scope) -> str |
         fields = [field for field in scope.outputs if field.name in read]
         values = (f"{identifier(field.name)} := {_constant(fallback.get(field.name), field)}" for field in fields)
         prefix["outputs"] = f"(struct_pack({', '.join(values)}))"
-    return _double(expression.duckdb(prefix))
+    return expression.duckdb(prefix)
+
+
+def _declared(scope: Scope, outcome: Sequence[Field]) -> dict[str, Sequence[Field]]:
+    decision = [] if scope.decision is None else [Field("decision", scope.decision)]
+    return {
+        "inputs": scope.inputs,
+        "outputs": scope.outputs,
+        "decision": decision,
+        "outcome": scope.outcome or outcome,
+    }
 
 
 def _double(sql: str) -> str:

@@ -1,0 +1,86 @@
+"""From the journal to the docket: whole predictions, in order, each exactly once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from payoff.journal import ids
+from payoff.journal.query import Journal
+from payoff.journal.snapshot import Snapshot
+from payoff.ledger.prices import Prices
+from payoff.monitor.docket import Docket, matured
+from payoff.monitor.lives import briefs
+from payoff.monitor.worth import Worth
+from payoff.records.endpoint import Revision
+from payoff.registry.registry import Registry
+
+HISTORY_MAX = 1_000  # revisions
+BATCH_MAX = 100_000  # rows judged in one go
+SETTLE_US = 500_000  # a shadow's row, or another worker's, may come this much after one with a later id
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a batch left: is there more at once, and from when on may rows mature without a new outcome?"""
+
+    more: bool
+    held_until_us: int
+
+
+def history(registry: Registry, endpoint: str) -> list[Revision]:
+    """The endpoint's revisions, oldest first."""
+    return registry.revisions(endpoint, limit=HISTORY_MAX)[::-1]
+
+
+def newest_outcome(snapshot: Snapshot, endpoint: str, before_id: str) -> str | None:
+    """The id of the newest outcome that is older than an id; None if there is none."""
+    relation = snapshot.relations.get(("outcomes", endpoint))
+    if relation is None:
+        return None
+    found = [file.high for file in relation.files if file.high < before_id]
+    if relation.fresh.num_rows:
+        own = np.asarray(relation.fresh["id"])
+        found += [max(own[own < before_id], default="")]
+    return max(found, default="") or None
+
+
+def advance(
+    docket: Docket, journal: Journal, past: Sequence[Revision], worth: Worth, prices: Prices, now_us: int
+) -> Step:
+    """Judge the next batch of what has matured."""
+    docket.ask(briefs(past))
+    if not docket.briefs:
+        return Step(False, now_us)
+    found = journal.matured(
+        past[-1].endpoint,
+        docket.through or start(docket, past),
+        worth.value,
+        worth.fallback,
+        worth.window_s,
+        now_us,
+        BATCH_MAX,
+        settle_s=SETTLE_US / 1e6,
+        declared=worth.declared,
+    )
+    docket.hear(matured(found.rows, in_force(found.rows, past), prices))
+    waits_since_us = ids.time_us(found.held_by) if found.held_by else now_us
+    return Step(found.rows.num_rows >= BATCH_MAX, waits_since_us + int(worth.window_s * 1e6))
+
+
+def start(docket: Docket, past: Sequence[Revision]) -> str:
+    """An id before the first row that any question is about."""
+    since = min(brief.since for brief in docket.briefs)
+    began_us = next(revision.created_at_us for revision in past if revision.number >= since)
+    return ids.floor(began_us - SETTLE_US)
+
+
+def in_force(rows: pa.Table, past: Sequence[Revision]) -> NDArray[np.int64]:
+    """The revision that answered each row; where rows do not say, the one that was in force at their time."""
+    if "revision" in rows.column_names:
+        return np.asarray(rows["revision"].to_numpy(), np.int64)
+    created = np.array([ids.floor(revision.created_at_us) for revision in past])
+    place = np.maximum(np.searchsorted(created, np.asarray(rows["id"]).astype(str), side="right") - 1, 0)
+    return np.array([revision.number for revision in past], np.int64)[place]

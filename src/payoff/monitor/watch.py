@@ -1,0 +1,219 @@
+"""The loop that watches: it wakes when outcomes come in, judges what has matured, and gives the orders that follow.
+
+One thread in the control process. What it knows it derives from the journal and the registry; when it starts it judges
+everything again from the beginning, and comes to the same verdicts. A failure on one endpoint becomes a finding about
+that endpoint; the loop goes on with the others and comes back to it later.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from payoff.clock import Clock, now_us
+from payoff.deploy.orders import Desk
+from payoff.errors import Conflict, NotFound
+from payoff.experiment.verdict import Case
+from payoff.journal import ids
+from payoff.journal.query import Journal
+from payoff.journal.snapshot import Snapshot
+from payoff.ledger import prices
+from payoff.monitor import guards
+from payoff.monitor.docket import Docket
+from payoff.monitor.evidence import SETTLE_US, advance, history, newest_outcome
+from payoff.monitor.lives import Brief, briefs
+from payoff.monitor.worth import worth
+from payoff.records.endpoint import Revision
+from payoff.registry.registry import Registry
+
+LOOK_S = 1.0  # rows also mature by time alone, without anybody posting an outcome
+BACKOFF_S_MAX = 60.0
+MONITOR = "guards"  # the name under which findings are kept
+HOUR_US = 3_600_000_000
+_FINDINGS_READ = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How far the guards have come on one endpoint, and how its cases stand.
+
+    Every outcome up to `outcome_id` was there when the last pass began, and everything that it let mature is judged.
+    """
+
+    prediction_id: str | None = None
+    outcome_id: str | None = None
+    cases: tuple[tuple[Brief, Case], ...] = ()
+
+
+@dataclass(slots=True)
+class _Post:
+    """What the watch knows about one endpoint."""
+
+    past: list[Revision] = field(default_factory=list)
+    docket: Docket = field(default_factory=Docket)
+    judged: Judged = field(default_factory=Judged)
+    idle_until_us: int = 0  # nothing matures before, unless an outcome or a revision comes
+    said: set[str] | None = None  # keys of the findings made so far
+    failures: int = 0
+    again_us: int = 0
+
+
+class Watch:
+    """Judges every endpoint of a home. `look` is one pass; `start` makes a thread that looks until `stop`."""
+
+    def __init__(
+        self,
+        home: Path,
+        registry: Registry,
+        journal: Journal,
+        desk: Desk,
+        clock: Clock = now_us,
+        look_s: float = LOOK_S,
+    ) -> None:
+        self._home, self._registry, self._journal, self._desk = home, registry, journal, desk
+        self._clock, self._look_s = clock, look_s
+        self._posts: dict[str, _Post] = {}
+        self._wake = threading.Event()
+        self._over = False
+        self._looking = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Look from now on, in a thread of its own."""
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Finish the pass under way and end the thread."""
+        self._over = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    def nudge(self) -> None:
+        """Outcomes came in: look now. Never blocks."""
+        self._wake.set()
+
+    def judged(self, endpoint: str) -> Judged:
+        """How far the guards have come there; nothing yet if they have not looked."""
+        post = self._posts.get(endpoint)
+        return post.judged if post else Judged()
+
+    def look(self) -> float:
+        """One pass over all endpoints, and in how many seconds the next is worth while.
+
+        Raises nothing that an endpoint causes, only what makes every look impossible: a database that is gone.
+        """
+        with self._looking:
+            now_us = self._clock()  # before the registry is read: a younger revision answered no row that is settled
+            currents = self._registry.endpoints()
+            snapshot = self._journal.snapshot()
+            for gone in self._posts.keys() - {current.endpoint for current in currents}:
+                del self._posts[gone]
+            waits = [self._visit(current, snapshot, now_us) for current in currents]
+            return min(waits, default=self._look_s)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._over:
+            try:
+                wait_s, failures = self.look(), 0
+            except Exception:  # nowhere to report it: the next look says whether it is over
+                failures += 1
+                wait_s = _backoff_s(failures)
+            self._wake.wait(wait_s)
+            self._wake.clear()
+
+    def _visit(self, current: Revision, snapshot: Snapshot, now_us: int) -> float:
+        """Judge one endpoint, if there may be something to judge; in how many seconds there may be more."""
+        post = self._posts.setdefault(current.endpoint, _Post())
+        if now_us < post.again_us:
+            return self._look_s
+        outcome_id = newest_outcome(snapshot, current.endpoint, ids.floor(now_us - SETTLE_US))
+        youngest = newest_outcome(snapshot, current.endpoint, ids.floor(now_us + HOUR_US))
+        wait_s = self._look_s if youngest == outcome_id else SETTLE_US / 1e6
+        known = bool(post.past) and post.past[-1].number == current.number
+        if known and now_us < post.idle_until_us and outcome_id == post.judged.outcome_id:
+            return wait_s
+        try:
+            more = self._judge(current, post, outcome_id, now_us)
+        except Exception as error:
+            self._failed(current.endpoint, post, error)
+            return self._look_s
+        post.failures = 0
+        return 0.0 if more else wait_s
+
+    def _judge(self, current: Revision, post: _Post, outcome_id: str | None, now_us: int) -> bool:
+        """One batch of one endpoint, and the first of the orders that follow from it; True if there is more to do."""
+        if not post.past or post.past[-1].number != current.number:
+            post.past = history(self._registry, current.endpoint)
+        if current.policy.value is None:
+            post.idle_until_us = now_us + HOUR_US
+            return False
+        sql = worth(post.past[-1])
+        step = advance(post.docket, self._journal, post.past, sql, prices.read(self._home), now_us)
+        moved = self._act(current.endpoint, post)
+        self._report(current.endpoint, post, sql.fallback is not None)
+        cases = tuple((brief, post.docket.case(brief)) for brief in post.docket.briefs)
+        busy = step.more or moved
+        post.judged = Judged(post.docket.through, post.judged.outcome_id if busy else outcome_id, cases)
+        post.idle_until_us = 0 if busy else step.held_until_us
+        return busy
+
+    def _act(self, endpoint: str, post: _Post) -> bool:
+        """Give the first order that is due; what else is due is seen again with the revision that it made."""
+        due = guards.moves(post.docket)
+        if not due or self._registry.current(endpoint).number != post.past[-1].number:
+            return bool(due)
+        move = due[0]
+        try:
+            self._desk.give(
+                endpoint, move.verb, arm=move.arm, author=move.author, reason=move.reason, evidence=move.evidence
+            )
+        except (Conflict, NotFound):
+            if self._registry.current(endpoint).number == post.past[-1].number:
+                raise
+        post.past = history(self._registry, endpoint)
+        post.docket.ask(briefs(post.past))
+        return True
+
+    def _report(self, endpoint: str, post: _Post, fallback_known: bool) -> None:
+        current = post.past[-1]
+        for held in guards.held(post.docket):
+            self._say(endpoint, post, held.key, "warning", held.text, held.evidence)
+        if text := guards.idle(post.docket, current):
+            self._say(endpoint, post, f"idle since revision {current.number}", "alarm", text)
+        if text := guards.blind(post.docket.briefs, fallback_known):
+            self._say(endpoint, post, f"blind since revision {current.number}", "warning", text)
+
+    def _failed(self, endpoint: str, post: _Post, error: Exception) -> None:
+        post.failures += 1
+        post.again_us = self._clock() + int(_backoff_s(post.failures) * 1e6)
+        text = f"the guards of {endpoint} could not judge: {str(error)[:500] or type(error).__name__}; they try again"
+        try:
+            self._say(endpoint, post, text, "alarm", text, {"failure": type(error).__name__})
+        except Exception:
+            post.said = None  # the registry is down too: said when it is back and the failure is still there
+
+    def _say(
+        self, endpoint: str, post: _Post, key: str, severity: str, text: str, data: Mapping[str, Any] | None = None
+    ) -> None:
+        """Make a finding, once; a restart does not repeat it."""
+        if post.said is None:
+            known = self._registry.findings(endpoint, limit=_FINDINGS_READ)
+            post.said = {str(finding.data.get("key")) for finding in known if finding.monitor == MONITOR}
+        if key not in post.said:
+            self._registry.add_finding(
+                endpoint,
+                at_us=self._clock(),
+                monitor=MONITOR,
+                severity=severity,
+                text=text,
+                data={"key": key, **(data or {})},
+            )
+            post.said.add(key)
+
+
+def _backoff_s(failures: int) -> float:
+    return min(BACKOFF_S_MAX, 2.0 ** min(failures, 10) / 2)
