@@ -21,6 +21,7 @@ import pandas as pd
 from payoff.demo import bank
 
 ROWS_PER_CALL = 25
+JUDGED_EVERY = 25  # calls to customers, before the bank waits for payoff to have judged what it was told
 LATE, TWICE, CORRECTED = 0.30, 0.05, 1 / 30
 
 
@@ -34,6 +35,7 @@ class Bank:
         self.random = np.random.default_rng(seed)
         self.due: dict[date, list[dict[str, Any]]] = defaultdict(list)
         self.answered = self.failed = self.reported = 0
+        self.newest: str | None = None
 
     def day(self, today: date, rows: pd.DataFrame) -> dict[str, Any]:
         """One day: ask about each customer, then report the outcomes that are known by tonight."""
@@ -86,11 +88,11 @@ class Bank:
             self.failed += 1
             return None
         self.reported += len(outcomes)
-        found: str = reply.json()["outcome_id"]
-        return found
+        self.newest = str(reply.json()["outcome_id"])
+        return self.newest
 
     def wait_judged(self, day: dict[str, Any], patience_s: float = 30.0) -> None:
-        """A story day ends when payoff has looked at everything it was told."""
+        """Until payoff has looked at everything it was told: years pass here in a minute, and judging takes real time."""
         if day["last_outcome_id"] is None:
             return
         until = time.monotonic() + patience_s
@@ -114,26 +116,28 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--start", type=int, required=True)
     parser.add_argument("--days-per-s", type=float, default=0.0, help="0: as fast as payoff judges")
     options = parser.parse_args(arguments)
-    everything, customer, at = bank.calls(), Bank(options.predict_url, options.api_url), options.start
+    everything, customer = bank.calls(), Bank(options.predict_url, options.api_url)
+    at, unjudged = options.start, JUDGED_EVERY
     for line in sys.stdin:
         until = int(line.removeprefix("until "))
         for today, rows in days(everything.iloc[at:until]):
             started = time.monotonic()
             told = customer.day(today, rows)
-            customer.wait_judged(told)
+            unjudged += len(rows)
+            if unjudged >= JUDGED_EVERY:
+                customer.wait_judged(told)
+                unjudged = 0
             say(told)
             if options.days_per_s:
                 time.sleep(max(0.0, 1 / options.days_per_s - (time.monotonic() - started)))
         at = until
-        if until >= len(everything):
-            finish(customer)
+        finish(customer, last=until >= len(everything))
         say({"reached": until})
 
 
-def finish(customer: Bank) -> None:
-    """After the last call the outcomes still out come in."""
-    told = {"last_outcome_id": customer.report(date.max)}
-    customer.wait_judged(told)
+def finish(customer: Bank, last: bool) -> None:
+    """After the very last call the outcomes still out come in; at every stop, what came in is judged."""
+    customer.wait_judged({"last_outcome_id": customer.report(date.max) if last else customer.newest})
 
 
 def say(what: dict[str, Any]) -> None:
