@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from payoff.deploy import Desk
 from payoff.journal import ids
 from payoff.journal.frame import Learned, Noted, Stream
@@ -122,7 +123,8 @@ class Home:
             stream,
             Noted(
                 n,
-                *own,
+                own[0],
+                own[1],
                 np.full(n, self.now_us),
                 np.zeros(n, np.int64),
                 np.full(n, cpu_ns, np.int64),

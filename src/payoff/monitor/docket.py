@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 from numpy.typing import NDArray
 
 from payoff.experiment.verdict import BEATS, Case, Question, Rows, judge
@@ -17,6 +18,7 @@ from payoff.money import MICROS
 from payoff.monitor.lives import Brief
 
 Floats = NDArray[np.float64]
+compute: Any = pyarrow.compute
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +53,21 @@ class Matured:
 
 def matured(table: pa.Table, revision: NDArray[np.int64], prices: Prices) -> Matured:
     """The journal's matured rows as arrays: id, model, version, value, baseline, cpu_ns; and their revisions."""
-    model, version = _objects(table, "model"), _objects(table, "version")
-    names = [f"{m} v{int(v)}" if v is not None else "" for m, v in zip(model, version, strict=True)]
+    version = compute.cast(table["version"], pa.string())
+    names = compute.fill_null(compute.binary_join_element_wise(table["model"], version, " v"), "")
     per_ns = prices.cpu_core_hour_micros / HOUR_NS / MICROS
     return Matured(
-        np.array(_objects(table, "id"), dtype=object),
+        _objects(table["id"]),
         revision,
-        np.array(names, dtype=object),
+        _objects(names),
         _floats(table, "value"),
         _floats(table, "baseline"),
         _floats(table, "cpu_ns") * per_ns,
     )
 
 
-def _objects(table: pa.Table, name: str) -> list[Any]:
-    found: list[Any] = table.column(name).to_pylist()
+def _objects(column: Any) -> NDArray[Any]:
+    found: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return found
 
 

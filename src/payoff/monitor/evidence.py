@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 from numpy.typing import NDArray
 
 from payoff.journal import ids
@@ -21,6 +23,8 @@ HISTORY_MAX = 1_000  # revisions
 BATCH_MAX = 100_000  # rows judged in one go
 SETTLE_US = 500_000  # a shadow's row, or another worker's, may come this much after one with a later id
 
+compute: Any = pyarrow.compute  # its functions take plain values too, which its stubs do not know
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -35,16 +39,21 @@ def history(registry: Registry, endpoint: str) -> list[Revision]:
     return registry.revisions(endpoint, limit=HISTORY_MAX)[::-1]
 
 
-def newest_outcome(snapshot: Snapshot, endpoint: str, before_id: str) -> str | None:
-    """The id of the newest outcome that is older than an id; None if there is none."""
+def newest_outcome(snapshot: Snapshot, endpoint: str, before_id: str) -> tuple[str | None, bool]:
+    """The id of the newest outcome older than an id, None if there is none; and whether there are newer ones."""
     relation = snapshot.relations.get(("outcomes", endpoint))
     if relation is None:
-        return None
-    found = [file.high for file in relation.files if file.high < before_id]
-    if relation.fresh.num_rows:
-        own = np.asarray(relation.fresh["id"])
-        found += [max(own[own < before_id], default="")]
-    return max(found, default="") or None
+        return None, False
+    newest = [file.high for file in relation.files] + _newest(relation.fresh["id"])
+    older, newer = [each for each in newest if each < before_id], max(newest, default="") >= before_id
+    if newer:
+        fresh: Any = relation.fresh["id"]
+        older += _newest(fresh.filter(compute.less(fresh, before_id)))
+    return max(older, default=None), newer
+
+
+def _newest(ids_: Any) -> list[str]:
+    return [compute.max(ids_).as_py()] if len(ids_) else []
 
 
 def advance(

@@ -74,7 +74,8 @@ def _beating(history: Sequence[Revision], arm: Arm) -> list[Brief]:
 
 
 def _question(kind: str, arm: Arm, against: str, guard: Guard | None, policy: Policy) -> Question:
-    error, cap = (guard.error, guard.gain_cap) if guard else (ERROR, None)
+    stated = next((other.gain_cap for other in policy.guards if other.gain_cap is not None), None)
+    error, cap = (guard.error, guard.gain_cap) if guard else (ERROR, stated)
     return Question(kind, arm.model, arm.version, against, error, cap, policy.currency)
 
 

@@ -130,9 +130,8 @@ class Watch:
         post = self._posts.setdefault(current.endpoint, _Post())
         if now_us < post.again_us:
             return self._look_s
-        outcome_id = newest_outcome(snapshot, current.endpoint, ids.floor(now_us - SETTLE_US))
-        youngest = newest_outcome(snapshot, current.endpoint, ids.floor(now_us + HOUR_US))
-        wait_s = self._look_s if youngest == outcome_id else SETTLE_US / 1e6
+        outcome_id, fresh = newest_outcome(snapshot, current.endpoint, ids.floor(now_us - SETTLE_US))
+        wait_s = SETTLE_US / 1e6 if fresh else self._look_s
         known = bool(post.past) and post.past[-1].number == current.number
         if known and now_us < post.idle_until_us and outcome_id == post.judged.outcome_id:
             return wait_s

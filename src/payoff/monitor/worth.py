@@ -105,4 +105,6 @@ def literal(value: object) -> str:
         return f"[{', '.join(literal(item) for item in value)}]"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float):
+        return f"CAST({quoted(repr(value))} AS DOUBLE)"
     return repr(value) if isinstance(value, int) else quoted(str(value))
