@@ -142,7 +142,6 @@ def _bool(text: str) -> Any:
 def _parsed(field: Field, texts: Sequence[str | None]) -> list[Any]:
     """What the JSON in each cell says."""
 
-
     def said(row: int, text: str) -> Any:
         return parse(text.encode(), f"column {field.name!r}, row {row} (the first is 0): the cell")
 

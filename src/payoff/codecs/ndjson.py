@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from payoff.codecs.answer import Answer
 from payoff.codecs.cells import listed
+from payoff.codecs.checks import check_count
 from payoff.codecs.codec import ROWS_MAX, Codec
 from payoff.codecs.jsontext import parse
 from payoff.codecs.rows import Rows, dump
@@ -15,13 +16,14 @@ def decode(
     body: bytes, fields: Sequence[Field], *, extra_ok: frozenset[str] = frozenset(), rows_max: int = ROWS_MAX
 ) -> dict[str, Column]:
     """Columns of JSON lines; empty lines are passed over. See `payoff.codecs.codec.Decode`."""
-    return Rows(tuple(fields), extra_ok, rows_max).of_records(records(body))
+    return Rows(tuple(fields), extra_ok, rows_max).of_records(records(body, rows_max))
 
 
-def records(body: bytes) -> list[object]:
-    """What each line says."""
-    lines = enumerate(body.splitlines(), start=1)
-    return [parse(line, f"line {number}") for number, line in lines if line.strip()]
+def records(body: bytes, rows_max: int = ROWS_MAX) -> list[object]:
+    """What each line says; the lines are counted before any is read."""
+    lines = [(number, line) for number, line in enumerate(body.splitlines(), start=1) if line.strip()]
+    check_count(len(lines), rows_max)
+    return [parse(line, f"line {number}") for number, line in lines]
 
 
 def encode(answer: Answer) -> bytes:

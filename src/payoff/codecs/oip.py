@@ -190,7 +190,7 @@ class _Input:
         values = unpack(raw, datatype, rows * self._size, self._where)
         if self.field.type in (Type.DATE, Type.TIMESTAMP):
             return column(self.field, self._nest(values.tolist(), rows))
-        if values.dtype != object:
+        if values.dtype != self._dtype:
             bad = misfits(values, self.field.type)
             if bad.any():
                 at = int(np.argmax(bad))

@@ -67,7 +67,7 @@ class _Row:
     True for all of a caller's rows after the first, mostly. Raises ValueError or the like when in doubt.
     """
 
-    SEEN_MAX = 1_000
+    SEEN_MAX = 200
 
     def __init__(self, fields: Sequence[Field]) -> None:
         self._fields = fields
@@ -113,6 +113,7 @@ class Rows:
     ) -> None:
         self._fields, self._extra_ok, self._rows_max = fields, extra_ok, rows_max
         self._by_name = {field.name: field for field in fields}
+        self._absent: Record = dict.fromkeys(field.name for field in fields if field.nullable)
         plain = [field for field in fields if _plain(field)]
         self._plain_names = [field.name for field in plain]
         self._row = _Row(plain) if plain else None
@@ -146,9 +147,13 @@ class Rows:
     def of_records(self, records: list[Any]) -> dict[str, Column]:
         """Columns of records that are parsed already."""
         check_count(len(records), self._rows_max)
+        width = len(self._fields)
         try:
-            if records and {*map(len, records)} == {len(self._fields)}:
-                return self._fast(records)
+            full = records
+            if self._absent and {*map(len, records)} != {width}:
+                full = [self._absent | record for record in records]
+            if records and {*map(len, full)} == {width}:
+                return self._fast(full)
         except (KeyError, TypeError, ValueError, OverflowError):
             pass  # something is amiss somewhere: the careful way below finds out what, or copes with it
         return self._careful(records)

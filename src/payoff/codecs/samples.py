@@ -103,6 +103,6 @@ _READERS: dict[str, Callable[[bytes, int], pa.Table]] = {
     "arrow": lambda body, rows_max: arrow.table(body, rows_max=rows_max),
     "csv": _csv,
     "json": _json,
-    "ndjson": lambda body, rows_max: of_records(ndjson.records(body)),
+    "ndjson": lambda body, rows_max: of_records(ndjson.records(body, rows_max)),
     "parquet": lambda body, rows_max: parquet.table(body, rows_max=rows_max),
 }
