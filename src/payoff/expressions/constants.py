@@ -1,8 +1,7 @@
 """Constants as they are written: numbers, dates, timestamps."""
 
+import datetime
 import math
-from datetime import date as Date
-from datetime import datetime as DateTime
 
 import numpy as np
 
@@ -14,7 +13,7 @@ DATES = {"DATE": Type.DATE, "TIMESTAMPNTZ": Type.TIMESTAMP, "TIMESTAMP": Type.TI
 
 def number(text: str) -> Literal | None:
     """Digits alone are a whole number, exact up to 2^64 - 1; anything else is a float. None if it is too large."""
-    if text.isdigit() and len(text) <= 20:  # noqa: PLR2004 - 2^64 has 20 digits
+    if text.isdigit() and len(text) <= 20:
         literal = whole(int(text))
         if literal is not None:
             return literal
@@ -42,8 +41,8 @@ def date(text: str, kind: str) -> Literal | None:
     """date '2008-05-05' or timestamp '2008-05-05 10:30:00.5', years 1 to 9999, in UTC; None if it is none."""
     try:
         if DATES[kind] is Type.DATE:
-            return Literal(np.datetime64(Date.fromisoformat(text), "D"), Type.DATE)
-        moment = DateTime.fromisoformat(text)
+            return Literal(np.datetime64(datetime.date.fromisoformat(text), "D"), Type.DATE)
+        moment = datetime.datetime.fromisoformat(text)
     except ValueError:
         return None
     return None if moment.tzinfo else Literal(np.datetime64(moment, "us"), Type.TIMESTAMP)

@@ -6,6 +6,7 @@ from typing import Literal as OneOf
 
 from payoff.expressions.check import Checker
 from payoff.expressions.forms import Batch, Run
+from payoff.expressions.kinds import HANDLERS
 from payoff.expressions.render import rendered
 from payoff.expressions.scope import Scope
 from payoff.expressions.syntax import read
@@ -38,14 +39,15 @@ class Expression:
     def duckdb(self, prefix: Mapping[str, str] | None = None) -> str:
         """The same as DuckDB SQL over struct columns inputs, outputs, outcome and a column decision.
 
-        `prefix` says where a source is instead, in SQL the caller vouches for: {"decision": "true", "outcome": "o.outcome"}.
+        `prefix` says where a source is instead, in SQL the caller vouches for:
+        {"decision": "true", "outcome": "o.outcome"}.
         """
         return rendered(self._tree, prefix or {})
 
 
 def parse(text: str, scope: Scope, expects: OneOf["boolean", "number"] | None = None) -> Expression:
     """The expression, or BadInput that says where and what is wrong and what would be right."""
-    checker = Checker(text, scope)
+    checker = Checker(text, scope, HANDLERS)
     tree = checker.whole(read(text), _EXPECTED[expects])
     declared = scope.fields("outcome")
     used = sorted(name for source, name in checker.names if source == "outcome")

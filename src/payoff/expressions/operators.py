@@ -15,7 +15,7 @@ from payoff.expressions.tree import Call, Node, coerce, finite
 from payoff.records import Type
 
 Array = NDArray[Any]
-F, I, B, T = Type.FLOAT64, Type.INT64, Type.BOOL, Type.TEXT  # noqa: E741
+F, W, B, T = Type.FLOAT64, Type.INT64, Type.BOOL, Type.TEXT
 _F64 = np.dtype(np.float64)
 
 
@@ -49,8 +49,8 @@ def each(function: Callable[..., Any], dtype: Any) -> Callable[..., Array]:
     kind = np.dtype(dtype)
 
     def values(*args: Any) -> Array:
-        ufunc = np.frompyfunc(function, len(args), 1)
-        return np.asarray(ufunc(*args), dtype=object).astype(kind, copy=False)
+        found: Array = np.asarray(np.frompyfunc(function, len(args), 1)(*args), dtype=object)
+        return found.astype(kind, copy=False)
 
     return values
 
@@ -59,8 +59,8 @@ def each_or_null(function: Callable[[str], Any], dtype: Any) -> Callable[[Any], 
     """Element by element, where None is null."""
 
     def values(texts: Any) -> tuple[Array, Array]:
-        found = np.asarray(np.frompyfunc(function, 1, 1)(texts), dtype=object)
-        valid = np.not_equal(found, None)
+        found = each(function, object)(texts)
+        valid = each(lambda value: value is not None, bool)(found)
         return np.where(valid, found, 0).astype(dtype), valid
 
     return values
@@ -69,7 +69,8 @@ def each_or_null(function: Callable[[str], Any], dtype: Any) -> Callable[[Any], 
 def half_away(numbers: Array) -> Array:
     """Rounded to whole numbers, halves away from zero; x - trunc(x) is exact, x + 0.5 is not."""
     whole = np.trunc(numbers)
-    return whole + np.copysign(np.abs(numbers - whole) >= 0.5, numbers)
+    rounded: Array = whole + np.copysign(np.abs(numbers - whole) >= 0.5, numbers)
+    return rounded
 
 
 def round_to(numbers: Array, digits: int) -> Array:
@@ -104,7 +105,8 @@ def _month(dates: Array) -> Array:
 
 def _day(dates: Array) -> Array:
     days = dates.astype("datetime64[D]")
-    return (days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64) + 1
+    since: Array = days - days.astype("datetime64[M]").astype("datetime64[D]")
+    return since.astype(np.int64) + 1
 
 
 def _like(texts: Array, pattern: str) -> Array:
@@ -148,27 +150,27 @@ OPERATORS: dict[str, Operator] = {
     "power": _number(np.power, "power({0}, {1})", settle=(0, 1)),
     "lower": Operator(T, each(words.lower, object), "lower({0})", (T,)),
     "upper": Operator(T, each(words.upper, object), "upper({0})", (T,)),
-    "length": Operator(I, each(len, np.int64), "length({0})", (T,)),
+    "length": Operator(W, each(len, np.int64), "length({0})", (T,)),
     "starts_with": Operator(B, each(str.startswith, bool), "starts_with({0}, {1})", (T, T)),
     "contains": Operator(B, each(str.__contains__, bool), "contains({0}, {1})", (T, T)),
     "like": Operator(B, _like, "({0} LIKE {extra})", (T,)),
-    "year": Operator(I, _year, "year({0})", (), (0,)),
-    "month": Operator(I, _month, "month({0})", (), (0,)),
-    "day": Operator(I, _day, "day({0})", (), (0,)),
+    "year": Operator(W, _year, "year({0})", (), (0,)),
+    "month": Operator(W, _month, "month({0})", (), (0,)),
+    "day": Operator(W, _day, "day({0})", (), (0,)),
     # casts, named by what they take and give; texts that spell nothing become null
     "to_double": Operator(F, _float, "CAST({0} AS DOUBLE)"),
     "to_timestamp": Operator(
         Type.TIMESTAMP, lambda dates: dates.astype("datetime64[us]"), "CAST({0} AS TIMESTAMP)", (), (0,)
     ),
-    "bool_to_bigint": Operator(I, lambda values: np.asarray(values).astype(np.int64), "CAST({0} AS BIGINT)"),
-    "uint64_to_bigint": Operator(I, _narrowed, "TRY_CAST({0} AS BIGINT)", partial=True),
-    "double_to_bigint": Operator(I, _to_bigint, "TRY_CAST(round({0}) AS BIGINT)", (F,), (0,), partial=True),
+    "bool_to_bigint": Operator(W, lambda values: np.asarray(values).astype(np.int64), "CAST({0} AS BIGINT)"),
+    "uint64_to_bigint": Operator(W, _narrowed, "TRY_CAST({0} AS BIGINT)", partial=True),
+    "double_to_bigint": Operator(W, _to_bigint, "TRY_CAST(round({0}) AS BIGINT)", (F,), (0,), partial=True),
     "number_to_boolean": Operator(B, lambda numbers: np.not_equal(numbers, 0), "({0} <> 0)", (), (0,)),
     "text_to_double": Operator(
         F, each(words.to_double, _F64), f"TRY_CAST(regexp_extract({{0}}, '^({words.DECIMAL})$') AS DOUBLE)", raw=True
     ),
     "text_to_bigint": Operator(
-        I,
+        W,
         each_or_null(words.to_bigint, np.int64),
         f"TRY_CAST(regexp_extract({{0}}, '^({words.INTEGER})$') AS BIGINT)",
         partial=True,

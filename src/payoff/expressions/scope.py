@@ -9,6 +9,7 @@ from payoff.records import Field, Type
 
 SOURCES = ("inputs", "outputs", "outcome")
 _LISTED_MAX = 20
+_NEAR = 0.5  # difflib's ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,27 +68,39 @@ def path(source: str, name: str) -> str:
 
 def near(wrong: str, right: Iterable[str]) -> str:
     """'; did you mean ...?' where something is near, else nothing."""
-    by_lower = {name.lower(): name for name in right}
-    close = get_close_matches(wrong.lower(), by_lower, n=1)
-    return f"; did you mean {by_lower[close[0]]}?" if close else ""
+    close = _nearest(wrong, {name: name for name in right})
+    return f"; did you mean {close}?" if close else ""
+
+
+def _nearest(wrong: str, right: dict[str, str]) -> str | None:
+    """The value of the nearest key, whatever its case."""
+    by_lower = {key.lower(): value for key, value in right.items()}
+    beginnings = [name for name in by_lower if name.startswith(wrong.lower())]
+    close = beginnings or get_close_matches(wrong.lower(), by_lower, n=1, cutoff=_NEAR)
+    return by_lower[close[0]] if close else None
 
 
 def _others(scope: Scope, source: str | None, name: str) -> str:
-    sources = SOURCES if source is None else (source,)
-    paths = {path(s, field): field for s in sources for field in scope.fields(s)}
-    everywhere = [path(s, field) for s in SOURCES for field in scope.fields(s)]
-    suggestion = near(name if source is None else path(source, name), {**dict.fromkeys(everywhere), **paths})
-    if source is None:
-        close = get_close_matches(name, [field for s in SOURCES for field in scope.fields(s)], n=1)
-        suggestion = f"; did you mean {next(p for p, f in paths.items() if f == close[0])}?" if close else ""
-    return f"{suggestion}{_listed(sorted(paths) or everywhere)}"
+    """What may have been meant, first among the columns of the same source, and which there are."""
+    everywhere = [(s, field) for s in SOURCES for field in scope.fields(s)]
+    listed = [(s, field) for s, field in everywhere if source in (None, s)]
+    options = (listed, everywhere)
+    close = next(
+        filter(None, (_nearest(name, {field: path(s, field) for s, field in group}) for group in options)), None
+    )
+    there = _listed([path(s, field) for s, field in listed or everywhere])
+    return f"; did you mean {close}? {there}" if close else f"; {there}"
+
+
+def _nearest_column(name: str, columns: list[tuple[str, str]]) -> str | None:
+    return _nearest(name, {field: path(source, field) for source, field in columns})
 
 
 def _listed(paths: list[str]) -> str:
     if not paths:
-        return "; there are no columns here"
+        return "there are no columns here"
     more = f" and {len(paths) - _LISTED_MAX} more" if len(paths) > _LISTED_MAX else ""
-    return f"; there are: {', '.join(paths[:_LISTED_MAX])}{more}"
+    return f"there are: {', '.join(sorted(paths)[:_LISTED_MAX])}{more}"
 
 
 def _written(scope: Scope) -> str:

@@ -9,7 +9,7 @@ from sqlglot.errors import SqlglotError
 from payoff.errors import BadInput
 
 TEXT_MAX = 4_000  # characters
-DEPTH_MAX = 64  # levels of the tree; a chain of and, or, + and - is one level
+DEPTH_MAX = 64  # levels of the tree; a chain of and, or, + and - is one level, parentheses are none
 NODES_MAX = 1_000  # keeps the longest chain under DuckDB's own limit of depth, 1,000
 CHAINS = ((exp.And,), (exp.Or,), (exp.Add, exp.Sub))
 _SHOWN_MAX = 60
@@ -59,8 +59,9 @@ def _check_size(tree: exp.Expr, text: str) -> None:
         if depth > DEPTH_MAX:
             raise _too_deep(text)
         if nodes > NODES_MAX:
-            raise BadInput(f"the expression has more than {NODES_MAX:,} names, constants and operations; make it shorter")
-        todo.extend((child, depth + (not chained(node, child))) for child in node.iter_expressions())
+            raise BadInput(f"the expression has more than {NODES_MAX:,} names, constants and operations")
+        below = not isinstance(node, exp.Paren)
+        todo.extend((child, depth + (below and not chained(node, child))) for child in node.iter_expressions())
 
 
 def chained(node: exp.Expr, child: exp.Expr) -> bool:
@@ -77,7 +78,9 @@ def refusal(text: str, tree: exp.Expr, problem: str) -> BadInput:
 def written(text: str, tree: exp.Expr) -> str:
     """A part as the author wrote it, shortened."""
     span = _span(tree)
-    return tree.sql(dialect="duckdb")[:_SHOWN_MAX] if span is None else shown(text[span[0] : span[1] + 1])
+    if span is None or (isinstance(tree, exp.Func) and "start" not in tree.meta):
+        return shown(tree.sql(dialect="duckdb"))  # the name of some functions has no place in sqlglot's tree
+    return shown(text[span[0] : span[1] + 1])
 
 
 def shown(text: str) -> str:
