@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks import machine
 
 import payoff
+from benchmarks import machine
 from payoff.demo.server import running
 
 FEATURES = 30

@@ -58,7 +58,7 @@ def victims(server: Server, who: str) -> list[int]:
 def test_every_answer_a_client_saw_is_in_the_journal_once_whoever_is_killed(
     who: str, home: Path, tmp_path: Path
 ) -> None:
-    chance = random.Random(who)  # noqa: S311
+    chance = random.Random(who)
     ids: list[str] = []
     with ExitStack() as stack:
         server = stack.enter_context(running(home, workers=2))

@@ -12,8 +12,7 @@ from payoff.demo.server import Server
 from tests.walks import models
 
 CONNECTIONS = 8
-KILL_MS_AIM = 100  # measured and printed; the bar here leaves room for a machine that is busy with other things
-KILL_MS_BAR = 1_000
+KILL_MS_MAX = 1_000  # `make bench CASE=house` measures it, against 100; here the machine may be busy with other things
 
 FILE = """
 endpoint: times
@@ -47,6 +46,13 @@ def callers(server: Server, tmp_path: Path) -> list[Caller]:
     return [Caller(f"{server.inference}/predict/times") for _ in range(CONNECTIONS)]
 
 
+def until_heard(callers: list[Caller], more: int) -> None:
+    """Wait until every caller has heard so many answers more."""
+    goals = [len(caller.heard) + more for caller in callers]
+    while any(len(caller.heard) < goal for caller, goal in zip(callers, goals, strict=True)):
+        time.sleep(0.01)
+
+
 def finish(callers: list[Caller]) -> list[tuple[float, float, int, dict[str, object]]]:
     for caller in callers:
         caller.leave.set()
@@ -63,7 +69,9 @@ def test_ten_deployments_under_load_fail_no_call_and_give_no_wrong_answer(
     for caller in callers:
         caller.start()
     for factor in range(2, 12):
+        until_heard(callers, 1)
         client.deploy(str(models.saved(tmp_path, factor)), name="times")
+    until_heard(callers, 1)
     heard = finish(callers)
     assert {status for _, _, status, _ in heard} == {200}
     assert all(row["y"] == 3 * int(str(row["version"])) for _, _, _, row in heard)
@@ -76,15 +84,15 @@ def test_a_kill_reaches_every_worker_at_once_and_fails_no_call(server: Server, c
     client.apply(FILE)
     for caller in callers:
         caller.start()
-    time.sleep(0.5)
+    until_heard(callers, 5)
     given = time.time()
     client.endpoint("times").kill("a drill")
-    time.sleep(0.5)
+    until_heard(callers, 5)
     heard = finish(callers)
     assert {status for _, _, status, _ in heard} == {200}
     from_model = [came for _, came, _, row in heard if row["arm"] != "fallback"]
-    by_fallback = [row for asked, _, _, row in heard if asked > given + KILL_MS_BAR / 1_000 or row["arm"] == "fallback"]
+    by_fallback = [row for _, _, _, row in heard if row["arm"] == "fallback"]
     assert by_fallback
     assert all(row["decision"] is False and "killed" in str(row["why"]) for row in by_fallback)
     last_ms = (max(from_model) - given) * 1_000
-    assert last_ms < KILL_MS_BAR
+    assert last_ms < KILL_MS_MAX

@@ -1,0 +1,1 @@
+"""The inference door: HTTP connections, paths, and the worker process behind them."""
