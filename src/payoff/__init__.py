@@ -2,12 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+from payoff.version import VERSION
+
 if TYPE_CHECKING:
     from payoff.client.client import Client as Client
     from payoff.client.connect import connect as connect
     from payoff.client.endpoint import Endpoint as Endpoint
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _FACES = {
     "connect": "payoff.client.connect",

@@ -56,6 +56,12 @@ def artifact() -> bytes:
 
 
 @pytest.fixture(scope="session")
+def file() -> str:
+    """An endpoint file with a decision and a value, to be formatted with the endpoint's name."""
+    return FILE
+
+
+@pytest.fixture(scope="session")
 def other_artifact() -> bytes:
     """Another model of the same columns."""
     return model(0.5)

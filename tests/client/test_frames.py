@@ -7,7 +7,7 @@ import pytest
 from payoff.client import frames
 from payoff.errors import BadInput
 
-ROWS = [{"age": 33, "job": "admin."}, {"age": 41, "job": None}]
+ROWS: list[dict[str, object]] = [{"age": 33, "job": "admin."}, {"age": 41, "job": None}]
 
 
 @pytest.mark.parametrize("frame", [

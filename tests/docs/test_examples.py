@@ -1,7 +1,7 @@
 """Every example in README and docs works: its blocks run in order, against a server of their own.
 
-```python blocks of a page share one namespace; ```sh blocks run with bash in one folder, with `payoff` on the path. Blocks
-whose first line is a comment with "not run here" say why and are left to the reader: starting a server, `make`.
+```python blocks of a page share one namespace; ```sh blocks run with bash in one folder, with `payoff` on the path.
+Blocks whose first line is a comment with "not run here" are left to the reader: starting a server, `make`.
 """
 
 import os

@@ -72,6 +72,8 @@ def server() -> Iterator[Server]:
 
 
 CLOSE = b"Connection: close\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+TWO_LENGTHS = b"Content-Length: 5\r\nContent-Length: 6\r\n"
 
 
 def test_a_body_in_many_pieces_arrives_whole(server: Server) -> None:
@@ -123,13 +125,13 @@ def test_a_path_may_be_percent_encoded_and_have_a_query(server: Server) -> None:
         pytest.param(b"nonsense\r\n\r\n", b"400", id="garbage"),
         pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 9999\r\n\r\n", b"413", id="a body declared too large"),
         pytest.param(
-            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"190\r\n" + b"x" * 400 + b"\r\n" + b"3e8\r\n" + b"x" * 1000,
+            CHUNKED + b"190\r\n" + b"x" * 400 + b"\r\n3e8\r\n" + b"x" * 1000,
             b"413",
             id="a chunked body that grows too large",
         ),
         pytest.param(b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 30 + b"\r\n", b"431", id="too many headers"),
         pytest.param(b"GET /" + b"a" * 3_000 + b" HTTP/1.1\r\n\r\n", b"431", id="a path without end"),
-        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", b"400", id="two lengths"),
+        pytest.param(b"POST / HTTP/1.1\r\n" + TWO_LENGTHS + b"\r\nhello", b"400", id="two lengths"),
         pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhe", b"408", id="half a body"),
         pytest.param(b"GET / HT", b"408", id="half a request line"),
     ],

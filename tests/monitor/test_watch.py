@@ -277,6 +277,15 @@ def test_a_value_without_outcomes_is_judged_at_once(home: Home) -> None:
     assert home.orders()[0].evidence["tested"] == 34
 
 
+def test_an_endpoint_that_values_nothing_is_through_at_once(home: Home) -> None:
+    home.apply(guards="  []")
+    file = "endpoint: bank\narms: {champion: {model: m, version: 1}}\ndecision: outputs.probability > 0.5\n"
+    home.desk.give("bank", "apply", author="me", file=file)
+    last = home.learn(home.answer([True] * 3), [1.0] * 3)
+    home.look()
+    assert home.watch.judged("bank").outcome_id == last
+
+
 def test_rows_of_several_batches_are_judged_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("payoff.monitor.evidence.BATCH_MAX", 16)
     home.apply(more=CHALLENGER, guards=f"{LOSES}\n{BEATS}")

@@ -11,7 +11,6 @@ from typing import Any
 
 import orjson
 
-from payoff import __version__
 from payoff.codecs import formats
 from payoff.doors import admit, kind, status
 from payoff.errors import BadInput, NotFound, PayoffError
@@ -19,6 +18,7 @@ from payoff.gateway import table, tensors
 from payoff.gateway.http import Reply, Request, refusal
 from payoff.records import Column, length
 from payoff.serving import Answered, Desk, Live
+from payoff.version import VERSION
 
 Send = Callable[[Reply], None]
 log = logging.getLogger("payoff.gateway")
@@ -115,9 +115,9 @@ class Routes:
         if path == "/v2/health/ready":
             return _json({"ready": True})
         if path == "/v2":
-            return _json({"name": "payoff", "version": __version__, "extensions": ["binary_tensor_data"]})
+            return _json({"name": "payoff", "version": VERSION, "extensions": ["binary_tensor_data"]})
         if path in ("", "/v2/models"):
-            return _json({"payoff": __version__, "endpoints": sorted(self._desk.lives), "how": _HINT})
+            return _json({"payoff": VERSION, "endpoints": sorted(self._desk.lives), "how": _HINT})
         raise NotFound(f"there is no {path[:200]!r} on this door; {_HINT}")
 
 

@@ -1,0 +1,3 @@
+"""Which payoff this is."""
+
+VERSION = "0.1.0"

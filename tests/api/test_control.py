@@ -1,0 +1,139 @@
+"""The control process alone: it starts on an inherited socket, asks for its key, leaves in time, and starts anew."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+
+@dataclass
+class Control:
+    """A control process, where it answers, and the supervisor's end of its lifeline."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    lifeline: int
+    log: Path
+
+    def left(self, within_s: float = 15.0) -> int:
+        """How it ended."""
+        return self.process.wait(within_s)
+
+
+Start = Callable[..., Control]
+
+
+@pytest.fixture
+def door() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        yield found
+
+
+@pytest.fixture
+def start(tmp_path: Path, door: socket.socket) -> Iterator[Start]:
+    """Starts control processes on one door and one home; none outlives the test."""
+    with ExitStack() as stack:
+        yield lambda **environment: stack.enter_context(_started(tmp_path, door, environment))
+
+
+@contextmanager
+def _started(folder: Path, door: socket.socket, environment: dict[str, str]) -> Iterator[Control]:
+    read, write = os.pipe()
+    command = [sys.executable, "-m", "payoff.api.control", "--home", str(folder / "home")]
+    command += ["--fd", str(door.fileno()), "--lifeline-fd", str(read)]
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            command, pass_fds=(door.fileno(), read), env={**os.environ, **environment}, stderr=log, stdout=log
+        )
+    os.close(read)
+    try:
+        yield Control(process, f"http://127.0.0.1:{door.getsockname()[1]}", write, folder / "log")
+    finally:
+        process.kill()
+        process.wait()
+        with suppress(OSError):  # a test may have closed it
+            os.close(write)
+
+
+def test_a_call_waits_for_the_start_instead_of_failing(start: Start) -> None:
+    assert httpx.get(f"{start().url}/api/endpoints", timeout=30).json() == {"endpoints": []}
+
+
+def test_with_a_key_every_path_asks_for_it(start: Start) -> None:
+    control = start(PAYOFF_KEY="s3cret")
+    for path in ("/api/health", "/api/docs", "/api/nowhere", "/"):
+        reply = httpx.get(control.url + path, timeout=30)
+        assert (reply.status_code, reply.json()["error"]["kind"]) == (401, "unauthorized")
+    headers = {"authorization": "Bearer s3cret"}
+    assert httpx.get(f"{control.url}/api/endpoints", headers=headers, timeout=30).status_code == 200
+
+
+def test_a_stranger_host_and_a_stranger_page_are_refused(start: Start) -> None:
+    control = start()
+    assert httpx.get(f"{control.url}/api/models", headers={"host": "evil.example"}, timeout=30).status_code == 401
+    assert httpx.get(f"{control.url}/api/models", headers={"origin": "http://evil.example"}).status_code == 401
+
+
+@pytest.mark.parametrize("how", ["lifeline", "SIGTERM", "SIGINT"])
+def test_it_leaves_when_told(start: Start, how: str) -> None:
+    control = start()
+    httpx.get(f"{control.url}/api/models", timeout=30)
+    if how == "lifeline":
+        os.close(control.lifeline)
+    else:
+        control.process.send_signal(getattr(signal, how))
+    assert control.left() == 0
+    assert control.log.read_text() == ""
+
+
+def test_one_that_is_killed_is_replaced_on_the_same_door_without_a_failed_call(start: Start) -> None:
+    first = start()
+    assert httpx.get(f"{first.url}/api/models", timeout=30).status_code == 200
+    first.process.kill()
+    first.left()
+    assert httpx.get(f"{start().url}/api/models", timeout=30).status_code == 200
+
+
+def test_leftovers_of_an_upload_are_swept_at_the_start(start: Start, tmp_path: Path) -> None:
+    left = tmp_path / "home" / "run" / "uploads" / "x"
+    left.mkdir(parents=True)
+    (left / "part-0").write_bytes(b"half")
+    httpx.get(f"{start().url}/api/models", timeout=30)
+    assert not left.exists()
+
+
+def test_a_home_that_cannot_be_used_is_named(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "payoff.db").write_text("this is no database")
+    control = start()
+    assert control.left() == 1
+    said = control.log.read_text()
+    assert "the control plane cannot start" in said
+    assert "Traceback" not in said
+
+
+def test_without_workers_health_says_what_to_do(start: Start) -> None:
+    found = httpx.get(f"{start().url}/api/health", timeout=30).json()
+    assert found["healthy"] is False
+    (part,) = [part for part in found["parts"] if part["state"] != "ok"]
+    assert part["part"] == "workers"
+    assert part["what_to_do"]
+
+
+def test_a_body_sent_in_pieces_without_end_does_not_hold_the_others(start: Start) -> None:
+    control = start()
+    httpx.get(f"{control.url}/api/models", timeout=30)
+    with socket.create_connection(("127.0.0.1", int(control.url.rpartition(":")[2]))) as slow:
+        slow.sendall(b"POST /api/sql HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+        began = time.monotonic()
+        assert httpx.get(f"{control.url}/api/models", timeout=30).status_code == 200
+        assert time.monotonic() - began < 5

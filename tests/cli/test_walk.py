@@ -1,0 +1,145 @@
+"""The whole loop at the command line: deploy, predict, say what happened, read what it earned, move it, ask in SQL."""
+
+import csv
+import io
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+from payoff.cli import main
+from payoff.demo.server import Server
+
+FILE = """
+endpoint: calls
+arms:
+  champion: {model: calls, version: 1}
+decision: outputs.probability > 0.5
+value: case when decision then (case when outcome.subscribed then 60 else 0 end) - 2 else 0 end
+fallback: {decision: true}
+"""
+Say = Callable[..., str]
+
+
+@pytest.fixture
+def say(server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
+    """Runs a command against the server, in this process; its stdout, if it succeeds."""
+
+    def run(*words: str, stdin: str = "", status: int = 0) -> str:
+        monkeypatch.setenv("PAYOFF_URL", server.api)
+        monkeypatch.setattr(sys, "argv", ["payoff", *words])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        with pytest.raises(SystemExit) as ended:
+            main.run()
+        said = capsys.readouterr()
+        assert int(ended.value.code or 0) == status, said.err
+        return said.err if status else said.out
+
+    return run
+
+
+@pytest.fixture
+def deployed(say: Say, artifact: Path) -> str:
+    """What the deploy of `calls` says; the endpoint then has a decision and a value."""
+    said = say("deploy", str(artifact), "--name", "calls", "--reason", "a walk")
+    say("apply", "-", stdin=FILE)
+    return said
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.csv"
+    path.write_text("age\n20\n80\n")
+    return path
+
+
+def test_deploy_prints_a_curl_line_that_works(deployed: str) -> None:
+    line = next(line for line in deployed.splitlines() if line.startswith("curl "))
+    done = subprocess.run(shlex.split(line), capture_output=True, check=True, timeout=30)
+    assert len(json.loads(done.stdout)["predictions"]) == 1
+    assert " s  upload" in deployed
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl", ".parquet", ".arrow"])
+def test_rows_in_any_format_answers_in_any_format(
+    say: Say, deployed: str, rows: Path, tmp_path: Path, suffix: str
+) -> None:
+    first, back = tmp_path / f"first{suffix}", tmp_path / f"back{suffix}"
+    say("predict", "calls", str(rows), "-o", str(first))
+    if suffix == ".csv":
+        assert [row["decision"] for row in csv.DictReader(first.open())] == ["false", "true"]
+    asked = tmp_path / f"asked{suffix}"
+    asked.write_bytes({
+        ".csv": b"age\n20\n80\n", ".json": b'[{"age": 20}, {"age": 80}]', ".jsonl": b'{"age": 20}\n{"age": 80}\n',
+    }.get(suffix, b""))  # fmt: skip
+    if suffix in (".parquet", ".arrow"):
+        import pyarrow as pa
+
+        from payoff.client import frames
+
+        table = pa.table({"age": [20.0, 80.0]})
+        if suffix == ".parquet":
+            pyarrow.parquet.write_table(table, asked)
+        else:
+            asked.write_bytes(frames.stream(table))
+    say("predict", "calls", str(asked), "-o", str(back))
+    assert back.stat().st_size > 0
+
+
+def test_the_loop(say: Say, deployed: str, rows: Path) -> None:
+    answers = json.loads(say("predict", "calls", str(rows), "--json"))
+    told = "\n".join(json.dumps({"prediction_id": one["prediction_id"], "subscribed": True}) for one in answers)
+    assert "2 outcomes accepted" in say("outcomes", "calls", "-", "--format", "jsonl", stdin=told)
+    assert "calls v1" in say("roi", "calls")
+    roi = json.loads(say("roi", "calls", "--json"))
+    assert roi["rows"][0]["value"] % 58 == 0
+    newest = json.loads(say("predictions", "calls", "--limit", "2", "--json"))
+    assert {row["id"] for row in newest} == {one["prediction_id"] for one in answers}
+
+
+def test_lists_are_tables_for_people_and_json_for_programs(say: Say, deployed: str) -> None:
+    for words in (["models"], ["endpoints"], ["versions", "calls"], ["revisions", "calls"], ["orders"], ["findings"],
+                  ["predictions", "calls"], ["roi"], ["doctor"]):  # fmt: skip
+        assert say(*words).strip()
+        assert isinstance(json.loads(say(*words, "--json")), list | dict)
+
+
+def test_orders_move_versions_and_say_how_long_it_took(say: Say, deployed: str) -> None:
+    assert "calls now runs revision" in say("kill", "calls", "--reason", "a drill")
+    assert "nothing to ramp" in say("ramp", "calls", "10%", status=1)
+    assert "calls now runs revision" in say("revive", "calls", "--reason", "over")
+    assert "calls now runs revision" in say("rollback", "calls", "--to", "1", "--reason", "back")
+    say("apply", "-", stdin=FILE)
+    verbs = [row["verb"] for row in json.loads(say("orders", "calls", "--json"))]
+    assert verbs[:4] == ["apply", "rollback", "revive", "kill"]
+
+
+def test_a_file_tells_what_it_would_change(say: Say, deployed: str) -> None:
+    bolder = FILE.replace("0.5", "0.9")
+    assert "+decision: outputs.probability > 0.9" in say("diff", "-", stdin=bolder)
+    assert "nothing to change" in say("diff", "-", stdin=FILE)
+
+
+@pytest.mark.parametrize(("form", "expected"), [
+    ("table", "n\n7\n"), ("csv", "n\n7\n"), ("json", '[\n  {\n    "n": 7\n  }\n]\n'),
+])  # fmt: skip
+def test_sql_prints_rows(say: Say, server: Server, form: str, expected: str) -> None:
+    assert say("sql", "select 7 as n", "--format", form) == expected
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    pytest.param(["roi", "cals"], "did you mean 'calls'", id="an endpoint that is none"),
+    pytest.param(["promote", "calls"], "nothing to promote", id="nothing to promote"),
+    pytest.param(["sql", "selekt"], "syntax error", id="no SQL"),
+    pytest.param(["predict", "calls", "-", "--format", "json"], "", id="an empty body"),
+])  # fmt: skip
+def test_refusals_are_one_line(say: Say, deployed: str, words: list[str], said: str) -> None:
+    error = say(*words, status=1)
+    assert said.lower() in error.lower()
+    assert error.startswith("payoff: ")
+    assert "Traceback" not in error

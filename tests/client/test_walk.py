@@ -1,0 +1,128 @@
+"""From a notebook: a fitted model in, answers out as the same kind of frame, outcomes back, and what it earned."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from payoff.client import Client, Endpoint
+from payoff.errors import BadInput, Conflict, NotFound
+
+FILE = """
+endpoint: notebook
+arms:
+  champion: {model: notebook, version: 1}
+decision: outputs.probability > 0.5
+value: case when decision then (case when outcome.subscribed then 60 else 0 end) - 2 else 0 end
+fallback: {decision: true}
+"""
+
+
+@pytest.fixture(scope="session")
+def model(customers: pd.DataFrame) -> Pipeline:
+    columns = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["job"]), (StandardScaler(), ["age", "balance"])
+    )
+    subscribed = (customers["age"] > 45) | (customers["job"] == "student")
+    return make_pipeline(columns, LogisticRegression()).fit(customers, subscribed.astype(int))
+
+
+@pytest.fixture(scope="session")
+def endpoint(client: Client, model: Pipeline, customers: pd.DataFrame) -> Endpoint:
+    made = client.deploy(model, name="notebook", sample=customers.head(20), reason="the first try")
+    client.apply(FILE)
+    return made
+
+
+def test_pandas_in_pandas_out_with_the_same_index(endpoint: Endpoint, model: Pipeline, customers: pd.DataFrame) -> None:
+    answers = endpoint.predict(customers)
+    assert list(answers.index) == list(customers.index)
+    assert answers["probability"].to_numpy() == pytest.approx(model.predict_proba(customers)[:, 1], abs=1e-5)
+    assert answers["prediction_id"].is_unique
+    assert set(answers["version"]) == {1}
+
+
+@pytest.mark.parametrize("kind", ["arrow", "dicts", "one dict"])
+def test_other_kinds_come_back_as_themselves(endpoint: Endpoint, customers: pd.DataFrame, kind: str) -> None:
+    rows = customers.to_dict("records")[:3]
+    frame: Any = {"arrow": pa.Table.from_pylist(rows), "dicts": rows, "one dict": rows[0]}[kind]
+    answers = endpoint.predict(frame)
+    assert type(answers) is type(frame)
+    said = {"arrow": lambda: answers.to_pylist()[0], "dicts": lambda: answers[0], "one dict": lambda: answers}[kind]()
+    assert isinstance(said["decision"], bool)
+
+
+def test_a_frame_too_large_for_one_request_is_answered_in_order(
+    endpoint: Endpoint, customers: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("payoff.client.frames.REQUEST_ROWS_MAX", 7)
+    split = endpoint.predict(customers)
+    monkeypatch.undo()
+    assert np.array_equal(split["probability"], endpoint.predict(customers)["probability"])
+
+
+def test_outcomes_become_money(client: Client, endpoint: Endpoint, customers: pd.DataFrame) -> None:
+    answers = endpoint.predict(customers)
+    told = endpoint.outcomes(answers[["prediction_id"]].assign(subscribed=True))
+    assert (told["accepted"], told["unknown"], told["unknown_ids"]) == (40, 0, [])
+    roi = endpoint.roi()
+    (row,) = roi.rows
+    assert row["value"] == 58 * int(answers["decision"].sum())
+    assert "notebook v1" in repr(roi)
+    assert list(roi.to_frame()["watched"]) == [False]
+    counted = client.sql("select count(*) as n from outcomes where endpoint = 'notebook'")
+    assert counted["n"][0] == 40
+
+
+def test_lists_know_everything(client: Client, endpoint: Endpoint) -> None:
+    assert [row["endpoint"] for row in client.endpoints()] == ["notebook"]
+    assert client.models()[0]["flavor"] == "sklearn"
+    assert client.versions("notebook")[0]["version"] == 1
+    assert client.orders("notebook")[-1]["reason"] == "the first try"
+    assert endpoint.revisions()[0]["revision"] == 2
+    assert client.findings() == []
+    assert client.health()["healthy"]
+    assert client.diff(FILE)["diff"] == ""
+
+
+def test_a_version_is_killed_and_revived(endpoint: Endpoint, customers: pd.DataFrame) -> None:
+    killed = endpoint.kill("a drill")
+    assert killed["arms"][0]["role"] == "killed"
+    assert set(endpoint.predict(customers)["arm"]) == {"fallback"}
+    with pytest.raises(Conflict, match="revive"):
+        endpoint.kill("again")
+    endpoint.revive("the drill is over")
+    assert set(endpoint.predict(customers)["arm"]) == {"champion"}
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    pytest.param({"age": ["x"]}, "age", id="text in a number"),
+    pytest.param({"age": None}, "age", id="a null"),
+    pytest.param({"agee": 5}, "agee", id="a column too many"),
+])  # fmt: skip
+def test_a_wrong_row_is_named_as_the_server_names_it(
+    endpoint: Endpoint, customers: pd.DataFrame, change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(BadInput, match=words):
+        endpoint.predict(customers.head(1).assign(**change))
+
+
+def test_what_is_not_there_is_named_with_what_is(client: Client, endpoint: Endpoint) -> None:
+    with pytest.raises(NotFound, match="notebook"):
+        client.endpoint("notebok")
+    with pytest.raises(BadInput, match="prediction_id"):
+        endpoint.outcomes([{"subscribed": True}])
+    with pytest.raises(BadInput, match="is a directory"):
+        client.deploy(Path.cwd())
+    with pytest.raises(BadInput, match="endpoint: NAME"):
+        client.apply({"arms": {}})
+    answer = endpoint.predict({"age": 1, "job": "x", "balance": 0.0})
+    with pytest.raises(BadInput, match="subscribed"):
+        endpoint.outcomes([{"prediction_id": answer["prediction_id"]}])
