@@ -148,6 +148,7 @@ class Watch:
         if not post.past or post.past[-1].number != current.number:
             post.past = history(self._registry, current.endpoint)
         if current.policy.value is None:
+            post.judged = Judged(None, outcome_id)
             post.idle_until_us = now_us + HOUR_US
             return False
         sql = worth(post.past[-1])
