@@ -3,12 +3,12 @@
 from datetime import date
 
 import pytest
-from tests.monitor.home import BEATS, CHALLENGER, LOSES, Home
 
 from payoff.errors import BadInput
 from payoff.ledger import Prices, bill
 from payoff.money import Money
 from payoff.monitor import daily, plain
+from tests.monitor.home import BEATS, CHALLENGER, LOSES, Home
 
 CPU_NS = 123_456_789
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.monitor.home import BEATS, CHALLENGER, LOSES, Home
 
 from payoff.errors import Unavailable
 from payoff.journal.query import Journal
@@ -15,6 +14,7 @@ from payoff.monitor.evidence import advance, history
 from payoff.monitor.worth import worth
 from payoff.records import Role
 from payoff.stats import Bets, fold, losses
+from tests.monitor.home import BEATS, CHALLENGER, LOSES, Home
 
 ROWS = 200
 
