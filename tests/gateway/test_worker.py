@@ -109,7 +109,7 @@ def test_ten_thousand_rows_come_back_in_order_and_each_is_journaled_once(url: st
     assert [row["y"] for row in rows] == [2 * x for x in range(8, 10_008)]
     ids = [row["prediction_id"] for row in rows]
     assert ids == sorted(set(ids))
-    found = Journal(home).sql("select id from predictions", rows_max=100_000).column("id").to_pylist()
+    found = [id_ for (id_,) in Journal(home).connect().sql("select id from predictions").fetchall()]
     assert len(found) == len(set(found))
     assert set(ids) <= set(found)
 
@@ -212,8 +212,9 @@ def test_shadows_and_killed_arms_are_recorded_and_never_answer(tmp_path: Path) -
     assert {(row["version"], row["decision"], row["why"]) for row in second} == {
         (None, False, "fallback: times v2 is killed")
     }
-    shadows = Journal(tmp_path).sql("select version, count(*) n from shadows group by 1 order by 1").to_pylist()
-    assert shadows == [{"version": 2, "n": 20}, {"version": 3, "n": 40}]
+    counted = "select version, count(*) from shadows group by 1 order by 1"
+    shadows = Journal(tmp_path).connect().sql(counted).fetchall()
+    assert shadows == [(2, 20), (3, 40)]
 
 
 def test_traffic_is_split_by_key_and_a_key_stays_where_it_is(tmp_path: Path) -> None:

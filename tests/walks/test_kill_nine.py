@@ -13,7 +13,7 @@ import pytest
 
 import payoff
 from payoff.demo.server import Server, running
-from payoff.journal import Journal
+from payoff.journal.query import Journal
 from tests.walks import models
 
 ROUNDS = 8
@@ -88,7 +88,7 @@ def test_every_answer_a_client_saw_is_in_the_journal_once_whoever_is_killed(
         after.leave.set()
         after.join()
     ids += after.ids
-    found = Journal(home).sql("select id from predictions", rows_max=10_000_000).column("id").to_pylist()
+    found = [id_ for (id_,) in Journal(home).connect().sql("select id from predictions").fetchall()]
     assert len(ids) > 100
     assert len(found) == len(set(found))
     assert set(ids) <= set(found)
