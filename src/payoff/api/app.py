@@ -7,7 +7,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.types import ASGIApp
 
-from payoff import __version__
+from payoff.version import VERSION
 from payoff.api import deploys, docs, endpoints, health, lists, outcomes, questions, replies, roi
 from payoff.api.engines import Engines
 from payoff.api.entrance import Entrance
@@ -33,7 +33,7 @@ def build(engines: Engines, hosts: frozenset[str] | None) -> ASGIApp:
             Exception: replies.fail,
         },
         openapi_config=OpenAPIConfig(
-            title="payoff", version=__version__, description=_ABOUT, use_handler_docstrings=True,
+            title="payoff", version=VERSION, description=_ABOUT, use_handler_docstrings=True,
             path="/api/openapi", render_plugins=[],
         ),
         request_max_body_size=BODY_BYTES_MAX,

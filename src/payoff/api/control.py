@@ -8,6 +8,7 @@ import argparse
 import logging
 import os
 import select
+import signal
 import socket
 import sys
 import threading
@@ -90,6 +91,8 @@ def serve(engines: Engines, door: socket.socket, lifeline_fd: int | None) -> Non
     )  # fmt: skip
     if lifeline_fd is not None:
         threading.Thread(target=_await_end, args=(lifeline_fd, server), name="lifeline", daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when it is done, and we are not
+        signal.signal(number, lambda *_: None)
     upkeep = Upkeep(engines.home)
     upkeep.start()
     engines.watch.start()
@@ -100,6 +103,7 @@ def serve(engines: Engines, door: socket.socket, lifeline_fd: int | None) -> Non
         engines.watch.stop()
         with engines.writing:
             engines.outcomes.close()
+        engines.journal.close()
 
 
 def _await_end(lifeline_fd: int, server: uvicorn.Server) -> None:
@@ -122,4 +126,6 @@ def _read(arguments: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _status = main()
+    logging.shutdown()
+    os._exit(_status)  # all is closed by now; what libraries do at the interpreter's end is slow and noisy

@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar import get
 
-from payoff import __version__
+from payoff.version import VERSION
 from payoff.api import upkeep
 from payoff.api.engines import Engines, House
 from payoff.errors import PayoffError
@@ -22,7 +22,7 @@ Part = dict[str, Any]
 def health(house: House) -> dict[str, Any]:
     """Every part with its state (ok, warning, failed), a text, and what to do if it is not ok."""
     parts = [part for look in LOOKS for part in _tried(look, house)]
-    return {"healthy": all(part["state"] == "ok" for part in parts), "version": __version__, "parts": parts}
+    return {"healthy": all(part["state"] == "ok" for part in parts), "version": VERSION, "parts": parts}
 
 
 def _tried(look: Callable[[Engines], list[Part]], house: Engines) -> list[Part]:

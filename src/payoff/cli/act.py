@@ -80,7 +80,10 @@ def rollback(
 
 
 def kill(endpoint: Endpoint, arm: Arm = None, reason: Reason = "", url: Url = None, as_json: Json = False) -> None:
-    """Stop the champion (or the arm named) at once; the fallback answers in its place."""
+    """Stop a version at once; the fallback answers.
+
+    The champion, or the arm named, answers no more within a tenth of a second. It goes on in the shadow.
+    """
     _order(url, as_json, endpoint, "kill", arm=arm, reason=_why(reason, "kill"))
 
 

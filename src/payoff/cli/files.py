@@ -48,7 +48,10 @@ def sql(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Ask in SQL over predictions, shadows and outcomes; read only."""
+    """Ask in SQL over predictions, shadows, outcomes.
+
+    DuckDB's dialect, read only: no files, no network, no settings.
+    """
     found = client(url).sql_rows(sys.stdin.read() if text == "-" else text, limit)
     names = [column["name"] for column in found["columns"]]
     if as_json or form is Format.JSON:

@@ -78,7 +78,10 @@ def orders(endpoint: OneEndpoint = None, limit: Limit = 50, url: Url = None, as_
 
 
 def roi(endpoint: OneEndpoint = None, url: Url = None, as_json: Json = False) -> None:
-    """What each version earned: value, cost, net, an interval, and the verdict so far."""
+    """What each version earned, and the verdict so far.
+
+    Value, compute and net per version, with an interval that holds however often one looks.
+    """
     house = client(url)
     names = [endpoint] if endpoint else [row["endpoint"] for row in house.endpoints()]
     found = [house.endpoint(name).roi() for name in names]

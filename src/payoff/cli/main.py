@@ -28,9 +28,9 @@ for room in (serve, rows, lists, act, files):
 
 def _say_version(asked: bool) -> None:
     if asked:
-        from payoff import __version__
+        from payoff.version import VERSION
 
-        typer.echo(f"payoff {__version__}")
+        typer.echo(f"payoff {VERSION}")
         raise typer.Exit()
 
 

@@ -38,7 +38,10 @@ def predict(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Send rows to an endpoint and write the answers."""
+    """Send rows to an endpoint and write the answers.
+
+    CSV, JSON, JSON lines, Parquet and Arrow, by the file's suffix, in and out.
+    """
     kind_in = kind(str(file), form)
     kind_out = ".json" if as_json else kind(output, form if output == "-" else None, kind_in)
     asked = client(url).endpoint(endpoint)
@@ -49,7 +52,11 @@ def predict(
 
 
 def outcomes(endpoint: Endpoint, file: Source, form: Form = None, url: Url = None, as_json: Json = False) -> None:
-    """Tell an endpoint what really happened: prediction_id, the truth's columns and, if known, value."""
+    """Tell an endpoint what really happened.
+
+    The file has the columns prediction_id, the endpoint's outcome columns and, if known, value (money). The last word
+    on a prediction counts.
+    """
     told = client(url).endpoint(endpoint)
     from payoff.client.endpoint import add_up
 

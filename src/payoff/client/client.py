@@ -7,8 +7,9 @@ from typing import Any
 from payoff.client import frames
 from payoff.client.artefacts import as_file, existing
 from payoff.client.endpoint import Endpoint
+from payoff.client.form import Form, Part
 from payoff.client.whoami import whoami
-from payoff.client.wire import ARROW, Wire
+from payoff.client.wire import ARROW, Body, Wire
 from payoff.errors import BadInput
 
 
@@ -58,11 +59,10 @@ class Client:
         form = {key: value for key, value in texts.items() if value is not None}
         if tags:
             form["tags"] = json.dumps(tags)
-        with as_file(model) as path, path.open("rb") as artifact:
-            files: dict[str, Any] = {"artifact": (path.name, artifact)}
-            if sample is not None:
-                files["sample"] = _sample(sample)
-            reply = self._wire.post("deploy", data=form, files=files)
+        with as_file(model) as path:
+            files = {"artifact": (path.name, path)} | ({} if sample is None else {"sample": _sample(sample)})
+            body = Form(form, files)
+            reply = self._wire.post("deploy", body=Body(body, body.content_type))
         return Endpoint(self._wire, reply["endpoint"], reply)
 
     def endpoint(self, name: str) -> Endpoint:
@@ -85,7 +85,7 @@ class Client:
 
     def alias(self, model: str, alias: str, version: int) -> dict[str, Any]:
         """Points a name such as "champion" at a version."""
-        found: dict[str, Any] = self._wire.put("models", model, "aliases", alias, json={"version": version})
+        found: dict[str, Any] = self._wire.put("models", model, "aliases", alias, body=Body.of({"version": version}))
         return found
 
     def orders(self, endpoint: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
@@ -99,14 +99,13 @@ class Client:
     def apply(self, file: Any, reason: str = "") -> dict[str, Any]:
         """Makes an endpoint what a file says: a path, YAML text or a dict."""
         name, content = _file(file)
-        query = {"author": whoami(), "reason": reason}
-        found: dict[str, Any] = self._wire.put("endpoints", name, params=query, **content)
+        found: dict[str, Any] = self._wire.put("endpoints", name, body=content, author=whoami(), reason=reason)
         return found
 
     def diff(self, file: Any) -> dict[str, Any]:
         """What `apply` would change, as text, without doing it."""
         name, content = _file(file)
-        found: dict[str, Any] = self._wire.post("endpoints", name, "diff", **content)
+        found: dict[str, Any] = self._wire.post("endpoints", name, "diff", body=content)
         return found
 
     def sql(self, text: str, limit: int | None = None) -> Any:
@@ -115,13 +114,11 @@ class Client:
 
     def sql_arrow(self, text: str, limit: int | None = None) -> Any:
         """The same as a pyarrow Table."""
-        headers = {"accept": ARROW}
-        body = _question(text, limit)
-        return frames.read(self._wire.send("POST", self._wire.at("sql"), json=body, headers=headers).content)
+        return frames.read(self._wire.send("POST", self._wire.at("sql"), _question(text, limit), ARROW).body)
 
     def sql_rows(self, text: str, limit: int | None = None) -> dict[str, Any]:
         """The same as plain values: columns (name, type), rows, and whether rows were left off."""
-        found: dict[str, Any] = self._wire.post("sql", json=_question(text, limit))
+        found: dict[str, Any] = self._wire.post("sql", body=_question(text, limit))
         return found
 
     def health(self) -> dict[str, Any]:
@@ -134,24 +131,24 @@ class Client:
         return found
 
 
-def _sample(sample: Any) -> tuple[str, Any]:
+def _sample(sample: Any) -> tuple[str, Part]:
     if isinstance(sample, str | Path):
         path = existing(Path(sample), "sample")
-        return path.name, path.read_bytes()
+        return path.name, path
     return "sample.arrow", frames.stream(frames.take(sample).table)
 
 
-def _question(text: str, limit: int | None) -> dict[str, Any]:
-    return {"sql": text} | ({} if limit is None else {"limit": limit})
+def _question(text: str, limit: int | None) -> Body:
+    return Body.of({"sql": text} if limit is None else {"sql": text, "limit": limit})
 
 
-def _file(file: Any) -> tuple[str, dict[str, Any]]:
+def _file(file: Any) -> tuple[str, Body]:
     """The endpoint's name in a file, and the file as the body of a request; everything else the server checks."""
     if isinstance(file, dict):
-        return _name(file), {"json": file}
+        return _name(file), Body.of(file)
     is_text = isinstance(file, str) and "\n" in file
     text = file if is_text else existing(Path(file), "endpoint file").read_text("utf-8")
-    return _name(_yaml(text)), {"content": text.encode(), "headers": {"content-type": "application/yaml"}}
+    return _name(_yaml(text)), Body(text.encode(), "application/yaml")
 
 
 def _name(content: Any) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from payoff.client import frames
 from payoff.client.roi import Roi
 from payoff.client.whoami import whoami
-from payoff.client.wire import ARROW, Wire
+from payoff.client.wire import ARROW, Body, Wire
 from payoff.errors import BadInput
 
 if TYPE_CHECKING:
@@ -95,18 +95,16 @@ class Endpoint:
         """Any order by its name; the reply has the order, the new revision and the seconds of each step."""
         given = {name: value for name, value in details.items() if value is not None and value != ""}
         body = {"verb": verb, "author": whoami(), **given}
-        found: dict[str, Any] = self._wire.post("endpoints", self.name, "orders", json=body)
+        found: dict[str, Any] = self._wire.post("endpoints", self.name, "orders", body=Body.of(body))
         return found
 
     def ask(self, body: bytes, content_type: str = ARROW) -> "pyarrow.Table":
         """Answers for rows that are encoded already, as an Arrow table."""
-        headers = {"content-type": content_type, "accept": ARROW}
-        return frames.read(self._wire.send("POST", self.url, content=body, headers=headers).content)
+        return frames.read(self._wire.send("POST", self.url, Body(body, content_type), ARROW).body)
 
     def tell(self, body: bytes, content_type: str = ARROW) -> dict[str, Any]:
         """Sends outcomes that are encoded already; `accepted`, `unknown`, `unknown_ids`, `outcome_id` come back."""
-        headers = {"content-type": content_type}
-        found: dict[str, Any] = self._wire.post("endpoints", self.name, "outcomes", content=body, headers=headers)
+        found: dict[str, Any] = self._wire.post("endpoints", self.name, "outcomes", body=Body(body, content_type))
         return found
 
 

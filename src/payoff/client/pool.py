@@ -1,0 +1,98 @@
+"""Connections that stay open between requests, shared by threads: one thread, one connection at a time."""
+
+import json
+import select
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPSConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+CONNECT_S_MAX = 5.0
+ANSWER_S_MAX = 600.0  # a deploy converts and checks a model; a query may scan millions of rows
+IDLE_MAX = 8  # connections kept per door
+
+Door = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+class Pool:
+    """Idle connections by door. What came half is never used again."""
+
+    def __init__(self) -> None:
+        self._idle: defaultdict[Door, list[HTTPConnection]] = defaultdict(list)
+        self._lock = threading.Lock()
+
+    def exchange(
+        self, method: str, url: str, body: bytes | Iterable[bytes] | None, headers: Mapping[str, str]
+    ) -> Reply:
+        """Send one request and read its reply to the end. Raises OSError or HTTPException."""
+        parts = urlsplit(url)
+        connection = self._take((parts.scheme, parts.netloc))
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        sized = dict(headers) | ({"content-length": str(len(body))} if body is not None else {})  # type: ignore[arg-type]
+        try:
+            reply = _exchange(connection, method, path, body, sized)
+        except BaseException:
+            connection.close()
+            raise
+        self._give_back((parts.scheme, parts.netloc), connection)
+        return reply
+
+    def close(self) -> None:
+        """Close what is idle."""
+        with self._lock:
+            idle = [connection for some in self._idle.values() for connection in some]
+            self._idle.clear()
+        for connection in idle:
+            connection.close()
+
+    def _take(self, door: Door) -> HTTPConnection:
+        with self._lock:
+            while self._idle[door]:
+                connection = self._idle[door].pop()
+                if not _is_closed(connection):
+                    return connection
+                connection.close()
+        return _connect(door)
+
+    def _give_back(self, door: Door, connection: HTTPConnection) -> None:
+        with self._lock:
+            if connection.sock is not None and len(self._idle[door]) < IDLE_MAX:
+                self._idle[door].append(connection)
+                return
+        connection.close()
+
+
+def _connect(door: Door) -> HTTPConnection:
+    made = (HTTPSConnection if door[0] == "https" else HTTPConnection)(door[1], timeout=CONNECT_S_MAX)
+    made.connect()
+    made.sock.settimeout(ANSWER_S_MAX)
+    return made
+
+
+def _is_closed(connection: HTTPConnection) -> bool:
+    """An idle connection that has something to read has been ended by the server."""
+    return connection.sock is None or bool(select.select([connection.sock], [], [], 0)[0])
+
+
+def _exchange(connection: HTTPConnection, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Reply:
+    with suppress(BrokenPipeError, ConnectionResetError):  # it refused before it had read all: its reply says why
+        connection.request(method, path, body, headers)
+    got = connection.getresponse()
+    return Reply(got.status, {name.lower(): value for name, value in got.getheaders()}, got.read())
