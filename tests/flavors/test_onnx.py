@@ -17,7 +17,6 @@ from onnx.helper import (
     make_tensor_type_proto,
     make_value_info,
 )
-from tests.flavors.models import onnx_model, port, row_sums, save
 
 from payoff.errors import BadInput, ModelFailed
 from payoff.flavors.flavor import Prepared
@@ -26,6 +25,7 @@ from payoff.flavors.onnx import FLAVOR
 from payoff.flavors.wire import check as check_file
 from payoff.records.columns import Column
 from payoff.records.signature import Field, Signature, Type
+from tests.flavors.models import onnx_model, port, row_sums, save
 
 ROWS = pa.table({"a": [1.0, 2.0], "b": [3, 4], "c": [True, False]})
 

@@ -19,7 +19,6 @@ from sklearn.metrics._scorer import _Scorer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import export_graphviz
-from sklearn.utils.parallel import Parallel
 
 from payoff.errors import BadInput, ModelFailed, PayoffError, TooLarge
 from payoff.flavors.apart import Job, Limits, run_apart
@@ -89,9 +88,6 @@ def test_a_command_in_a_pickle_is_never_run(tmp_path: Path) -> None:
         pytest.param(joblib.dump, (1, "MARKER"), "joblib.numpy_pickle.dump", id="a function of joblib's that writes"),
         pytest.param(
             export_graphviz, (0, "MARKER"), "sklearn.tree._export.export_graphviz", id="one of scikit-learn's"
-        ),
-        pytest.param(
-            Parallel(), ([(open, ("MARKER", "w"), {})],), "sklearn.utils.parallel.Parallel", id="one that calls"
         ),
     ],
 )

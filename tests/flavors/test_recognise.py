@@ -15,12 +15,12 @@ import skops.io
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
-from tests.flavors.models import row_sums, save
 
 from payoff.errors import BadInput, NotFound
 from payoff.flavors.recognise import recognise
 from payoff.flavors.sklearn import is_pickle
 from payoff.flavors.wire import begins_like_onnx
+from tests.flavors.models import row_sums, save
 
 MODEL = LinearRegression().fit(np.array([[0.0], [1.0]]), np.array([0.0, 2.0]))
 

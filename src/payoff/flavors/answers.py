@@ -51,7 +51,13 @@ def gives(ports: Sequence[Port], classes: int | None) -> tuple[Give, ...]:
         return Give("label", label), second
     if [port.name for port in ports] == ["variable"]:
         return (Give("prediction", ports[0]),)
-    return tuple(Give(port.name.removeprefix(OWN_PREFIX), port) for port in ports)
+    return tuple(Give(_plain(port.name), port) for port in ports)
+
+
+def _plain(name: str) -> str:
+    while name.startswith(OWN_PREFIX):
+        name = name.removeprefix(OWN_PREFIX)
+    return name
 
 
 def fields_of(given: Sequence[Give], results: Sequence[Any], n: int) -> tuple[Field, ...]:

@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 import onnx.helper
 from onnx import TensorProto
-from skl2onnx import convert_sklearn  # type: ignore[import-untyped]
-from skl2onnx.common.data_types import (  # type: ignore[import-untyped]
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import (
     BooleanTensorType,
     DoubleTensorType,
     FloatTensorType,
@@ -76,13 +76,35 @@ def convert(home: Home, way: Way) -> onnx.ModelProto:
     return _finish(model, home)
 
 
-def _converted(home: Home, way: Way) -> onnx.ModelProto:
-    options = {"zipmap": False} if home.kind == "classifier" else None
+def _converted(home: Home, way: Way) -> Any:
+    last = home.last
+    if hasattr(last, "flatten_transform"):  # of no use to predict, and the converter of voting knows False only
+        last.flatten_transform = False
     inputs = list(way.inputs)
+    options = {"zipmap": False} if home.kind == "classifier" else None
     try:
-        return convert_sklearn(home.model, initial_types=inputs, options=options, target_opset=_OPSETS)
-    except NameError:  # some converters know no ZipMap, and say so this way
-        return convert_sklearn(home.model, initial_types=inputs, target_opset=_OPSETS)
+        model = convert_sklearn(home.model, initial_types=inputs, options=options, target_opset=_OPSETS)
+    except NameError:  # a converter that knows no ZipMap says so this way; it still knows raw scores
+        raw = {id(last): {"raw_scores": True}}
+        model = convert_sklearn(home.model, initial_types=inputs, options=raw, target_opset=_OPSETS)
+    _rename_inputs(model.graph, [name for name, _ in way.inputs])
+    return model
+
+
+def _rename_inputs(graph: Any, names: list[str]) -> None:
+    """Columns keep their names, which skl2onnx writes without blanks and accents; what is inside makes room."""
+    have = [one.name for one in graph.input]
+    if len(have) != len(names):
+        return
+    inner = {name: f"{OWN_PREFIX}{name}" for node in graph.node for name in node.output if name in names}
+    new = inner | dict(zip(have, names, strict=True))
+    for one in graph.input:
+        one.name = new[one.name]
+    for one in graph.output:
+        one.name = inner.get(one.name, one.name)
+    for node in graph.node:
+        node.input[:] = [new.get(name, name) for name in node.input]
+        node.output[:] = [inner.get(name, name) for name in node.output]
 
 
 def _finish(model: onnx.ModelProto, home: Home) -> onnx.ModelProto:
@@ -102,17 +124,17 @@ def _finish(model: onnx.ModelProto, home: Home) -> onnx.ModelProto:
 def _regression(graph: Any, raw: str, home: Home) -> None:
     targets = home.outputs
     shape = [-1] if targets == 1 else [-1, targets]
-    _answer(graph, "prediction", shape, "Reshape", [raw, _constant(graph, shape)])
+    _answer(graph, "prediction", "Reshape", [raw, _constant(graph, shape)])
 
 
 def _label(graph: Any, raw: str, home: Home) -> None:
     kinds = {"b": TensorProto.BOOL, "f": TensorProto.DOUBLE}
     kind = None if home.classes is None else kinds.get(home.classes.dtype.kind)
     if kind is None:
-        _answer(graph, "label", [-1], "Reshape", [raw, _constant(graph, [-1])])
+        _answer(graph, "label", "Reshape", [raw, _constant(graph, [-1])])
     else:  # converters write classes of any kind of number as int64
         flat = _node(graph, "Reshape", [raw, _constant(graph, [-1])])
-        _answer(graph, "label", [-1], "Cast", [flat], to=kind)
+        _answer(graph, "label", "Cast", [flat], to=kind)
 
 
 def _scores(graph: Any, raw: str, home: Home) -> None:
@@ -120,18 +142,22 @@ def _scores(graph: Any, raw: str, home: Home) -> None:
     k = 0 if home.classes is None else len(home.classes)
     if k != 2:
         shape = [-1, k]
-        _answer(graph, "probabilities" if certain else "scores", shape, "Reshape", [raw, _constant(graph, shape)])
+        _answer(graph, "probabilities" if certain else "scores", "Reshape", [raw, _constant(graph, shape)])
         return
-    # [N, 2], or for some kinds of scores [N, 1] or [N]: the last column is the second class's in each.
+    # [N, 2], or for some kinds of scores [N, 1] or [N]: the last column is the second class's in each, but for the
+    # scores of support vectors, which onnxruntime gives as (s, -s) where a positive s means the second class.
     wide = _node(graph, "Reshape", [raw, _constant(graph, [0, -1])])
-    _answer(graph, "probability" if certain else "score", [-1], "Gather", [wide, _constant(graph, -1)], axis=1)
+    column = 0 if not certain and type(home.last).__name__ in ("SVC", "NuSVC") else -1
+    _answer(graph, "probability" if certain else "score", "Gather", [wide, _constant(graph, column)], axis=1)
 
 
-def _answer(graph: Any, name: str, shape: Sequence[int], kind: str, inputs: list[str], **attributes: Any) -> None:
+def _answer(graph: Any, name: str, kind: str, inputs: list[str], **attributes: Any) -> None:
     """A last node; onnxruntime finds out the type of what it gives, which converters do not always say right."""
     taken = {one.name for one in graph.input} | {name for node in graph.node for name in node.output}
     taken |= {one.name for one in graph.initializer}
-    free = f"{OWN_PREFIX}{name}" if name in taken else name
+    free = name
+    while free in taken:
+        free = f"{OWN_PREFIX}{free}"
     graph.node.append(onnx.helper.make_node(kind, inputs, [free], **attributes))
     graph.output.append(onnx.helper.make_empty_tensor_value_info(free))
 

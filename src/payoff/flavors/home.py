@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd  # type: ignore[import-untyped]
+import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import (  # type: ignore[import-untyped]
+from sklearn.base import (
     is_classifier,
     is_clusterer,
     is_outlier_detector,
@@ -29,6 +29,11 @@ class Home:
     scores: str | None = None
     classes: NDArray[Any] | None = None
     outputs: int = 1  # how many numbers a regressor answers per row
+
+    @property
+    def last(self) -> Any:
+        """The step of a pipeline that predicts, or the model itself."""
+        return self.model.steps[-1][1] if hasattr(self.model, "steps") else self.model
 
     def ask(self, rows: Rows) -> Rows:
         """The model's own answers."""

@@ -15,13 +15,15 @@ import gzip
 import io
 import lzma
 import re
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
 
-from joblib.numpy_pickle import NumpyUnpickler  # type: ignore[import-untyped]
+from joblib.numpy_pickle import NumpyUnpickler
 
 from payoff.errors import BadInput, PayoffError
+from payoff.flavors.inside import Shut
 
 _NUMPY = {
     "numpy": {"ndarray", "dtype"},
@@ -107,7 +109,7 @@ def find(module: str, name: str) -> Any:
         raise Refused(f"{module}.{name}")
     if _SCORERS.fullmatch(module) and not _is_estimator(module, name):
         return Left
-    if _PARTS.fullmatch(module) and isinstance(_import(module, name), type):
+    if _PARTS.fullmatch(module) and _is_class_of(module, name):
         return _import(module, name)
     if _REBUILDERS.fullmatch(f"{module}.{name}"):
         return _import(module, name)
@@ -130,7 +132,7 @@ def open_pickle(path: Path, name: str) -> Any:
     try:
         with _decompressed(path) as file:
             return Careful(name, file, ensure_native_byte_order=True).load()
-    except Refused as refused:
+    except (Refused, Shut) as refused:
         raise BadInput(refusal(name, str(refused))) from refused
     except (PayoffError, MemoryError, RecursionError):
         raise
@@ -143,24 +145,32 @@ def open_pickle(path: Path, name: str) -> Any:
 
 def refusal(name: str, wanted: str) -> str:
     """Why a file is not opened, and the way out."""
-    whose = wanted.partition(".")[0]
-    what = (
-        "it holds code of your own, which is not in the file"
-        if whose == "__main__" or whose not in ("builtins", "posix", "nt", "os", "subprocess", "sys", "socket")
-        else "no model needs that, and it could run commands"
-    )
     return (
-        f"{name} was not opened: it asks for {wanted} ({what}). Opening a pickle may run anything, so payoff lets it "
-        "make scikit-learn's, NumPy's and SciPy's own objects only. Convert the model where it was trained "
-        "(skl2onnx.to_onnx) and deploy the ONNX file, or build it from scikit-learn's own steps and save it with skops"
+        f"{name} was not opened: it asks for {wanted}, {_whose(wanted.partition('.')[0])}. Opening a pickle may run "
+        "anything, so payoff lets it make scikit-learn's, NumPy's and SciPy's own objects only. Convert the model to "
+        "ONNX where it was trained (skl2onnx.to_onnx) and deploy that file, or build it of scikit-learn's own steps "
+        "and save it with skops"
     )
+
+
+def _whose(root: str) -> str:
+    if root in ("sklearn", "numpy", "scipy", "pandas", "joblib", "functools"):
+        return "which a fitted model has no need to call or to hold"
+    if root in sys.stdlib_module_names and root != "__main__":
+        return "which no model needs and which could run commands"
+    return "which is code of your own (or of another package) and not in the file"
+
+
+def _is_class_of(module: str, name: str) -> bool:
+    """A class that is at home in the module, and not one that it imported: sklearn.calibration has a Parallel, too."""
+    found = _import(module, name)
+    return isinstance(found, type) and found.__module__ == module
 
 
 def _is_estimator(module: str, name: str) -> bool:
-    from sklearn.base import BaseEstimator  # type: ignore[import-untyped]
+    from sklearn.base import BaseEstimator
 
-    found = _import(module, name)
-    return isinstance(found, type) and issubclass(found, BaseEstimator)
+    return _is_class_of(module, name) and issubclass(_import(module, name), BaseEstimator)
 
 
 def _numpy_type(module: str, name: str) -> Any:

@@ -53,11 +53,8 @@ def looks_like(path: Path, head: bytes) -> str:
     for magic, words in _LOOKS:
         if head.startswith(magic):
             return _archive(path) if words == "a zip archive" else words
-    try:
-        text = head.decode("utf-8", errors="strict" if len(head) < HEAD_BYTES else "ignore")
-    except UnicodeDecodeError:
-        return f"an unknown binary file (it begins with {head[:8].hex(' ')})"
-    if "\0" in text:
+    text = head.decode("utf-8", errors="replace" if len(head) < HEAD_BYTES else "ignore")
+    if "\ufffd" in text or any(mark < " " and mark not in "\t\r\n\f" for mark in text):
         return f"an unknown binary file (it begins with {head[:8].hex(' ')})"
     first = text.lstrip().partition("\n")[0].strip()
     if first.startswith(("{", "[")):

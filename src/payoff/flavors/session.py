@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]
+import onnxruntime as ort
 
 from payoff.errors import BadInput, ModelFailed
 from payoff.records.signature import Type
@@ -52,7 +52,8 @@ def open_session(path: Path) -> ort.InferenceSession:
 
 def reason(error: Exception) -> str:
     """What onnxruntime says, without its prefixes, source paths and length."""
-    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : ", "", str(error))
+    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error))
+    text = re.sub(r"Load model from .*? failed:", "", text)
     text = re.sub(r"\S*onnxruntime/\S+:\d+ ", "", text)
     text = " ".join(text.split())
     return text if len(text) <= 400 else f"{text[:397]}..."

@@ -9,17 +9,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from skops.io import get_untrusted_types
+from skops.io import load as load_skops
+
 from payoff.errors import BadInput, ModelFailed, PayoffError
 from payoff.flavors.agree import TOLERANCE, Comparison, compare, table
 from payoff.flavors.answers import gives
 from payoff.flavors.apart import GOLDEN, MODEL, Job, Report
+from payoff.flavors.convert import convert, ways
+from payoff.flavors.edges import edges
+from payoff.flavors.flavor import Run
 from payoff.flavors.golden import write
+from payoff.flavors.home import Home, at_home, choose
 from payoff.flavors.inside import main
 from payoff.flavors.pickles import allowed, open_pickle, refusal
 from payoff.flavors.rowfile import Rows, read_rows
 from payoff.flavors.running import load
 from payoff.flavors.session import open_session, outputs_of
-from payoff.records.signature import Field, Signature, Type
+from payoff.records.columns import Column
+from payoff.records.signature import Field, Signature
 
 _PACKAGES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy")
 
@@ -39,23 +47,18 @@ class Taken:
 def work(job: Job) -> Report:
     """Model and golden rows of the artefact at `job.path`."""
     model, seen = _open(job)
-    from payoff.flavors.home import at_home, choose  # scikit-learn and pandas: only once the file was let in
-
     home = at_home(model, job.name)
     if job.sample is None:
         raise BadInput(f"{job.name} needs sample rows: --sample FILE")
     sample = read_rows(job.sample)[0]["inputs"]
     rows = choose(model, sample)
     answers = _ask(home, rows, job.name)
-    home = replace(
-        home, outputs=max((f.shape[0] for f in answers.fields if f.name == "prediction" and f.shape), default=1)
-    )
-    taken = _convert(home, rows, answers, job.name)
+    first = answers.fields[0]
+    taken = _convert(replace(home, outputs=first.shape[0] if first.shape else 1), rows, answers, job.name)
     write(Path(GOLDEN), rows, Rows(taken.signature.outputs, _as(taken.signature.outputs, answers)))
     ignored = [field.name for field in sample.fields if field not in rows.fields]
-    return Report(
-        taken.signature, {name: version(name) for name in _PACKAGES}, _provenance(job, model, taken, ignored, seen)
-    )
+    environment = {name: version(name) for name in _PACKAGES}
+    return Report(taken.signature, environment, _provenance(job, model, taken, ignored, seen))
 
 
 def _open(job: Job) -> tuple[Any, list[str]]:
@@ -69,9 +72,6 @@ def _open(job: Job) -> tuple[Any, list[str]]:
 
 
 def _open_skops(job: Job) -> Any:
-    from skops.io import get_untrusted_types  # type: ignore[import-untyped]
-    from skops.io import load as load_skops
-
     try:
         unknown = get_untrusted_types(file=job.path)
         foreign = [name for name in unknown if not allowed(name)]
@@ -86,7 +86,7 @@ def _open_skops(job: Job) -> Any:
         ) from error
 
 
-def _ask(home: Any, rows: Rows, name: str) -> Rows:
+def _ask(home: Home, rows: Rows, name: str) -> Rows:
     try:
         answers: Rows = home.ask(rows)
     except PayoffError:
@@ -99,10 +99,8 @@ def _ask(home: Any, rows: Rows, name: str) -> Rows:
     return answers
 
 
-def _convert(home: Any, rows: Rows, answers: Rows, name: str) -> Taken:
+def _convert(home: Home, rows: Rows, answers: Rows, name: str) -> Taken:
     """The first way to convert that agrees with home, on the sample and on the rows made from it."""
-    from payoff.flavors.convert import convert, ways
-
     tried: list[str] = []
     apart: tuple[str, Comparison, int] | None = None
     for way in ways(rows.fields):
@@ -123,7 +121,7 @@ def _convert(home: Any, rows: Rows, answers: Rows, name: str) -> Taken:
     raise _refused(home, name, tried, apart)
 
 
-def _refused(home: Any, name: str, tried: list[str], apart: Any) -> PayoffError:
+def _refused(home: Home, name: str, tried: list[str], apart: Any) -> PayoffError:
     """Why no way of converting will do, and the way out."""
     way_out = "Convert it where it was trained and deploy the ONNX file, or train a model that converts"
     what = _class_of(home.model)
@@ -134,8 +132,9 @@ def _refused(home: Any, name: str, tried: list[str], apart: Any) -> PayoffError:
     words, comparison, rows = apart
     off = len({(one.row, one.output) for one in comparison.differences})
     return ModelFailed(
-        f"{name} ({what}) was converted to ONNX ({words}), and answers differently there: {off} of {rows} rows "
-        f"(a number may be off by {TOLERANCE}):\n{table(comparison.differences)}\nIt is not taken. {way_out}"
+        f"{name} ({what}) was converted to ONNX ({words}), and {off} answers to {rows} rows (the sample's, and others "
+        f"made of its values) differ there; a number may be off by {TOLERANCE}:\n{table(comparison.differences)}\n"
+        f"It is not taken. {way_out}"
     )
 
 
@@ -146,9 +145,7 @@ class _Found:
     notes: tuple[str, ...]
 
 
-def _compare(home: Any, run: Any, rows: Rows, answers: Rows) -> _Found:
-    from payoff.flavors.edges import edges
-
+def _compare(home: Home, run: Run, rows: Rows, answers: Rows) -> _Found:
     parts, count, notes = [compare(answers.fields, answers.columns, run(rows.columns))], len(rows), []
     for words, made in edges(rows):
         try:
@@ -171,17 +168,8 @@ def _signature(rows: Rows, answers: Rows) -> Signature:
     return Signature(rows.fields, tuple(Field(f.name, types[f.name], f.shape) for f in answers.fields))
 
 
-def _as(fields: tuple[Field, ...], answers: Rows) -> Any:
-    from payoff.records.columns import Column
-
-    return {
-        f.name: Column(
-            answers.columns[f.name].values.astype(f.type.dtype)
-            if f.type is not Type.TEXT
-            else answers.columns[f.name].values
-        )
-        for f in fields
-    }
+def _as(fields: tuple[Field, ...], answers: Rows) -> dict[str, Column]:
+    return {field.name: Column(answers.columns[field.name].values.astype(field.type.dtype)) for field in fields}
 
 
 def _provenance(job: Job, model: Any, taken: Taken, ignored: list[str], seen: list[str]) -> dict[str, Any]:

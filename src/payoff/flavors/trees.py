@@ -1,7 +1,7 @@
 """Keeps converted trees exact: what skl2onnx 1.20 loses when it writes trees is put back. Child process only.
 
-A tree is a staircase, so a threshold or an input that is off by one bit sends a row to another leaf: an error of a whole
-step, not of a rounding. Three things are mended:
+A tree is a staircase, so a threshold or an input that is off by one bit sends a row to another leaf: an error of a
+whole step, not of a rounding. Three things are mended:
 
 - scikit-learn's trees compare 32-bit inputs with 64-bit thresholds. Their inputs are rounded to 32 bits right before
   the tree, after all other steps in 64 bits, and thresholds are rounded down to 32 bits, which decides every comparison
@@ -19,8 +19,8 @@ import numpy as np
 import onnx
 import onnx.helper
 import onnx.numpy_helper
-from skl2onnx.common import _registration as registration  # type: ignore[import-untyped]
-from skl2onnx.common import tree_ensemble  # type: ignore[import-untyped]
+from skl2onnx.common import _registration as registration
+from skl2onnx.common import tree_ensemble
 
 _HISTOGRAM = ("SklearnHistGradientBoostingClassifier", "SklearnHistGradientBoostingRegressor")
 _AS_TENSOR = ("nodes_values", "nodes_hitrates", "class_weights", "target_weights", "base_values")
@@ -36,10 +36,10 @@ def mend() -> None:
     _state["mended"] = True
     threshold = tree_ensemble.sklearn_threshold
     tree_ensemble.sklearn_threshold = lambda value, dtype, mode: threshold(value, np.float32, mode)
-    add = tree_ensemble.add_tree_to_attribute_pairs
+    add: Callable[..., None] = tree_ensemble.add_tree_to_attribute_pairs
     for module in [one for name, one in sys.modules.items() if name.startswith("skl2onnx.")]:
         if getattr(module, "add_tree_to_attribute_pairs", None) is add:
-            module.add_tree_to_attribute_pairs = _with_missing(add)  # type: ignore[attr-defined]
+            setattr(module, "add_tree_to_attribute_pairs", _with_missing(add))  # noqa: B010
     for name in _HISTOGRAM:
         known = registration.get_converter(name)
         registration.register_converter(name, _in_doubles(known._fct), True, known.get_allowed_options())
