@@ -92,7 +92,7 @@ class Bank:
         return self.newest
 
     def wait_judged(self, day: dict[str, Any], patience_s: float = 30.0) -> None:
-        """Until payoff has looked at everything it was told: years pass here in a minute, and judging takes real time."""
+        """Until payoff has looked at everything it was told: years pass here in minutes; judging takes real time."""
         if day["last_outcome_id"] is None:
             return
         until = time.monotonic() + patience_s
