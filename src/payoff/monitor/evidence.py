@@ -21,7 +21,7 @@ from payoff.registry.registry import Registry
 
 HISTORY_MAX = 1_000  # revisions
 BATCH_MAX = 100_000  # rows judged in one go
-SETTLE_US = 500_000  # a shadow's row, or another worker's, may come this much after one with a later id
+SETTLE_US = 200_000  # a shadow's row, or another worker's, may come this much after one with a later id
 
 compute: Any = pyarrow.compute  # its functions take plain values too, which its stubs do not know
 
