@@ -7,6 +7,7 @@ import os
 import resource
 import sys
 from dataclasses import replace
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,8 +23,17 @@ _ANSWER_BYTES_MAX = 64 << 20
 _OVERHEAD_BYTES = 3 << 30  # address space of the interpreter, the libraries and the threads' stacks
 
 
+class _WithoutPandas(MetaPathFinder):
+    """pyarrow imports pandas if it can: half a second, for nothing that happens here."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname)
+
+
 def main() -> None:
     """Answer one request."""
+    sys.meta_path.insert(0, _WithoutPandas())
     request = orjson.loads(sys.stdin.buffer.read())
     try:
         table, truncated = answer(**request)
@@ -41,7 +51,7 @@ def answer(
     """The rows, at most `rows_max` and 64 MiB of them, and whether there were more."""
     os.chdir(home)  # paths are relative from here on: no message names the home
     snapshot = _on_disk(Snapshots(Path()).take(), Path(scratch).relative_to(home))
-    database = _locked_down(snapshot, seconds_max, memory_bytes_max)
+    database = locked_down(snapshot, seconds_max, memory_bytes_max)
     _limit_process(seconds_max, memory_bytes_max)
     try:
         return _run(database, guard.check(database, text), rows_max)
@@ -76,11 +86,12 @@ def _on_disk(snapshot: Snapshot, scratch: Path) -> Snapshot:
 def _written(relation: Relation, scratch: Path) -> Relation:
     if not relation.fresh.num_rows:
         return relation
-    files = tables.write_by_date(relation.fresh, scratch / "-".join(relation.kind))
-    return replace(relation, files=(*relation.files, *files), fresh=relation.fresh.slice(0, 0))
+    files = tables.write_by_date(relation.fresh, scratch / "-".join(relation.kind), durable=False)
+    return replace(relation, files=(*relation.files, *files), filed=relation.storage, fresh=relation.fresh.slice(0, 0))
 
 
-def _locked_down(snapshot: Snapshot, seconds_max: float, memory_bytes_max: int) -> duckdb.DuckDBPyConnection:
+def locked_down(snapshot: Snapshot, seconds_max: float, memory_bytes_max: int) -> duckdb.DuckDBPyConnection:
+    """A database with the views over a snapshot, and no way to anything else."""
     database = views.open_database(Path("run"), memory_bytes_max)
     views.register(database, snapshot.relations.values())
     paths = [file.path for each in snapshot.relations.values() for file in each.files]

@@ -170,18 +170,20 @@ def _array(values: NDArray[Any], slot: Slot, mask: NDArray[np.bool_] | None) -> 
     if kind in (Type.DATE, Type.TIMESTAMP):
         absent = values == np.iinfo(np.int64).min  # NaT
         null = absent if null is None else null | absent
-        if kind is Type.TIMESTAMP:
-            return _plain(values, null).cast(pa.timestamp("us", "UTC"))
-        return _plain(np.where(absent, 0, values).astype(np.int32), null).cast(pa.date32())
+        return _plain(values.astype(np.int32) if kind is Type.DATE else values, _ARROW[kind], null)
     if kind is Type.UINT64:
-        return _plain(values, null).cast(pa.decimal128(20, 0))
-    dtype = np.dtype(bool if kind is Type.BOOL else np.int64 if kind.is_integer else np.float64)
-    return _plain(values.astype(dtype, copy=False), null)
+        return _plain(values, pa.uint64(), null).cast(_ARROW[kind])
+    if kind is Type.BOOL:
+        return _plain(np.packbits(values, bitorder="little"), pa.bool_(), null, len(values))
+    if kind.is_integer:
+        return _plain(values.astype(np.int64, copy=False), pa.int64(), null)
+    return _plain(values.astype(np.float64, copy=False), pa.float64(), null)
 
 
-def _plain(values: NDArray[Any], null: NDArray[np.bool_] | None) -> Array:
-    array: Array = pa.array(values, mask=null)
-    return array
+def _plain(values: NDArray[Any], kind: pa.DataType, null: NDArray[np.bool_] | None, rows: int | None = None) -> Array:
+    """Arrow over the same memory: the usual ways of making an array import pandas if they find it."""
+    bits = None if null is None or not null.any() else pa.py_buffer(np.packbits(~null, bitorder="little").data)
+    return pa.Array.from_buffers(kind, len(values) if rows is None else rows, [bits, pa.py_buffer(values.data)])
 
 
 def _shaped(values: Array, slot: Slot, mask: NDArray[np.bool_] | None) -> Array:
@@ -191,8 +193,8 @@ def _shaped(values: Array, slot: Slot, mask: NDArray[np.bool_] | None) -> Array:
         size = slot.field.shape[depth]
         many = rows * int(np.prod(slot.field.shape[:depth], dtype=np.int64))
         offsets = np.arange(many + 1, dtype=np.int32) * size
-        null = None if depth or mask is None else ~mask
-        values = pa.ListArray.from_arrays(cast(Any, pa.array(offsets)), values, mask=null)
+        null = None if depth or mask is None else _plain(np.packbits(~mask, bitorder="little"), pa.bool_(), None, many)
+        values = pa.ListArray.from_arrays(cast(Any, _plain(offsets, pa.int32(), None)), values, mask=cast(Any, null))
     return values
 
 
@@ -219,7 +221,7 @@ def _predictions(
     if decision:
         columns["decision"] = decision[0]
     columns["violations"] = pa.compute.split_pattern(violations, SPLIT)
-    return columns | {"latency_us": pa.array(fixed["latency_us"]), "cpu_ns": pa.array(fixed["cpu_ns"])}
+    return columns | {name: _plain(fixed[name], pa.int64(), None) for name in ("latency_us", "cpu_ns")}
 
 
 def _outcomes(
@@ -244,7 +246,7 @@ def _id_texts(high: NDArray[np.int64], low: NDArray[np.int64]) -> Array:
 
 
 def _moments(at_us: NDArray[np.int64]) -> Array:
-    return pa.array(at_us).cast(pa.timestamp("us", "UTC"))
+    return _plain(at_us, pa.timestamp("us", "UTC"), None)
 
 
 def _struct(own: Mapping[tuple[str, str], Array], group: str) -> dict[str, Array]:

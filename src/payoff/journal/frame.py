@@ -167,7 +167,7 @@ def encode(number: int, plan: Layout, batch: Noted | Learned) -> list[Buffer]:
     lengths, tail = _texts(_text_items(plan, batch, groups))
     try:
         body = b"".join((*fixed, lengths, *_masks(plan, batch.n, groups))) if masked else b"".join((*fixed, lengths))
-    except (BufferError, ValueError):  # some column lies scattered in memory
+    except TypeError:  # some column lies scattered in memory
         fixed = [np.ascontiguousarray(values) for values in fixed]
         body = b"".join((*fixed, lengths, *(_masks(plan, batch.n, groups) if masked else ())))
     if len(body) != batch.n * plan.row_bytes[masked]:
@@ -244,7 +244,8 @@ def _text_items(plan: Layout, batch: Noted | Learned, groups: dict[str, Columns]
     if isinstance(batch, Noted):
         items += [None] * batch.n if batch.key is None else _values(batch.key)
         items += [batch.why] * batch.n if isinstance(batch.why, str) else batch.why
-        items += [None] * batch.n if batch.violations is None else map(SPLIT.join, batch.violations)
+        broken = batch.violations
+        items += [None] * batch.n if broken is None else [SPLIT.join(each) if each else None for each in broken]
     for group, name in plan.text_names:
         items += _values(groups[group][name])
     return items

@@ -51,7 +51,7 @@ def _read(raw: bytes, status: int, home: Path, seconds_max: float) -> Answer:
     if status in (-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGABRT, -signal.SIGSEGV):
         raise errors.TooLarge("the query needed more memory or time than it may have; select fewer rows or columns")
     if status != 0 or not head:
-        raise errors.Unavailable(f"the query process failed with status {status}; see `payoff doctor`")
+        raise errors.Unavailable(f"the query process failed with status {status}; try again, or see `payoff doctor`")
     facts = orjson.loads(head)
     if "error" in facts:
         kind = {"TooLarge": errors.TooLarge, "Busy": errors.Busy}.get(facts["kind"], errors.BadInput)

@@ -56,7 +56,7 @@ def branches(relation: Relation | None, seen: View, fresh: str, files: Sequence[
     found = []
     if files:
         schema = [] if relation.schema_path is None else [str(relation.schema_path)]
-        found.append(_item(relation.storage, seen, parquet([*schema, *(file.path for file in files)]), "date"))
+        found.append(_item(relation.filed, seen, parquet([*schema, *(file.path for file in files)]), "date"))
     if relation.fresh.num_rows or not found:
         found.append(_item(relation.storage, seen, fresh, "CAST(made_at AS DATE) AS date"))
     return found

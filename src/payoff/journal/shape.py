@@ -70,10 +70,10 @@ def struct(fields: Sequence[Field]) -> pa.StructType:
 def merged(kinds: Sequence[pa.DataType]) -> pa.DataType:
     """The type queries see for a column that was stored as each of these."""
     first = kinds[0]
-    if all(kind == first for kind in kinds):
-        return first
     if all(pa.types.is_struct(kind) for kind in kinds):
         return pa.struct(list(logical([field for kind in kinds for field in children(kind)]).items()))
+    if all(kind == first for kind in kinds):
+        return first
     return pa.float64() if all(kind in _NUMBERS for kind in kinds) else pa.string()
 
 

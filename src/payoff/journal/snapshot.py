@@ -22,9 +22,13 @@ class Relation:
 
     kind: Kind
     files: tuple[tables.File, ...]
-    storage: pa.Schema  # of files and fresh rows alike
-    fresh: pa.Table
+    filed: pa.Schema  # the storage columns of the files
+    fresh: pa.Table  # with all storage columns there are
     schema_path: Path | None  # the file without rows that has every column of the files
+
+    @property
+    def storage(self) -> pa.Schema:
+        return self.fresh.schema
 
     @property
     def rows(self) -> int:
@@ -76,4 +80,4 @@ def _relation(kind: Kind, table: tables.Table, held: list[Held], number: int, no
         storage = pa.schema(shape.place(storage, chunk.schema))
     conformed = [shape.conform(chunk, storage) for chunk in chunks]
     fresh = pa.concat_tables(conformed) if conformed else storage.empty_table()
-    return Relation(kind, table.files, storage, fresh, table.schema_path if table.files else None)
+    return Relation(kind, table.files, table.storage, fresh, table.schema_path if table.files else None)

@@ -50,7 +50,7 @@ def lines(
     selects = " UNION ALL ".join(
         f"""SELECT p.model, p.version, p.shadow, p.made_at, p.cpu_ns, o.prediction_id IS NOT NULL AS known,
             CAST({value_sql} AS DOUBLE) AS value, CAST({baseline_sql} AS DOUBLE) AS baseline,
-            {'NULL' if day_sql is None else day_sql}::DATE AS day
+            CAST({day_sql or 'NULL'} AS DATE) AS day
             FROM {item} AS p LEFT JOIN known AS o ON o.prediction_id = p.id"""
         for item in scan.branches(relation, seen, scan.fresh_name(("predictions", endpoint)))
     )

@@ -147,14 +147,14 @@ def kinds(root: Path) -> list[Kind]:
     return [(kind, name) for name in endpoints for kind in ("predictions", "outcomes") if (root / name / kind).exists()]
 
 
-def write_by_date(rows: pa.Table, root: Path) -> list[File]:
+def write_by_date(rows: pa.Table, root: Path, durable: bool = True) -> list[File]:
     """New files under `root`, one for each date (of `made_at`, in UTC) among the rows."""
     days = pc.cast(pc.cast(rows["made_at"], pa.timestamp("us")), pa.date32())
     found = []
     for day in cast(list[Any], pc.unique(days).sort().to_pylist()):
         path = root / f"date={day}" / f"{uuid.uuid4().hex}.parquet"
         part = rows.filter(pc.equal(days, pa.scalar(day, pa.date32())))
-        _write_parquet(part, path)
+        _write_parquet(part, path, durable)
         ranges = [end for name in _RANGES for end in _range(part, name)]
         found.append(File(str(path), str(day), part.num_rows, path.stat().st_size, *ranges))
     return found
@@ -177,7 +177,7 @@ def sync(*paths: Path) -> None:
             os.close(descriptor)
 
 
-def _write_parquet(table: pa.Table, path: Path) -> None:
+def _write_parquet(table: pa.Table, path: Path, durable: bool = True) -> None:
     """A whole file or none: written aside, synced, renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
@@ -186,9 +186,11 @@ def _write_parquet(table: pa.Table, path: Path) -> None:
         use_dictionary=cast(Any, _dictionary(table.schema)),
         column_encoding={name: "DELTA_BYTE_ARRAY" for name in _RANGES if name in table.column_names},
     )  # fmt: skip
-    sync(part)
+    if durable:
+        sync(part)
     part.rename(path)
-    sync(path.parent)
+    if durable:
+        sync(path.parent)
 
 
 def _dictionary(schema: pa.Schema) -> list[str]:

@@ -35,7 +35,8 @@ def open_database(home: Path, memory_bytes_max: int) -> duckdb.DuckDBPyConnectio
 def register(database: duckdb.DuckDBPyConnection, relations: Iterable[Relation]) -> None:
     """Make fresh rows readable under their names."""
     for relation in relations:
-        database.register(scan.fresh_name(relation.kind).strip('"'), relation.fresh)
+        if relation.fresh.num_rows or not relation.files:
+            database.register(scan.fresh_name(relation.kind).strip('"'), relation.fresh)
 
 
 def create(database: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
@@ -91,7 +92,8 @@ def known_ids(database: duckdb.DuckDBPyConnection, relation: Relation | None, so
         if np.searchsorted(wanted, file.low) < np.searchsorted(wanted, file.high, "right")
     ]  # fmt: skip
     database.register("wanted", pa.table({"id": wanted.tolist()}))
-    sources = [scan.fresh_name(relation.kind)] + ([scan.parquet(files)] if files else [])
+    sources = [scan.fresh_name(relation.kind)] if relation.fresh.num_rows else []
+    sources += [scan.parquet(files)] if files else []
     span = f"id BETWEEN {literal(str(wanted[0]))} AND {literal(str(wanted[-1]))}"
     found: set[str] = set()
     for source in sources:

@@ -1,0 +1,142 @@
+"""kill -9 at any moment: what was flushed is in the journal, once."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from payoff.journal.compact import compact
+from tests.journal.conftest import House
+
+WRITER = """
+import os, sys
+from pathlib import Path
+from tests.journal.conftest import House
+house = House(Path(sys.argv[1]))
+writer = house.writer(f"worker-{sys.argv[2]}", segment_bytes_max=20_000, segment_age_s_max=0.2)
+turn = 0
+while True:
+    made = house.answer(writer, range(1 + turn % 40))
+    os.write(1, (" ".join(made) + "\\n").encode())
+    turn += 1
+"""
+COMPACT = [sys.executable, "-m", "payoff.journal.compact"]
+
+
+def _start(home: Path, name: int) -> tuple["subprocess.Popen[bytes]", Path]:
+    """A writer at work, and the file in which it notes what it has flushed."""
+    told = home / f"told-{name}"
+    with told.open("wb") as out:
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(home), str(name)], stdout=out, cwd=Path.cwd())
+    while not told.stat().st_size and writer.poll() is None:
+        time.sleep(0.01)
+    return writer, told
+
+
+def _told(told: Path) -> set[str]:
+    """The ids said to be flushed, up to the last whole line: a torn line was not told to anybody."""
+    return {each for line in told.read_bytes().split(b"\n")[:-1] for each in line.decode().split()}
+
+
+def _seen(house: House) -> tuple[int, set[str]]:
+    rows = house.rows("select id from predictions")
+    return len(rows), {str(row[0]) for row in rows}
+
+
+@pytest.mark.slow
+def test_a_killed_writer_loses_nothing_it_flushed(house: House) -> None:
+    chance = random.Random(7)
+    told: set[str] = set()
+    for turn in range(12):
+        started = [_start(house.home, turn * 2 + each) for each in range(2)]
+        time.sleep(chance.random() * 0.3)  # the moment of death is what is tested here
+        for writer, _ in started:
+            os.kill(writer.pid, signal.SIGKILL)
+            writer.wait()
+        told |= {each for _, file in started for each in _told(file)}
+        if turn % 3 == 2:
+            compact(house.home)
+        n, seen = _seen(house)
+        assert n == len(seen)
+        assert told <= seen
+    assert len(told) > 1000
+    compact(house.home)
+    n, seen = _seen(house)
+    assert n == len(seen)
+    assert told <= seen
+
+
+@pytest.mark.slow
+def test_a_killed_compaction_neither_loses_nor_repeats_a_row(house: House) -> None:
+    chance = random.Random(11)
+    made: set[str] = set()
+    killed = 0
+    for turn in range(25):
+        for each in range(3):
+            writer = house.writer(f"w{each}")
+            predictions = house.answer(writer, range(200))
+            house.learn(writer, predictions[:50], [True] * 50)
+            made |= set(predictions)
+            writer.close()
+        compaction = subprocess.Popen([*COMPACT, str(house.home)], stdout=subprocess.DEVNULL)
+        try:
+            compaction.wait(timeout=0.9 + chance.random() * 0.8)
+        except subprocess.TimeoutExpired:
+            os.kill(compaction.pid, signal.SIGKILL)
+            compaction.wait()
+            killed += 1
+        n, seen = _seen(house)
+        assert (n, seen) == (len(made), made), f"turn {turn}"
+        assert house.rows("select count(*) from outcome_log") == [((turn + 1) * 150,)]
+    assert killed > 0
+    compact(house.home)
+    assert _seen(house) == (len(made), made)
+
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("calls", range(1, 60, 3))
+def test_a_compaction_killed_between_any_two_writes_to_the_disk_is_finished(house: House, calls: int) -> None:
+    """Dies at the n-th time it is about to sync, rename or delete something: every point that matters is one of them."""
+    made: list[str] = []
+    for turn in range(2):
+        writer = house.writer()
+        made += house.answer(writer, range(50))
+        house.learn(writer, made[:10], [True] * 10)
+        writer.close()
+        if turn == 0:
+            compact(house.home)
+    done = subprocess.run([sys.executable, "-c", DIES, str(house.home), str(calls)], cwd=Path.cwd(), check=False)
+    assert done.returncode in (0, -signal.SIGKILL)
+    for _ in range(2):
+        n, seen = _seen(house)
+        assert (n, sorted(seen)) == (100, made)
+        assert house.rows("select count(*), count(distinct id) from outcome_log") == [(20, 20)]
+        compact(house.home)
+    assert list((house.home / "journal").glob("*.seg")) == []
+
+
+DIES = """
+import os, signal, sys
+from pathlib import Path
+left = int(sys.argv[2])
+def dying(real):
+    def act(*args, **kwargs):
+        global left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **kwargs)
+    return act
+os.fsync, Path.rename, Path.unlink = dying(os.fsync), dying(Path.rename), dying(Path.unlink)
+from payoff.journal.compact import compact
+from payoff.journal.tables import DeltaTable
+DeltaTable.create_write_transaction = dying(DeltaTable.create_write_transaction)
+DeltaTable.update_incremental = dying(DeltaTable.update_incremental)
+compact(Path(sys.argv[1]))
+"""
