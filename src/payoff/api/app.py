@@ -7,11 +7,11 @@ from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.types import ASGIApp
 
-from payoff.version import VERSION
 from payoff.api import deploys, docs, endpoints, health, lists, outcomes, questions, replies, roi
 from payoff.api.engines import Engines
 from payoff.api.entrance import Entrance
 from payoff.errors import PayoffError
+from payoff.version import VERSION
 
 BODY_BYTES_MAX = 64 << 20
 ROOMS = (health, deploys, endpoints, outcomes, questions, roi, lists, docs)

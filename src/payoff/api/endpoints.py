@@ -55,6 +55,8 @@ async def apply(
     def act() -> dict[str, Any]:
         name = names.check(endpoint, "endpoint")
         change = house.desk.preview(_about(file, name))
+        if not change:
+            return moved(Done(None, house.registry.current(name))) | {"changed": False, "diff": ""}
         done = house.desk.give(name, "apply", author=author, reason=reason, file=file)
         return moved(done) | {"changed": done.order is not None, "diff": change}
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from litestar import get
 
-from payoff.version import VERSION
 from payoff.api import upkeep
 from payoff.api.engines import Engines, House
 from payoff.errors import PayoffError
 from payoff.store import live
+from payoff.version import VERSION
 
 FREE_BYTES_MIN = 1 << 30
 MICROS_PER_S = 1_000_000

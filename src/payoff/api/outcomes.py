@@ -37,6 +37,7 @@ def _take(house: Engines, endpoint: str, body: bytes, content_type: str) -> dict
     fields = asked(house.registry.current(endpoint).policy)
     columns = formats.by_content_type(content_type).decode(body, fields)
     check_money(columns[VALUE.name])
+    check_said({name: column for name, column in columns.items() if name != ID.name})
     told = columns.pop(ID.name).values
     ids.parse(told.tolist())  # a text that is no id at all is a wrong input, not an unknown prediction
     known = house.journal.known_ids(endpoint, told.tolist())
@@ -65,6 +66,16 @@ def check_money(column: Column) -> None:
             f"row {row} (the first is 0): value is {column.values[row]}, which is no amount of money; "
             f"expected a number up to {MICROS_MAX // MICROS:,} units, or nothing"
         )
+
+
+def check_said(columns: Columns) -> None:
+    """BadInput, with the row, for an outcome without truth and without money: it would only hide an earlier one."""
+    valid = [column.valid for column in columns.values() if column.valid is not None]
+    if len(valid) < len(columns):
+        return  # a column that has a value in every row
+    silent = np.flatnonzero(~np.any(valid, axis=0))
+    if len(silent):
+        raise BadInput(f"row {int(silent[0])} (the first is 0) says nothing; expected a value in {' or '.join(columns)}")
 
 
 def _keep(house: Engines, endpoint: str, fields: tuple[Field, ...], told: list[str], columns: Columns) -> str:
