@@ -27,7 +27,7 @@ def up(
     """Start payoff on this machine; stop it with Ctrl-C."""
     from payoff.cli import up as supervisor
 
-    say = (lambda text: show.put_json({"said": text})) if as_json else typer.echo
+    say = (lambda text: show.put_json({"said": text}, indent=None)) if as_json else typer.echo
     count = workers or max(1, os.cpu_count() or 1)
     settings = supervisor.Settings(home.expanduser(), count, http, console, sync, body_max << 20)
     supervisor.run(settings, say)

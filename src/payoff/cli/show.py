@@ -13,9 +13,9 @@ import typer
 CELL_CHARS_MAX = 60
 
 
-def put_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+def put_json(value: Any, indent: int | None = 2) -> None:
+    """One JSON document on stdout; on one line without an indent."""
+    typer.echo(json.dumps(value, indent=indent, ensure_ascii=False, default=str))
 
 
 def error_object(name: str, what: str) -> dict[str, Any]:
