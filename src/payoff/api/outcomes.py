@@ -75,7 +75,9 @@ def check_said(columns: Columns) -> None:
         return  # a column that has a value in every row
     silent = np.flatnonzero(~np.any(valid, axis=0))
     if len(silent):
-        raise BadInput(f"row {int(silent[0])} (the first is 0) says nothing; expected a value in {' or '.join(columns)}")
+        raise BadInput(
+            f"row {int(silent[0])} (the first is 0) says nothing; expected a value in {' or '.join(columns)}"
+        )
 
 
 def _keep(house: Engines, endpoint: str, fields: tuple[Field, ...], told: list[str], columns: Columns) -> str:
