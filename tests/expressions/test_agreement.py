@@ -346,7 +346,7 @@ def test_any_expression_over_any_data_is_the_same_in_both(database: Any, texts: 
 
 @pytest.mark.slow
 @given(texts=MANY, batch=BATCHES)
-@settings(SETTINGS, max_examples=2500)
+@settings(SETTINGS, max_examples=1000)
 def test_any_of_thousands_is_the_same_in_both(database: Any, texts: list[str], batch: Rows) -> None:
     check_same(database, texts, batch)
 

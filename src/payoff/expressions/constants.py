@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import re
 
 import numpy as np
 
@@ -9,15 +10,19 @@ from payoff.expressions.tree import Literal
 from payoff.records import Type
 
 DATES = {"DATE": Type.DATE, "TIMESTAMPNTZ": Type.TIMESTAMP, "TIMESTAMP": Type.TIMESTAMP}
+_DIGITS = re.compile("0*[0-9]{1,20}")  # 2^64 has 20
 
 
 def number(text: str) -> Literal | None:
-    """Digits alone are a whole number, exact up to 2^64 - 1; anything else is a float. None if it is too large."""
-    if text.isdigit() and len(text) <= 20:
+    """Digits alone are a whole number, exact up to 2^64 - 1; anything else is a float. None if it is no finite one."""
+    if _DIGITS.fullmatch(text):
         literal = whole(int(text))
         if literal is not None:
             return literal
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        return None
     return Literal(value, Type.FLOAT64) if math.isfinite(value) else None
 
 

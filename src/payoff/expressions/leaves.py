@@ -70,7 +70,9 @@ def literal(checker: Checker, tree: exp.Literal, want: Type | None) -> Node:
         return Literal(tree.name, Type.TEXT)
     number = constants.number(tree.name)
     if number is None:
-        raise checker.refusal(tree, f"{tree.name} is too large for a number; at most 1.7976931348623157e308")
+        raise checker.refusal(
+            tree, f"{tree.name[:40]} is no number; write one like 17, 0.07 or 1e5, at most 1.7976931348623157e308"
+        )
     return number
 
 
@@ -89,8 +91,8 @@ def cast(checker: Checker, tree: exp.Cast, want: Type | None) -> Node:
     if isinstance(subject, exp.Literal) and subject.is_string and target in constants.DATES:
         return _date(checker, tree, subject.name, target)
     if target not in TARGETS:
-        kinds = "double, bigint, text, boolean; a date is written date '2008-05-05'"
-        raise checker.refusal(tree, f"cannot cast to {to.sql(dialect='duckdb').lower()}; there are: {kinds}")
+        kinds = "double, bigint, text and boolean; a date is written date '2008-05-05'"
+        raise checker.refusal(tree, f"cast takes the types {kinds}")
     node = checker.node(subject)
     if isinstance(node, Literal) and node.type is None:
         return Literal(None, TARGETS[target])

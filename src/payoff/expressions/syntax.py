@@ -2,9 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import sqlglot
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
+from sqlglot import Dialect, exp
 
 from payoff.errors import BadInput
 
@@ -13,20 +11,16 @@ DEPTH_MAX = 64  # levels of the tree; a chain of and, or, + and - is one level, 
 NODES_MAX = 1_000  # keeps the longest chain under DuckDB's own limit of depth, 1,000
 CHAINS = ((exp.And,), (exp.Or,), (exp.Add, exp.Sub))
 _SHOWN_MAX = 60
+_DUCKDB = Dialect.get_or_raise("duckdb")
 
 
 def read(text: str) -> exp.Expr:
     """The one expression in `text`, not deeper and not larger than the limits."""
     _check_text(text)
-    try:
-        # A thread of its own starts with an empty stack: sqlglot takes some 25 frames a parenthesis, and what parses
-        # must not depend on how deep the caller is.
-        with ThreadPoolExecutor(1) as fresh:
-            trees = fresh.submit(_parse, text).result()
-    except RecursionError:
-        raise _too_deep(text) from None
-    except SqlglotError as error:
-        raise BadInput(_explain(error, text)) from error
+    # A thread of its own starts with an empty stack: sqlglot takes some 25 frames a parenthesis, and what parses must
+    # not depend on how deep the caller is.
+    with ThreadPoolExecutor(1) as fresh:
+        trees = fresh.submit(_parse, text).result()
     if len(trees) != 1 or trees[0] is None:
         raise BadInput(f"this is not one expression: {shown(text)}; write one condition or one value, without ';'")
     _check_size(trees[0], text)
@@ -34,13 +28,19 @@ def read(text: str) -> exp.Expr:
 
 
 def _parse(text: str) -> list[exp.Expr | None]:
-    tokens = sqlglot.tokenize(text, dialect="duckdb")
-    if any(token.comments for token in tokens) or not tokens:
-        raise BadInput(
-            f"{'a comment' if text.strip() else 'nothing'} is not an expression: {shown(text)}; "
-            "write one condition or one value ('--' and '/*' begin a comment; write a - (-b))"
-        )
-    return list(sqlglot.parse(text, dialect="duckdb"))
+    try:
+        tokens = _DUCKDB.tokenize(text)
+        if tokens and not any(token.comments for token in tokens):
+            # as a condition, never as a statement: of those, sqlglot logs what it does not know
+            return list(_DUCKDB.parser().parse_into(exp.Condition, tokens, text))
+    except RecursionError:
+        raise _too_deep(text) from None
+    except Exception as error:  # on some texts sqlglot fails with an IndexError of its own
+        raise BadInput(_explain(error, text)) from error
+    raise BadInput(
+        f"{'a comment' if text.strip() else 'nothing'} is not an expression: {shown(text)}; "
+        "write one condition or one value ('--' and '/*' begin a comment; write a - (-b))"
+    )
 
 
 def _check_text(text: str) -> None:
@@ -79,7 +79,7 @@ def written(text: str, tree: exp.Expr) -> str:
     """A part as the author wrote it, shortened."""
     span = _span(tree)
     if span is None or (isinstance(tree, exp.Func) and "start" not in tree.meta):
-        return shown(tree.sql(dialect="duckdb"))  # the name of some functions has no place in sqlglot's tree
+        return f"`{tree.key}`"  # sqlglot's tree does not know where the name of some functions stands
     return shown(text[span[0] : span[1] + 1])
 
 
@@ -101,9 +101,13 @@ def _too_deep(text: str) -> BadInput:
     )
 
 
-def _explain(error: SqlglotError, text: str) -> str:
+def _explain(error: Exception, text: str) -> str:
     for detail in getattr(error, "errors", ()):
-        place = " ".join(str(detail.get(key) or "") for key in ("start_context", "highlight")).strip()[-_SHOWN_MAX:]
-        reason = str(detail["description"]).split(" for <class")[0].replace("Required keyword: ", "")
-        return f"cannot read {shown(text)}: {reason[:120]}, at line {detail['line']}, after `{place}`"
+        before, here = " ".join(detail["start_context"].split())[-_SHOWN_MAX:], detail["highlight"]
+        if "missing" in detail["description"]:
+            return f"cannot read {shown(text)}: something is missing after `{f'{before} {here}'.strip()}`"
+        if "Unexpected" in detail["description"]:
+            place = f" after `{before}`" if before else ""
+            return f"cannot read {shown(text)}: `{here}` is not expected{place}; write one condition or one value"
+        return f"cannot read {shown(text)}: {detail['description'].lower()}, at `{f'{before} {here}'.strip()}`"
     return f"cannot read {shown(text)}: check that every quote and parenthesis is closed"
