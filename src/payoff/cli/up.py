@@ -209,7 +209,9 @@ def stop(tree: Tree, patience_s: float = 10.0) -> None:
 def _write_address(home: Path, http: socket.socket, console: socket.socket) -> None:
     run_folder = home / "run"
     run_folder.mkdir(exist_ok=True, mode=0o700)
-    (run_folder / "doors").write_text(f"http {where(http)}\nconsole {where(console)}\n")
+    fresh = run_folder / ".doors"
+    fresh.write_text(f"http {where(http)}\nconsole {where(console)}\n")
+    fresh.replace(run_folder / "doors")  # in one step: whoever looks sees all of it or the old one
 
 
 def _greet(

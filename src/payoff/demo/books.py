@@ -32,11 +32,11 @@ def daily(client: Client) -> pd.DataFrame:
     return ask(client, "daily").fillna(0.0)
 
 
-def auc(client: Client, month: str) -> float | None:
-    """How well the champion ranked the customers of "2008-10"; None if nobody or everybody subscribed."""
+def auc(client: Client, month: str, version: int) -> float | None:
+    """How well a version ranked the customers of "2008-10" it was asked about; None if there is nothing to rank."""
     from sklearn.metrics import roc_auc_score
 
-    scores = ask(client, "scores", month=month)
+    scores = ask(client, "scores", month=month, version=str(version))
     if scores["truth"].nunique() < 2:
         return None
     return float(roc_auc_score(scores["truth"].astype(bool), scores["score"]))

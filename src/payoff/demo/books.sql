@@ -22,16 +22,16 @@ select day,
   from worth group by day order by day;
 
 -- name: scores
--- How the champion ranked the customers of a month, and what came of it.
+-- How a version ranked the customers of a month, and what came of it.
 select outputs.probability as score, outcome.subscribed as truth
   from (select id, inputs, outputs, version from predictions union all
         select id, inputs, outputs, version from shadows) asked
   join outcomes on outcomes.prediction_id = asked.id
- where version = 1 and strftime(inputs.called_on, '%Y-%m') = '{month}';
+ where version = {version} and strftime(inputs.called_on, '%Y-%m') = '{month}';
 
 -- name: count_before
 -- How many predictions had been answered when an order was given.
-select count(*) as n from predictions where "at" <= timestamp '{at}';
+select count(*) as n from predictions where made_at <= timestamp '{at}';
 
 -- name: answered
 select count(*) as n from predictions;

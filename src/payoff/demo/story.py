@@ -1,5 +1,6 @@
 """The acts: a champion loses its edge and is stopped, a challenger proves itself, and in the end no model pays."""
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from payoff.demo.server import Server
 
 Say = Callable[[str], None]
 SAMPLE_ROWS = 200
-HEAD = f"{'month':8} {'calls':>6} {'subscribed':>11} {'AUC of v1':>10} {'earned':>11} {'everybody':>11}   answered by"
+HEAD = "month     calls  subscribed  AUC v1  AUC v2      earned   everybody   answered by"
 
 
 @dataclass(slots=True)
@@ -40,6 +41,7 @@ class Story:
     client: Client = field(init=False)
     month: Month | None = None
     told: int = 0  # orders
+    answering: str = ""
     last: Day = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -102,12 +104,11 @@ class Story:
         month, self.month = self.month, None
         if month is None:
             return
-        auc = books.auc(self.client, month.name)
-        ranked = "-" if auc is None else f"{auc:.2f}"
+        aucs = (books.auc(self.client, month.name, version) for version in (1, 2))
+        ranked = " ".join(f"{'-' if auc is None else f'{auc:.2f}':>7}" for auc in aucs)
         share = f"{month.subscribed / month.calls:.1%}"
         money = f"{month.earned:11,.0f} {month.everybody:11,.0f}"
-        arms = self.client.endpoint(bank.ENDPOINT).describe()["arms"]
-        self.say(f"{month.name:8} {month.calls:6,} {share:>11} {ranked:>10} {money}   {answering(arms)}")
+        self.say(f"{month.name:8} {month.calls:6,} {share:>11} {ranked} {money}   {self.answering}")
 
     def tell_orders(self) -> None:
         """Whatever was ordered since the last look, by people or by guards."""
@@ -115,9 +116,10 @@ class Story:
         for order in reversed(orders[: len(orders) - self.told]):
             version = order["evidence"].get("version")
             what = order["verb"].upper() + (f" v{version}" if version else "")
-            self.say(
-                f"  >> {self.last.get('day', 'before the first call')}: {what} by {order['author']}: {order['reason']}"
-            )
+            head = f"  >> {self.last.get('day', 'before the first call')}: {what} by {order['author']}: "
+            self.say(textwrap.fill(head + order["reason"], 118, subsequent_indent="     "))
+        if self.told != len(orders):
+            self.answering = answering(self.client.endpoint(bank.ENDPOINT).describe()["arms"])
         self.told = len(orders)
 
 

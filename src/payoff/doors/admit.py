@@ -21,10 +21,17 @@ def admit(headers: Mapping[bytes, bytes], key: str | None, hosts: frozenset[str]
             f"the Host header {host[:100]!r} is not this server; use http://127.0.0.1 or http://localhost"
         )
     origin = headers.get(b"origin")
-    if origin is not None and urlsplit(origin.decode("latin-1")).netloc != host:
+    if origin is not None and _place(origin.decode("latin-1")) != host:
         raise Unauthorized(f"a page of {origin[:100]!r} may not use this server; only its own console may")
     if key is not None and not _same(headers.get(b"authorization", b""), key):
         raise Unauthorized("this server asks for its key: send `Authorization: Bearer KEY` (PAYOFF_KEY for the CLI)")
+
+
+def _place(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # no address at all, such as "http://[::1"
+        return None
 
 
 def is_loopback(host: str) -> bool:
