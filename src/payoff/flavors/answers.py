@@ -9,6 +9,7 @@ second class) where k is 2, else `label` and `probabilities`. A regressor of the
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,7 @@ def _is_classifier(ports: Sequence[Port]) -> bool:
 
 
 def _taker(give: Give, field: Field) -> Callable[[Any, int], Column]:
-    name, shape, dtype = field.name, field.shape, field.type.dtype
+    name, shape, dtype, size = field.name, field.shape, field.type.dtype, prod(field.shape)
     cast, second, maps = give.port.dtype != dtype, give.how is How.SECOND, give.port.maps
 
     def take(result: Any, n: int) -> Column:
@@ -110,7 +111,7 @@ def _taker(give: Give, field: Field) -> Callable[[Any, int], Column]:
         if second:
             values = values[:, 1]
         if values.shape[1:] != shape:
-            if values.size != n * int(np.prod(shape)):
+            if values.size != n * size:
                 raise ModelFailed(f"{name!r} came as {_shape(values)} per row; the signature says {_text(shape)}")
             values = values.reshape(n, *shape)
         return Column(values.astype(dtype) if cast else values)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -106,13 +107,10 @@ def run_apart(module: str, job: Job) -> Report:
 
 def _watch(module: str, work: Path, limits: Limits) -> tuple[int | None, str]:
     """The exit status (None if time ran out) and the last of what the child said on standard error."""
-    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
-    environment |= threads | {"HOME": str(work), "TMPDIR": str(work), "JOBLIB_MULTIPROCESSING": "0"}
     child = subprocess.Popen(  # noqa: S603 - our own module, no shell
         [sys.executable, "-I", "-m", module, JOB],
         cwd=work,
-        env=environment,
+        env=environment(os.environ, work),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -123,6 +121,13 @@ def _watch(module: str, work: Path, limits: Limits) -> tuple[int | None, str]:
         return child.poll(), said
     finally:
         _end(child)
+
+
+def environment(ours: Mapping[str, str], work: Path) -> dict[str, str]:
+    """The variables of a child: what it needs to start, one thread, and no secret of its parent's."""
+    kept = {name: ours[name] for name in _KEPT if name in ours}
+    threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
+    return kept | threads | {"HOME": str(work), "TMPDIR": str(work), "JOBLIB_MULTIPROCESSING": "0"}
 
 
 def _listen(child: subprocess.Popen[bytes], until: float) -> str:
@@ -162,10 +167,11 @@ def _report(work: Path, job: Job, status: int | None, said: str, seconds: float)
         if report.error:
             raise _ERRORS.get(report.error, ModelFailed)(report.message)
         return report
-    raise ModelFailed(f"{job.name} could not be opened: {_end_in_words(status, said, seconds, job.limits)}")
+    raise ModelFailed(f"{job.name} could not be opened: {end_in_words(status, said, seconds, job.limits)}")
 
 
-def _end_in_words(status: int | None, said: str, seconds: float, limits: Limits) -> str:
+def end_in_words(status: int | None, said: str, seconds: float, limits: Limits) -> str:
+    """How a child ended that left no report: its exit status (None if time ran out) and its last words."""
     last = next((line for line in reversed(said.splitlines()) if line.strip()), "nothing")[-300:]
     if status is None:
         return f"it was not done after {seconds:.0f} s (the limit is {limits.wall_s_max:g} s), and was stopped"

@@ -70,13 +70,14 @@ def _stacked(port: Port, fields: Sequence[Field]) -> Feeder:
     name, width, dtype = port.name, len(fields), port.dtype
     places = [(place, field.name) for place, field in enumerate(fields)]
     nulls = any(field.nullable for field in fields)
-    first = fields[0].name
+    first, sources = fields[0].name, [field.name for field in fields]
 
     def stack(columns: Columns) -> Feed:
-        matrix = np.empty((len(columns[first].values), width), dtype)
-        for place, source in places:
-            matrix[:, place] = columns[source].values
-        return {name: matrix}
+        # One row: joined, it is the matrix already. More rows: joined column by column, then turned, which is about
+        # twice as fast as filling a matrix place by place.
+        joined = np.concatenate([columns[source].values for source in sources])
+        matrix = joined.reshape(width, -1).T
+        return {name: matrix if matrix.dtype == dtype else matrix.astype(dtype)}
 
     def careful(columns: Columns) -> Feed:
         matrix = np.empty((len(columns[first].values), width), dtype)

@@ -27,13 +27,15 @@ class Shut(PermissionError):
     """Something tried to start a process, reach the network or write outside its folder."""
 
 
-def main(work: Work) -> None:
+def main(work: Work, before: Callable[[Job], None] | None = None) -> None:
     """Do the job in the current folder. Runs in a child process only: it limits its own process for good.
 
-    Everything that the job needs was imported before, so that it could still be compiled and cached.
+    Everything that the job needs was imported before (or is, by `before`), while it can still be compiled and cached.
     """
     job = msgspec.json.decode(Path(JOB).read_bytes(), type=Job, dec_hook=lambda kind, text: kind(text))
     _limit(job.limits)
+    if before is not None:
+        before(job)
     shut()
     try:
         report = work(job)

@@ -5,12 +5,10 @@ Runs in a child process that is given nothing worth stealing and that the parent
 
 import warnings
 from dataclasses import dataclass, replace
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-from skops.io import get_untrusted_types
-from skops.io import load as load_skops
 
 from payoff.errors import BadInput, ModelFailed, PayoffError
 from payoff.flavors.agree import TOLERANCE, Comparison, compare, table
@@ -65,13 +63,19 @@ def _open(job: Job) -> tuple[Any, list[str]]:
     """The object in the file, and what its libraries warned of while it was opened."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with job.path.open("rb") as file:
-            zipped = file.read(4) == b"PK\x03\x04"
-        model = _open_skops(job) if zipped else open_pickle(job.path, job.name)
+        model = _open_skops(job) if _is_zip(job.path) else open_pickle(job.path, job.name)
     return model, [str(one.message) for one in caught if "InconsistentVersion" in one.category.__name__][:3]
 
 
+def _is_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
 def _open_skops(job: Job) -> Any:
+    from skops.io import get_untrusted_types
+    from skops.io import load as load_skops
+
     try:
         unknown = get_untrusted_types(file=job.path)
         foreign = [name for name in unknown if not allowed(name)]
@@ -193,5 +197,11 @@ def _class_of(model: Any) -> str:
     return outer if last is model else f"{outer} ending in {inner}"
 
 
+def _before(job: Job) -> None:
+    """skops takes a second to import, so only its own files pay for it."""
+    if _is_zip(job.path):
+        import_module("skops.io")
+
+
 if __name__ == "__main__":
-    main(work)
+    main(work, _before)
