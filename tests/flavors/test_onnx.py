@@ -273,3 +273,12 @@ def test_the_sample_of_a_model_that_no_longer_answers_alike_stops_it(tmp_path: P
         check(off, prepared.golden_path, prepared.signature)
     assert "does not reproduce 1 of its 2 sample rows (a number may be off by 0.0001 + 0.0001 of" in str(caught.value)
     assert "1    total   6         6.5  0.5" in str(caught.value)
+
+
+def test_a_matrix_of_text_takes_columns_of_text(tmp_path: Path) -> None:
+    text = TensorProto.STRING
+    same = make_node("Identity", ["x"], ["y"])
+    model = onnx_model([port("x", text, (None, 2))], [port("y", text, (None, 2))], [same])
+    prepared = prepare(model, tmp_path, pa.table({"a": ["1", "2", "3"], "b": ["x", "y", "z"]}))
+    assert prepared.signature.inputs == (Field("a", Type.TEXT), Field("b", Type.TEXT))
+    assert answers(prepared, a=["1", "2"], b=["x", "y"]) == {"y": [["1", "x"], ["2", "y"]]}
