@@ -43,18 +43,22 @@ def auc(client: Client, month: str, version: int) -> float | None:
 
 
 def orders(client: Client, calls: pd.DataFrame) -> list[dict[str, Any]]:
-    """Every order with the story's date: that of the last customer who was asked about before it."""
-    found = []
-    for order in reversed(client.orders(bank.ENDPOINT, limit=1000)):
-        at = order["at"].removesuffix("Z").replace("T", " ")
-        answered = int(ask(client, "count_before", at=at)["n"].iloc[0])
-        row = min(bank.CHAMPION_ROWS.stop + max(answered - 1, 0), len(calls) - 1)
-        evidence = order["evidence"]
-        found.append(
-            {
-                "order": order["verb"], "version": evidence.get("version"), "date": str(calls["called_on"].iloc[row]),
-                "after_predictions": answered, "tested": evidence.get("tested"), "by": order["author"],
-                "reason": order["reason"],
-            }
-        )  # fmt: skip
-    return found
+    """Every order, oldest first, with the story's date."""
+    return [dated(client, calls, order) for order in reversed(client.orders(bank.ENDPOINT, limit=1000))]
+
+
+def dated(client: Client, calls: pd.DataFrame, order: dict[str, Any]) -> dict[str, Any]:
+    """An order with the story's date, how many predictions its verdict rests on, and how many had been answered."""
+    at = order["at"].removesuffix("Z").replace("T", " ")
+    answered = int(ask(client, "count_before", at=at)["n"].iloc[0])
+    row = min(bank.CHAMPION_ROWS.stop + max(answered - 1, 0), len(calls) - 1)
+    evidence = order["evidence"]
+    return {
+        "order": order["verb"],
+        "version": evidence.get("version"),
+        "date": str(calls["called_on"].iloc[row]),
+        "after_predictions": evidence.get("tested", answered),
+        "answered_by_then": answered,
+        "by": order["author"],
+        "reason": order["reason"],
+    }

@@ -58,6 +58,8 @@ def summary(found: dict[str, Any]) -> str:
     for order in found["orders"]:
         version = f" v{order['version']}" if order["version"] else ""
         after = f"after {order['after_predictions']:,} predictions"
+        if order["answered_by_then"] > order["after_predictions"]:
+            after += f" with a known outcome ({order['answered_by_then']:,} answered)"
         lines.append(f"  {order['date']}  {order['order']}{version}, {after}, by {order['by']}")
     lines += ["", found["conclusion"], ""]
     lines.append(
@@ -73,7 +75,7 @@ def _line(row: dict[str, Any]) -> str:
     low, high = row["interval"]
     between = "" if low is None or high is None else f"{low:,.0f} to {high:,.0f}"
     return (
-        f"{name:14} {row['answered']:9,} {row['value']:12,.2f} {row['cost']:9.4f} {row['net']:12,.2f} "
+        f"{name:14} {row['answered']:9,} {row['value']:12,.2f} {row['cost']:9.6f} {row['net']:12,.2f} "
         f"{between:>26} {row['vs_fallback']:13,.2f}"
     )
 

@@ -114,10 +114,10 @@ class Story:
         """Whatever was ordered since the last look, by people or by guards."""
         orders = self.client.orders(bank.ENDPOINT, limit=1000)
         for order in reversed(orders[: len(orders) - self.told]):
-            version = order["evidence"].get("version")
-            what = order["verb"].upper() + (f" v{version}" if version else "")
-            head = f"  >> {self.last.get('day', 'before the first call')}: {what} by {order['author']}: "
-            self.say(textwrap.fill(head + order["reason"], 118, subsequent_indent="     "))
+            told = books.dated(self.client, self.calls, order)
+            version = f" v{told['version']}" if told["version"] else ""
+            head = f"  >> {told['date']}: {told['order'].upper()}{version} by {told['by']}: {told['reason']}"
+            self.say(textwrap.fill(head, 118, subsequent_indent="     "))
         if self.told != len(orders):
             self.answering = answering(self.client.endpoint(bank.ENDPOINT).describe()["arms"])
         self.told = len(orders)
