@@ -71,7 +71,8 @@ class House:
         stream = Stream("outcomes", endpoint, columns=TRUTH)
         money = [None] * n if value is None else list(value)
         outcome = {"subscribed": _column(subscribed, bool), "duration_s": Column(np.full(n, 60.0))}
-        writer.note(stream, Learned(n, high, low, np.full(n, now_us()), *parse(predictions), outcome, _column(money, float)))
+        at = np.full(n, now_us())
+        writer.note(stream, Learned(n, high, low, at, *parse(predictions), outcome, _column(money, float)))
         writer.flush()
         return text(high, low)
 

@@ -16,26 +16,34 @@ from tests.journal.conftest import House
 WRITER = """
 import os, sys
 from pathlib import Path
-from tests.journal.conftest import House
-house = House(Path(sys.argv[1]))
-writer = house.writer(f"worker-{sys.argv[2]}", segment_bytes_max=20_000, segment_age_s_max=0.2)
+import numpy as np
+from payoff.journal.frame import Noted, Stream
+from payoff.journal.ids import Ids, text
+from payoff.journal.writer import Writer
+from payoff.records.columns import Column
+from payoff.records.signature import Field, Type
+ids = Ids(int(sys.argv[2]))
+writer = Writer(Path(sys.argv[1], "journal"), f"worker-{sys.argv[2]}", segment_bytes_max=20_000)
+stream = Stream("predictions", "e", columns=(("inputs", Field("x", Type.INT64)), ("inputs", Field("s", Type.TEXT))))
 turn = 0
 while True:
-    made = house.answer(writer, range(1 + turn % 40))
-    os.write(1, (" ".join(made) + "\\n").encode())
+    n = 1 + turn % 40
+    high, low = ids.take(n)
+    zeros = np.zeros(n, np.int64)
+    words = Column(np.array(["word"] * n, object))
+    writer.note(stream, Noted(n, high, low, zeros, zeros, zeros, None, "", {"x": Column(zeros), "s": words}, {}))
+    writer.flush()
+    os.write(1, (" ".join(text(high, low)) + "\\n").encode())
     turn += 1
 """
 COMPACT = [sys.executable, "-m", "payoff.journal.compact"]
 
 
 def _start(home: Path, name: int) -> tuple["subprocess.Popen[bytes]", Path]:
-    """A writer at work, and the file in which it notes what it has flushed."""
+    """A writer, and the file in which it notes what it has flushed."""
     told = home / f"told-{name}"
     with told.open("wb") as out:
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(home), str(name)], stdout=out, cwd=Path.cwd())
-    while not told.stat().st_size and writer.poll() is None:
-        time.sleep(0.01)
-    return writer, told
+        return subprocess.Popen([sys.executable, "-c", WRITER, str(home), str(name)], stdout=out), told
 
 
 def _told(told: Path) -> set[str]:
@@ -52,9 +60,11 @@ def _seen(house: House) -> tuple[int, set[str]]:
 def test_a_killed_writer_loses_nothing_it_flushed(house: House) -> None:
     chance = random.Random(7)
     told: set[str] = set()
-    for turn in range(12):
-        started = [_start(house.home, turn * 2 + each) for each in range(2)]
-        time.sleep(chance.random() * 0.3)  # the moment of death is what is tested here
+    for turn in range(10):
+        started = [_start(house.home, turn * 3 + each) for each in range(3)]
+        while any(not file.stat().st_size and writer.poll() is None for writer, file in started):
+            time.sleep(0.005)
+        time.sleep(chance.random() * 0.1)  # the moment of death is what is tested here
         for writer, _ in started:
             os.kill(writer.pid, signal.SIGKILL)
             writer.wait()

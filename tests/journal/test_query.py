@@ -24,7 +24,7 @@ def _later_us() -> int:
 
 def _look(house: House, after: str | None = None, limit: int = 1000, window_s: float = DAY_S) -> list[str]:
     found = house.journal.matured(ENDPOINT, after, VALUE, BASELINE, window_s, _later_us(), limit, declared=DECLARED)
-    return list(found.rows["id"].to_pylist())
+    return [str(each) for each in found.rows["id"].to_pylist()]
 
 
 def test_an_empty_journal_answers_every_question(house: House) -> None:
@@ -186,7 +186,7 @@ def test_predictions_are_listed_newest_first_page_by_page_with_their_outcomes(ho
     made += house.answer(house.writer(), range(5))
     seen: list[str] = []
     while (page := house.journal.predictions(ENDPOINT, 3, seen[-1] if seen else None)).num_rows:
-        seen += page["id"].to_pylist()
+        seen += map(str, page["id"].to_pylist())
         for row in page.to_pylist():
             assert (row["outcome_value"] == 1.5) is (row["id"] == made[3])
     assert seen == made[::-1]

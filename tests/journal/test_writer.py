@@ -10,7 +10,7 @@ import pytest
 from payoff.errors import Unavailable
 from payoff.journal import segment
 from payoff.journal.ids import time_us
-from payoff.journal.reader import Tail
+from payoff.journal.reader import Held, Tail
 from payoff.journal.writer import Writer
 from tests.journal.conftest import ENDPOINT, House
 
@@ -18,7 +18,11 @@ KIND = ("predictions", ENDPOINT)
 
 
 def _ids(tail: Tail) -> list[str]:
-    return [each for held in tail.look() for table in held.tables.get(KIND, []) for each in table["id"].to_pylist()]
+    return [each for held in tail.look() for each in _ids_of(held)]
+
+
+def _ids_of(held: Held) -> list[str]:
+    return [str(each) for table in held.tables.get(KIND, []) for each in table["id"].to_pylist()]
 
 
 def test_what_is_flushed_is_read_at_once_and_only_what_is_new_is_read_again(house: House) -> None:
@@ -51,8 +55,7 @@ def test_a_tear_at_any_byte_of_the_last_write_loses_only_that_write(house: House
     for length in range(whole, len(raw)):
         (torn / f"{length:017d}-worker-1.seg").write_bytes(raw[:length])
     for held in Tail(torn).look():
-        found = [each for table in held.tables[KIND] for each in table["id"].to_pylist()]
-        assert sorted(found) == kept
+        assert sorted(_ids_of(held)) == kept
         assert held.torn_bytes == int(held.path.name[:17]) - whole
         assert held.damage is None
 
@@ -69,7 +72,7 @@ def test_a_wrong_byte_in_the_middle_is_reported_not_skipped(house: House) -> Non
     raw[good + 40] ^= 1
     path.write_bytes(raw)
     (held,) = Tail(house.home / "journal").look()
-    assert [each for table in held.tables[KIND] for each in table["id"].to_pylist()] == kept
+    assert _ids_of(held) == kept
     assert held.damage is not None
     assert (held.damage.offset, held.damage.length) == (good, len(raw) - good)
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from payoff.errors import Busy
 from payoff.journal import matured, scan, statement, views
 from payoff.journal.sandbox import Answer, ask
 from payoff.journal.snapshot import Snapshot, Snapshots
 
 _NOTHING: scan.Declared = {}
+_CELLS_MAX = 2  # questions of strangers at a time: each may take a gigabyte and two cores
 
 
 class Journal:
@@ -27,6 +29,7 @@ class Journal:
         self.home = home
         self._snapshots = Snapshots(home)
         self._lock = threading.Lock()
+        self._cells = threading.BoundedSemaphore(_CELLS_MAX)
         self.memory_bytes_max = memory_bytes_max
         self._database = views.open_database(home, memory_bytes_max)
 
@@ -46,8 +49,16 @@ class Journal:
         return database
 
     def sql(self, text: str, rows_max: int = 10_000, seconds_max: float = 30.0) -> Answer:
-        """The answer to anybody's SELECT, from a locked-down process; raises BadInput for anything else."""
-        return ask(self.home, text, rows_max, seconds_max)
+        """The answer to anybody's SELECT, from a locked-down process; raises BadInput for anything else.
+
+        Busy says that it took too long or that two others are running, TooLarge that it took too much memory.
+        """
+        if not self._cells.acquire(blocking=False):
+            raise Busy(f"{_CELLS_MAX} queries are running, which is the limit; try again when one is done")
+        try:
+            return ask(self.home, text, rows_max, seconds_max)
+        finally:
+            self._cells.release()
 
     def matured(
         self, endpoint: str, after_id: str | None, value_sql: str | None, baseline_sql: str | None, window_s: float,

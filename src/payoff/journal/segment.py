@@ -137,18 +137,19 @@ def _flock(descriptor: int, how: int) -> bool:
 def newest_us(root: Path) -> int:
     """The time of the newest id in the journal, 0 if there is none: where the ids of a new process start.
 
-    Segments of one writer follow each other, so its last one is enough; what is no longer in segments is remembered by
-    compaction.
+    Segments of one writer follow each other, so its last one with rows is enough; what is no longer in segments is
+    remembered by compaction.
     """
     while True:
-        last = {each.writer: each.path for each in segments(root)}
+        highs: dict[str, int] = {}
         try:
-            highs = [scan(read(path)).newest for path in last.values()]
+            for each in reversed(segments(root)):
+                highs[each.writer] = highs.get(each.writer) or scan(read(each.path)).newest
         except FileNotFoundError:  # compacted meanwhile
             continue
         remembered = root / NEWEST
-        highs.append(int(remembered.read_text()) if remembered.exists() else 0)
-        return ids.high_time_us(max(highs))
+        known = int(remembered.read_text()) if remembered.exists() else 0
+        return ids.high_time_us(max(known, *highs.values(), 0))
 
 
 def require_plain(writer: str) -> str:
