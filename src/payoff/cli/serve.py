@@ -35,15 +35,19 @@ def up(
 
 def demo(
     headless: Annotated[bool, typer.Option("--headless", help="No progress, only the end.")] = False,
-    rows: Annotated[int | None, typer.Option(min=1, help="Replay only so many calls.")] = None,
-    speed: Annotated[float | None, typer.Option(min=0.0, help="Times faster than payoff's own pace.")] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="Replay only so many calls to customers.")] = None,
+    speed: Annotated[
+        float | None, typer.Option(min=0.0, help="Days of the story per second [as fast as it can].")
+    ] = None,
+    home: Annotated[Path | None, typer.Option(help="Keep the demo's home here [a folder that is removed].")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The picture.")] = Path("payoff-demo.png"),
     as_json: Json = False,
 ) -> None:
     """The bank story, on real data, end to end."""
     from importlib import import_module
 
     main = import_module("payoff.demo.main")
-    main.run(headless=headless, rows=rows, speed=speed, as_json=as_json)
+    main.run(headless=headless, rows=rows, speed=speed, as_json=as_json, home=home, out=out)
 
 
 COMMANDS = (up, demo)

@@ -15,6 +15,9 @@ LABELS = {
 }
 
 
+BASES = {"v1": "v1_everybody", "v2": "v2_everybody", "answered": "everybody"}
+
+
 def draw(daily: pd.DataFrame, orders: list[dict[str, Any]], path: Path) -> None:
     """Write the picture; its type follows from the suffix of `path`."""
     import matplotlib as mpl
@@ -24,10 +27,10 @@ def draw(daily: pd.DataFrame, orders: list[dict[str, Any]], path: Path) -> None:
 
     days = pd.to_datetime(daily["day"])
     figure, (above, below) = plt.subplots(2, 1, figsize=(11, 8.5), sharex=True, layout="constrained")
-    for name in ("everybody", "v1", "v2", "answered"):
+    for name in _known(daily, ("everybody", "v1", "v2", "answered")):
         above.plot(days, _since_first(daily, name).cumsum(), color=COLORS[name], label=LABELS[name], lw=_width(name))
-    for name, base in (("v1", "v1_everybody"), ("v2", "v2_everybody"), ("answered", "everybody")):
-        lead = (_since_first(daily, name) - daily[base]).cumsum()
+    for name in _known(daily, ("v1", "v2", "answered")):
+        lead = (_since_first(daily, name) - daily[BASES[name]]).cumsum()
         below.plot(days, lead, color=COLORS[name], label=LABELS[name], lw=_width(name))
     below.axhline(0, color=COLORS["everybody"], lw=1)
     for axis in (above, below):
@@ -41,6 +44,11 @@ def draw(daily: pd.DataFrame, orders: list[dict[str, Any]], path: Path) -> None:
     below.legend(loc="lower left", frameon=False)
     figure.savefig(path, dpi=130)
     plt.close(figure)
+
+
+def _known(daily: pd.DataFrame, names: tuple[str, ...]) -> list[str]:
+    """Those that were there at all: a short replay ends before v2."""
+    return [name for name in names if daily[BASES.get(name, name)].any()]
 
 
 def _since_first(daily: pd.DataFrame, name: str) -> "pd.Series[float]":

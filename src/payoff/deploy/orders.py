@@ -158,7 +158,7 @@ class Desk:
         if revision is current:
             return None
         with steps.step("record"):
-            order = self._registry.record(revision, ask.verb, ask.evidence)
+            order = self._registry.record(revision, ask.verb, {**_moved(current, revision), **ask.evidence})
         turn.moves += 1
         with steps.step("publish"):
             self._publish(revision)
@@ -218,6 +218,12 @@ def _brings(current: Revision | None, planned: Revision) -> bool:
     if current is None or planned.policy != current.policy:
         return True
     return not {arm.served.digest for arm in planned.arms} <= {arm.served.digest for arm in current.arms}
+
+
+def _moved(before: Revision | None, after: Revision) -> dict[str, Any]:
+    """Which version an order was about, where it was about one."""
+    arms = [arm for arm in after.arms if before is None or arm not in before.arms]
+    return {"model": arms[0].model, "version": arms[0].version} if len(arms) == 1 else {}
 
 
 def _words(text: str, what: str) -> str:

@@ -13,7 +13,7 @@ class Served:
     flavor: str  # which flavor runs it in the worker: "onnx"
     digest: str  # sha256 of the blob the worker loads
     signature: Signature
-    golden: str | None = None  # sha256 of the sample rows with their answers at home (an Arrow file), if there were any
+    golden: str | None = None  # sha256 of the sample rows with their answers at home (an .npz file), if there were any
 
 
 @dataclass(frozen=True, slots=True)
