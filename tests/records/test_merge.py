@@ -5,7 +5,7 @@ import pytest
 
 from payoff.errors import BadInput
 from payoff.records import Arm, Field, Policy, Revision, Role, Served, Signature, Type
-from payoff.records.merge import common, inputs, outputs
+from payoff.records.merge import arms_inputs, common, inputs, outputs
 
 
 def revision(*signatures: tuple[tuple[Field, ...], tuple[Field, ...]], policy: Policy = Policy()) -> Revision:  # noqa: B008
@@ -81,3 +81,10 @@ def test_the_common_type_holds_every_value_of_both(one: Type, other: Type) -> No
     elif wide is not None:
         assert (wide.is_integer, wide.is_float) == (one.is_integer, one.is_float) == (other.is_integer, other.is_float)
         assert all(np.can_cast(kind.dtype, wide.dtype, "safe") for kind in (one, other))
+
+
+def test_columns_that_differ_only_in_case_are_refused() -> None:
+    signature = Signature((Field("Age", Type.INT64), Field("age", Type.INT64)), ())
+    arm = Arm("champion", Role.CHAMPION, "bank", 1, Served("onnx", "0" * 64, signature))
+    with pytest.raises(BadInput, match="upper and lower case"):
+        arms_inputs((arm,), Policy())

@@ -6,10 +6,9 @@ NaN, and only a row that is null as a whole is a null row.
 """
 
 import re
-from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import chain, repeat
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -170,22 +169,6 @@ def listed(column: Column) -> list[Any]:
     if column.valid is None:
         return values
     return [value if valid else None for value, valid in zip(values, column.valid.tolist(), strict=True)]
-
-
-def wrap(arrays: Sequence[NDArray[Any]]) -> list[Column]:
-    """A Column without nulls around each array: Column(a) for many, at a third of the time.
-
-    A frozen dataclass pays two calls of object.__setattr__ for each instance, most of a small request's decoding;
-    its slots can be filled directly, in C loops, before anybody else sees the instance.
-    """
-    columns = [*map(object.__new__, repeat(Column, len(arrays)))]
-    deque(map(_SET_VALUES, columns, arrays), 0)
-    deque(map(_SET_VALID, columns, repeat(None)), 0)
-    return columns
-
-
-_SET_VALUES: Any = vars(Column)["values"].__set__
-_SET_VALID: Any = vars(Column)["valid"].__set__
 
 
 def _fits(field: Field, values: Sequence[Any]) -> bool:

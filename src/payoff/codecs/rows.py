@@ -26,7 +26,7 @@ import numpy as np
 import orjson
 
 from payoff.codecs.answer import Answer
-from payoff.codecs.cells import NULL, TAKES, blank, column, listed, narrow, nulls, wrap
+from payoff.codecs.cells import NULL, TAKES, blank, column, listed, narrow, nulls
 from payoff.codecs.checks import check_count, check_names, shorten
 from payoff.codecs.codec import ROWS_MAX, Codec, prepared
 from payoff.codecs.jsontext import parse
@@ -57,7 +57,7 @@ class _Group(NamedTuple):
             return [column(field, values) for field, values in zip(self.fields, zip(*picked, strict=True), strict=True)]
         if self.kind is Type.FLOAT32 and not all(map(narrow, picked)):
             raise ValueError
-        return wrap([*np.array(picked, self.kind.dtype, order="F").T])
+        return [*map(Column, np.array(picked, self.kind.dtype, order="F").T)]
 
 
 class _Row:
@@ -89,7 +89,7 @@ class _Row:
             values = tuple([b if v is None else v for v, b in zip(values, self._blanks, strict=True)])
         if self._narrow and not narrow([v for place in self._narrow if (v := values[place]) == v]):
             raise ValueError
-        columns = wrap(self._split(np.array([values], self._dtype)))
+        columns = [*map(Column, self._split(np.array([values], self._dtype)))]
         for place in missing:
             columns[place] = Column(columns[place].values, np.zeros(1, bool))
         return columns

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would double the time to make one, and a call makes a dozen
 class Column:
-    """Values of one field over some rows.
+    """Values of one field over some rows; never changed once made.
 
     `values` has shape (rows, *field.shape) and the dtype of `Type.dtype`. `valid` is a bool per row, or None
     where every row has a value; what stands in `values` at a null is of the dtype but means nothing.

@@ -65,7 +65,13 @@ def _called(arm: Arm) -> str:
 
 def _merge(asked: list[tuple[str, Field]], does: str) -> list[tuple[Field, list[Field]]]:
     found: dict[str, tuple[str, Field, list[Field]]] = {}
+    spelled: dict[str, str] = {}
     for who, field in asked:
+        if spelled.setdefault(field.name.lower(), field.name) != field.name:
+            raise BadInput(
+                f"{who} {does} {field.name!r} beside {spelled[field.name.lower()]!r}; "
+                "names that differ only in upper and lower case are one column in SQL: rename one"
+            )
         if field.name not in found:
             found[field.name] = (who, field, [field])
             continue
