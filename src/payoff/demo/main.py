@@ -76,7 +76,7 @@ def _line(row: dict[str, Any]) -> str:
     between = "" if low is None or high is None else f"{low:,.0f} to {high:,.0f}"
     return (
         f"{name:14} {row['answered']:9,} {row['value']:12,.2f} {row['cost']:9.6f} {row['net']:12,.2f} "
-        f"{between:>26} {row['vs_fallback']:13,.2f}"
+        f"{between:>26} {round(row['vs_fallback'], 2) or 0.0:13,.2f}"
     )
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 COLORS = {"everybody": "#6b7280", "v1": "#dc2626", "v2": "#2563eb", "answered": "#111827"}
 LABELS = {
     "everybody": "calling everybody (the fallback)",
-    "v1": "v1, trained before August 2008",
-    "v2": "v2, retrained in May 2009",
+    "v1": "v1, trained on May to August 2008",
+    "v2": "v2, trained on the crisis",
     "answered": "as answered, with payoff",
 }
 
@@ -28,20 +28,20 @@ def draw(daily: pd.DataFrame, orders: list[dict[str, Any]], path: Path) -> None:
     days = pd.to_datetime(daily["day"])
     figure, (above, below) = plt.subplots(2, 1, figsize=(11, 8.5), sharex=True, layout="constrained")
     for name in _known(daily, ("everybody", "v1", "v2", "answered")):
-        above.plot(days, _since_first(daily, name).cumsum(), color=COLORS[name], label=LABELS[name], lw=_width(name))
+        above.plot(days, _while_there(daily, name).cumsum(), color=COLORS[name], label=LABELS[name], lw=_width(name))
     for name in _known(daily, ("v1", "v2", "answered")):
-        lead = (_since_first(daily, name) - daily[BASES[name]]).cumsum()
+        lead = (_while_there(daily, name) - daily[BASES[name]]).cumsum()
         below.plot(days, lead, color=COLORS[name], label=LABELS[name], lw=_width(name))
     below.axhline(0, color=COLORS["everybody"], lw=1)
     for axis in (above, below):
         _mark(axis, orders)
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
-    above.set_title("A bank's calls: what each version would have earned on all of them, and what was earned")
+    above.set_title("A bank's calls: what each version would have earned while it was there, and what was earned")
     above.set_ylabel("EUR, summed up")
-    above.legend(loc="upper left", frameon=False)
+    above.legend(loc="lower right")
     below.set_ylabel("EUR more than calling everybody")
-    below.legend(loc="lower left", frameon=False)
+    below.legend(loc="lower left")
     figure.savefig(path, dpi=130)
     plt.close(figure)
 
@@ -51,11 +51,11 @@ def _known(daily: pd.DataFrame, names: tuple[str, ...]) -> list[str]:
     return [name for name in names if daily[BASES.get(name, name)].any()]
 
 
-def _since_first(daily: pd.DataFrame, name: str) -> "pd.Series[float]":
-    """A version's line begins on its first day."""
+def _while_there(daily: pd.DataFrame, name: str) -> "pd.Series[float]":
+    """A version's line begins on its first day on the endpoint and ends on its last."""
     known = daily[f"{name}_everybody"] if f"{name}_everybody" in daily else daily[name]
-    began = (known != 0).cummax()
-    return daily[name].where(began)
+    there = known != 0
+    return daily[name].where(there.cummax() & there[::-1].cummax()[::-1])
 
 
 def _width(name: str) -> float:
