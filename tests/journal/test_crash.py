@@ -108,11 +108,10 @@ def test_a_killed_compaction_neither_loses_nor_repeats_a_row(house: House) -> No
     assert _seen(house) == (len(made), made)
 
 
-
 @pytest.mark.slow
 @pytest.mark.parametrize("calls", range(1, 60, 3))
 def test_a_compaction_killed_between_any_two_writes_to_the_disk_is_finished(house: House, calls: int) -> None:
-    """Dies at the n-th time it is about to sync, rename or delete something: every point that matters is one of them."""
+    """Dies the n-th time it is about to sync, rename or delete: every point that matters is one of them."""
     made: list[str] = []
     for turn in range(2):
         writer = house.writer()

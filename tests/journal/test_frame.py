@@ -129,9 +129,10 @@ def test_nan_not_a_time_and_half_a_surrogate_do_no_harm() -> None:
 
 def test_scattered_memory_and_narrower_types_are_written_as_declared() -> None:
     wide = np.arange(12, dtype=np.float32).reshape(3, 4)
-    stream = Stream("predictions", "e", columns=(("inputs", Field("x", Type.FLOAT64)), ("inputs", Field("y", Type.INT8))))
-    columns = {"x": Column(wide[:, 1]), "y": Column(np.arange(6, dtype=np.int8)[::2])}
-    rows = _read(block([encode_stream(0, stream), *encode(0, layout(stream), _noted(3, list(columns.items()), Ids()))], 1))
+    fields = (("inputs", Field("x", Type.FLOAT64)), ("inputs", Field("y", Type.INT8)))
+    stream = Stream("predictions", "e", columns=fields)
+    batch = _noted(3, [("x", Column(wide[:, 1])), ("y", Column(np.arange(6, dtype=np.int8)[::2]))], Ids())
+    rows = _read(block([encode_stream(0, stream), *encode(0, layout(stream), batch)], 1))
     assert [row["inputs"] for row in rows] == [{"x": 1.0, "y": 0}, {"x": 5.0, "y": 2}, {"x": 9.0, "y": 4}]
 
 

@@ -69,8 +69,10 @@ def test_the_floor_of_a_time_is_before_all_ids_made_then_and_after_all_made_earl
     assert earlier < floor(NOW_US) <= then
 
 
-@pytest.mark.parametrize("wrong", ["", "x", "0198c0de-0000-4000-8000-000000000000", "0198C0DE-0000-7000-8000-000000000000", 7])
+@pytest.mark.parametrize(
+    "wrong", ["", "x", "0198c0de-0000-4000-8000-000000000000", "0198C0DE-0000-7000-8000-000000000000", 7]
+)
 def test_a_text_that_is_no_id_is_refused_by_row(wrong: str) -> None:
     right = text(*Ids().take(1))
-    with pytest.raises(BadInput, match="row 1: .* is not a prediction id"):
+    with pytest.raises(BadInput, match=r"row 1: .* is not a prediction id"):
         parse([*right, wrong])

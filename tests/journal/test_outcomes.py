@@ -40,7 +40,8 @@ def test_the_last_correction_wins_whole(steps: list[list[Told] | str]) -> None:
     told = {str(each): (str(outcome), value) for each, outcome, value in seen}
     names = {None: "null", True: "true", False: "false"}
     assert told == {
-        each: (f'{{"subscribed":{names[subscribed]},"duration_s":60.0}}', value) for each, (subscribed, value) in truth.items()
+        each: (f'{{"subscribed":{names[subscribed]},"duration_s":60.0}}', value)
+        for each, (subscribed, value) in truth.items()
     }
 
 

@@ -12,7 +12,9 @@ from payoff.journal.statement import Line
 from payoff.records.signature import Field, Type
 from tests.journal.conftest import ENDPOINT, House
 
-VALUE = "case when decision then (case when outcome.subscribed then 60 else 0 end) - outcome.duration_s / 3600.0 else 0 end"
+VALUE = (
+    "case when decision then (case when outcome.subscribed then 60 else 0 end) - outcome.duration_s / 3600.0 else 0 end"
+)
 BASELINE = "inputs.age / 3.0"
 DECLARED = {"outcome": (Field("subscribed", Type.BOOL), Field("duration_s", Type.FLOAT64))}
 DAY_S = 86_400.0
@@ -137,7 +139,8 @@ def test_a_statement_adds_up_to_the_micro(house: House, compacted: bool) -> None
     writer = house.writer()
     for version in (1, 2):
         made = house.answer(writer, ages, version=version)
-        house.learn(writer, [i for i, k in zip(made, known, strict=True) if k is not None], [k for k in known if k is not None])
+        told = [(each, truth) for each, truth in zip(made, known, strict=True) if truth is not None]
+        house.learn(writer, [each for each, _ in told], [truth for _, truth in told])
     house.answer(writer, ages, version=3, shadow=True, of=made)
     if compacted:
         writer.close()

@@ -32,13 +32,15 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 @pytest.fixture(scope="module")
-def database() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect()
+def database() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as database:
+        yield database
 
 
 def test_a_question_over_tables_and_fresh_segments_is_answered(filled: House) -> None:
     answer = filled.journal.sql("""
-        select count(*) as n, avg(outputs.probability) as p, sum(o."value") as money, min(predictions.made_at) is not null as dated
+        select count(*) as n, avg(outputs.probability) as p, sum(o."value") as money,
+               min(predictions.made_at) is not null as dated
         from predictions left join outcomes o on o.prediction_id = predictions.id""")
     assert answer.table.to_pylist() == [{"n": 15, "p": pytest.approx(0.07), "money": 10.0, "dated": True}]
     assert not answer.truncated
@@ -65,15 +67,18 @@ def test_plain_questions_pass_the_guard(database: duckdb.DuckDBPyConnection, tex
     "create table x as select 1", "create view x as select 1", "drop view predictions", "update x set y = 1",
     "delete from predictions", "copy (select 1) to '/tmp/x'", "copy predictions to 'x.parquet'",
     "export database 'x'", "import database 'x'", "attach 'x.db'", "detach x", "use x", "install httpfs", "load httpfs",
-    "set threads = 1", "set enable_external_access = true", "reset threads", "pragma version", "pragma enable_profiling",
+    "set threads = 1", "set enable_external_access = true", "reset threads", "pragma version",
+    "pragma enable_profiling",
     "call pragma_version()", "checkpoint", "vacuum", "analyze", "begin", "prepare v as select 1", "execute v",
     "explain select 1", "explain analyze copy (select 1) to 'x'", "pivot predictions on model using count(*)",
     "select * from read_csv('/etc/passwd')", "select * from read_text('/etc/passwd')", "from read_blob('/etc/passwd')",
     "from read_parquet('/etc/passwd')", "from parquet_metadata('x')", "from glob('/etc/*')", "from sniff_csv('x')",
     "from read_json('/etc/passwd')", "from READ_TEXT('/etc/passwd')", "from \"read_text\"('/etc/passwd')",
     "select (select count(*) from read_text('/etc/passwd'))", "summarize select * from read_csv('/etc/passwd')",
-    "with x as (from read_text('/etc/passwd')) select * from x", "select * from predictions, lateral (from glob(model))",
-    "select 1 where exists (from read_text('/etc/passwd'))", "select 1 order by (select min(content) from read_text('x'))",
+    "with x as (from read_text('/etc/passwd')) select * from x",
+    "select * from predictions, lateral (from glob(model))",
+    "select 1 where exists (from read_text('/etc/passwd'))",
+    "select 1 order by (select min(content) from read_text('x'))",
     "from query('select 42')", "from query('from read' || '_text(''/etc/passwd'')')", "from query_table('predictions')",
     "from arrow_scan(1::pointer, 2::pointer, 3::pointer)", "from arrow_scan_dumb(1, 2, 3)", "from pandas_scan(1)",
     "from python_map_function(1)", "from json_execute_serialized_sql('{}')", "from duckdb_settings()",

@@ -18,9 +18,9 @@ from payoff.journal.snapshot import Relation, Snapshot
 class Matured:
     """The next matured predictions of an endpoint.
 
-    `rows`: id, made_at, model, version, arm, shadow, value, baseline (float64, null if unknown), known
-    (has an outcome), cpu_ns; in id order. `held_by` is the first prediction after them that neither has an outcome nor is old enough to
-    do without; `waiting` counts the predictions after it whose outcome is known already.
+    `rows`: id, made_at, model, version, arm, shadow, value, baseline (float64, null if unknown), known (has an
+    outcome), cpu_ns; in id order. `held_by` is the first prediction after them that neither has an outcome nor is
+    old enough to do without; `waiting` counts the predictions after it whose outcome is known already.
     """
 
     rows: pa.Table

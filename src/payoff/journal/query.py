@@ -70,9 +70,7 @@ class Journal:
         are taken right before a flush, so that within it all workers have written theirs.
         """
         value, baseline = value_sql or "outcome_value", baseline_sql or "NULL"
-        question = matured.Question(
-            endpoint, after_id, value, baseline, window_s, now_us, limit, settle_s, declared
-        )
+        question = matured.Question(endpoint, after_id, value, baseline, window_s, now_us, limit, settle_s, declared)
         with self._asking(endpoint) as (database, snapshot):
             return matured.find(database, snapshot, question)
 

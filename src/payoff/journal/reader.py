@@ -1,5 +1,6 @@
 """What is in the segments: every look reads only the bytes that came since the last one."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,12 +84,16 @@ def _is_torn(rest: bytes, broken: bool) -> bool:
 
 
 def _joined(chunks: list[pa.Table]) -> list[pa.Table]:
-    """As many tables as there are schemas among them."""
-    alike: list[list[pa.Table]] = []
+    return [pa.concat_tables(group).combine_chunks() for group in alike(chunks)]
+
+
+def alike(chunks: Iterable[pa.Table]) -> list[list[pa.Table]]:
+    """The tables in groups of one schema each."""
+    groups: list[list[pa.Table]] = []
     for chunk in chunks:
-        home = next((group for group in alike if group[0].schema.equals(chunk.schema)), None)
+        home = next((group for group in groups if group[0].schema.equals(chunk.schema)), None)
         if home is None:
-            alike.append([chunk])
+            groups.append([chunk])
         else:
             home.append(chunk)
-    return [pa.concat_tables(group).combine_chunks() for group in alike]
+    return groups

@@ -49,7 +49,7 @@ def conform(table: pa.Table, storage: pa.Schema) -> pa.Table:
         column = taken.get(field.name)
         if column is None:
             columns.append(pa.nulls(table.num_rows, field.type))
-        elif pa.types.is_struct(field.type):
+        elif pa.types.is_struct(field.type) and column.type != field.type:
             structs = [_struct(chunk, field.type) for chunk in column.chunks]
             columns.append(pa.chunked_array(structs, cast(Any, field.type)))
         else:
@@ -77,9 +77,7 @@ def merged(kinds: Sequence[pa.DataType]) -> pa.DataType:
     return pa.float64() if all(kind in _NUMBERS for kind in kinds) else pa.string()
 
 
-def logical(
-    fields: Iterable[FieldOf], declared: Mapping[str, pa.DataType] | None = None
-) -> dict[str, pa.DataType]:
+def logical(fields: Iterable[FieldOf], declared: Mapping[str, pa.DataType] | None = None) -> dict[str, pa.DataType]:
     """Storage fields as queries see them: variants become one, and a declared type wins."""
     own = {base: merged([field.type for field in group]) for base, group in _grouped(fields).items()}
     for name, kind in (declared or {}).items():

@@ -13,7 +13,7 @@ import pyarrow as pa
 from payoff.journal import segment, shape, tables
 from payoff.journal.compact import SNAPSHOT, note
 from payoff.journal.decode import Kind
-from payoff.journal.reader import Damage, Held, Tail
+from payoff.journal.reader import Damage, Held, Tail, alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,10 @@ class Snapshots:
 def _relation(kind: Kind, table: tables.Table, held: list[Held], number: int, noted: frozenset[str]) -> Relation:
     done = noted if table.compaction >= number else frozenset()
     chunks = [chunk for each in held if each.path.name not in done for chunk in each.tables.get(kind, ())]
+    groups = [pa.concat_tables(group) for group in alike(chunks)]
     storage = table.storage
-    for chunk in chunks:
-        storage = pa.schema(shape.place(storage, chunk.schema))
-    conformed = [shape.conform(chunk, storage) for chunk in chunks]
+    for group in groups:
+        storage = pa.schema(shape.place(storage, group.schema))
+    conformed = [shape.conform(group, storage) for group in groups]
     fresh = pa.concat_tables(conformed) if conformed else storage.empty_table()
     return Relation(kind, table.files, table.storage, fresh, table.schema_path if table.files else None)

@@ -50,7 +50,7 @@ def lines(
     selects = " UNION ALL ".join(
         f"""SELECT p.model, p.version, p.shadow, p.made_at, p.cpu_ns, o.prediction_id IS NOT NULL AS known,
             CAST({value_sql} AS DOUBLE) AS value, CAST({baseline_sql} AS DOUBLE) AS baseline,
-            CAST({day_sql or 'NULL'} AS DATE) AS day
+            CAST({day_sql or "NULL"} AS DATE) AS day
             FROM {item} AS p LEFT JOIN known AS o ON o.prediction_id = p.id"""
         for item in scan.branches(relation, seen, scan.fresh_name(("predictions", endpoint)))
     )
@@ -74,9 +74,9 @@ valued AS (  -- what is not a finite number counts as unknown
   SELECT * REPLACE (if(isfinite(value), value, NULL) AS value, if(isfinite(baseline), baseline, NULL) AS baseline)
   FROM every)
 SELECT model, version, shadow, day, count(*), count_if(known),
-  count(value), {_money('value')}, coalesce(sum(value * value), 0),
-  count(baseline), {_money('baseline')}, coalesce(sum(baseline * baseline), 0),
-  count(value - baseline), {_money('(value - baseline)')}, coalesce(sum((value - baseline) * (value - baseline)), 0),
+  count(value), {_money("value")}, coalesce(sum(value * value), 0),
+  count(baseline), {_money("baseline")}, coalesce(sum(baseline * baseline), 0),
+  count(value - baseline), {_money("(value - baseline)")}, coalesce(sum((value - baseline) * (value - baseline)), 0),
   sum(cpu_ns), epoch_us(min(made_at)), epoch_us(max(made_at))
 FROM valued GROUP BY ALL ORDER BY model, version, shadow, day
 """
