@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -16,8 +17,10 @@ import numpy as np
 import pytest
 import tritonclient.http as triton
 
+from payoff.flavors import golden
+from payoff.flavors.rowfile import Rows
 from payoff.journal.query import Journal
-from payoff.records import Arm, Field, Otherwise, Policy, Revision, Role, Rule, Served, Signature, Type
+from payoff.records import Arm, Column, Field, Otherwise, Policy, Revision, Role, Rule, Served, Signature, Type
 from payoff.store import live
 from payoff.store.blobs import Blobs
 from tests.walks import models
@@ -267,3 +270,23 @@ def test_a_request_that_is_under_way_when_the_worker_leaves_is_answered(tmp_path
             answer = heard.result()
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert answer.count(b"prediction_id") == 20_000
+
+
+def test_a_version_that_does_not_reproduce_its_sample_rows_here_never_takes_traffic(tmp_path: Path) -> None:
+    live.publish(tmp_path, revision(tmp_path, 1, (Role.CHAMPION, 2, 0)))
+    golden.write(
+        tmp_path / "golden.npz",
+        Rows(SIGNATURE.inputs, {"x": Column(np.array([1, 2], np.float32))}),
+        Rows(SIGNATURE.outputs, {"y": Column(np.array([3, 7], np.float32))}),
+    )
+    digest = Blobs(tmp_path / "artifacts").put(tmp_path / "golden.npz")
+    wrong = revision(tmp_path, 2, (Role.CHAMPION, 3, 0))
+    arm = replace(wrong.arms[0], served=replace(wrong.arms[0].served, golden=digest))
+    with worker(tmp_path) as url:
+        served(tmp_path, 1)
+        live.publish(tmp_path, replace(wrong, arms=(arm,)))
+        while not any("times" in status.failed for status in live.statuses(tmp_path)):
+            time.sleep(0.005)
+        (status,) = live.statuses(tmp_path)
+        assert "does not reproduce 1 of its 2 sample rows" in status.failed["times"][1]
+        assert ask(url, {"x": 8}).json()["predictions"][0]["y"] == 16

@@ -1,0 +1,7 @@
+"""The page of benchmarks says what was measured."""
+
+from benchmarks.page import PAGE, page
+
+
+def test_the_page_is_what_the_results_say() -> None:
+    assert PAGE.read_text() == page()
