@@ -48,7 +48,7 @@ def test_the_table_is_a_delta_table_that_others_can_read(house: House) -> None:
     rows: list[Any] = pa.table(DeltaTable(path).scan()).to_pylist()
     assert sorted(row["id"] for row in rows) == made
     assert {row["inputs"]["age"] for row in rows} == set(range(10))
-    assert {str(row["date"]) for row in rows} == {str(row["made_at"].date()) for row in rows}
+    assert {str(row["date"]) for row in rows} == {str(row["time"].date()) for row in rows}
 
 
 def test_the_log_of_a_table_gets_checkpoints_and_readers_follow(house: House) -> None:

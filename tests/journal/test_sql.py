@@ -40,7 +40,7 @@ def database() -> Iterator[duckdb.DuckDBPyConnection]:
 def test_a_question_over_tables_and_fresh_segments_is_answered(filled: House) -> None:
     answer = filled.journal.sql("""
         select count(*) as n, avg(outputs.probability) as p, sum(o."value") as money,
-               min(predictions.made_at) is not null as dated
+               min(predictions.time) is not null as dated
         from predictions left join outcomes o on o.prediction_id = predictions.id""")
     assert answer.table.to_pylist() == [{"n": 15, "p": pytest.approx(0.07), "money": 10.0, "dated": True}]
     assert not answer.truncated

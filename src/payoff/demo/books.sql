@@ -31,7 +31,7 @@ select outputs.probability as score, outcome.subscribed as truth
 
 -- name: count_before
 -- How many predictions had been answered when an order was given.
-select count(*) as n from predictions where made_at <= timestamp '{at}';
+select count(*) as n from predictions where time <= timestamp '{at}';
 
 -- name: answered
 select count(*) as n from predictions;

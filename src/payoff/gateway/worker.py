@@ -20,6 +20,7 @@ from payoff.gateway.follow import Follower
 from payoff.gateway.http import Connection, Door, Limits
 from payoff.gateway.routes import Routes
 from payoff.journal.ids import Ids
+from payoff.journal.segment import newest_us
 from payoff.journal.writer import Writer
 from payoff.serving import Desk
 
@@ -43,8 +44,9 @@ class Settings:
 async def work(settings: Settings) -> None:
     """The worker's whole life."""
     loop = asyncio.get_running_loop()
-    writer = Writer(settings.home / "journal", f"worker-{settings.index}", sync=settings.sync)
-    desk = Desk(writer, Ids(settings.index))
+    journal = settings.home / "journal"
+    writer = Writer(journal, f"worker-{settings.index}", sync=settings.sync)
+    desk = Desk(writer, Ids(settings.index, after_us=newest_us(journal)))
     follower = Follower(settings.home, settings.index, desk)
     await follower.start()
     listener = socket.socket(fileno=settings.fd)

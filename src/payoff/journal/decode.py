@@ -205,7 +205,7 @@ def _predictions(
     key, why, violations = texts[:3]
     columns = {
         "id": _id_texts(fixed["id_hi"], fixed["id_lo"]),
-        "made_at": _moments(fixed["at_us"]),
+        "time": _moments(fixed["at_us"]),
         "endpoint": pa.repeat(stream.endpoint, rows),
         "revision": pa.repeat(pa.scalar(stream.revision, pa.int64()), rows),
         "arm": pa.repeat(stream.arm, rows),
@@ -232,7 +232,7 @@ def _outcomes(
     return {
         "id": _id_texts(fixed["id_hi"], fixed["id_lo"]),
         "prediction_id": _id_texts(fixed["prediction_hi"], fixed["prediction_lo"]),
-        "made_at": _moments(fixed["at_us"]),
+        "time": _moments(fixed["at_us"]),
         "endpoint": pa.repeat(stream.endpoint, rows),
         **_struct(own, "outcome"),
         "value": pa.nulls(rows, pa.float64()) if value is None else value,

@@ -18,7 +18,7 @@ from payoff.journal.snapshot import Relation, Snapshot
 class Matured:
     """The next matured predictions of an endpoint.
 
-    `rows`: id, made_at, model, version, arm, shadow, value, baseline (float64, null if unknown), known (has an
+    `rows`: id, time, model, version, arm, shadow, value, baseline (float64, null if unknown), known (has an
     outcome), cpu_ns; in id order. `held_by` is the first prediction after them that neither has an outcome nor is
     old enough to do without; `waiting` counts the predictions after it whose outcome is known already.
     """
@@ -82,7 +82,7 @@ def _sql(relation: Relation | None, outcomes: Relation | None, question: Questio
     files = [file for file in relation.files if file.high > low and file.low < high] if relation else []
     fresh = scan.fresh_name(("predictions", question.endpoint))
     selects = [
-        f"""SELECT p.id, p.made_at, p.model, p.version, p.arm, p.shadow,
+        f"""SELECT p.id, p.time, p.model, p.version, p.arm, p.shadow,
             CAST({question.value_sql} AS DOUBLE) AS value, CAST({question.baseline_sql} AS DOUBLE) AS baseline,
             o.prediction_id IS NOT NULL AS known, p.cpu_ns
             FROM {item} AS p LEFT JOIN known AS o ON o.prediction_id = p.id

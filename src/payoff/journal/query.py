@@ -79,7 +79,7 @@ class Journal:
         day_sql: str | None = None, declared: scan.Declared = _NOTHING,
     ) -> list[statement.Line]:  # fmt: skip
         """What each version earned, in sums; by day of `day_sql` (say `inputs.called_on`), or of the prediction."""
-        day = day_sql or ("p.made_at" if by_day else None)
+        day = day_sql or ("p.time" if by_day else None)
         value, baseline = value_sql or "outcome_value", baseline_sql or "NULL"
         with self._asking(endpoint) as (database, snapshot):
             return statement.lines(database, snapshot, endpoint, value, baseline, day, declared)

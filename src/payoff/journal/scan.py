@@ -19,16 +19,16 @@ View = Mapping[str, pa.DataType]  # the columns queries see
 _MOMENT = pa.timestamp("us", "UTC")
 BASE: dict[str, dict[str, pa.DataType]] = {
     "predictions": {
-        "id": pa.string(), "made_at": _MOMENT, "endpoint": pa.string(), "revision": pa.int64(), "arm": pa.string(),
+        "id": pa.string(), "time": _MOMENT, "endpoint": pa.string(), "revision": pa.int64(), "arm": pa.string(),
         "model": pa.string(), "version": pa.int64(), "shadow": pa.bool_(), "key": pa.string(), "why": pa.string(),
         "violations": pa.list_(pa.string()), "latency_us": pa.int64(), "cpu_ns": pa.int64(),
     },
     "outcomes": {
-        "id": pa.string(), "prediction_id": pa.string(), "made_at": _MOMENT, "endpoint": pa.string(),
+        "id": pa.string(), "prediction_id": pa.string(), "time": _MOMENT, "endpoint": pa.string(),
         "value": pa.float64(),
     },
 }  # fmt: skip
-LAST = "id, prediction_id, made_at, endpoint, outcome, value"
+LAST = "id, prediction_id, time, endpoint, outcome, value"
 
 
 def view(relations: Iterable[Relation], kind: str, declared: Declared | None = None) -> View:
@@ -59,7 +59,7 @@ def branches(relation: Relation | None, seen: View, fresh: str, files: Sequence[
         schema = [] if relation.schema_path is None else [str(relation.schema_path)]
         found.append(_item(relation.filed, seen, parquet([*schema, *(file.path for file in files)]), "date"))
     if relation.fresh.num_rows or not found:
-        found.append(_item(relation.storage, seen, fresh, "CAST(made_at AS DATE) AS date"))
+        found.append(_item(relation.storage, seen, fresh, "CAST(time AS DATE) AS date"))
     return found
 
 

@@ -48,7 +48,7 @@ def lines(
     outcomes = snapshot.relations.get(("outcomes", endpoint))
     seen = scan.view([relation] if relation else [], "predictions", declared)
     selects = " UNION ALL ".join(
-        f"""SELECT p.model, p.version, p.shadow, p.made_at, p.cpu_ns, o.prediction_id IS NOT NULL AS known,
+        f"""SELECT p.model, p.version, p.shadow, p.time, p.cpu_ns, o.prediction_id IS NOT NULL AS known,
             CAST({value_sql} AS DOUBLE) AS value, CAST({baseline_sql} AS DOUBLE) AS baseline,
             CAST({day_sql or "NULL"} AS DATE) AS day
             FROM {item} AS p LEFT JOIN known AS o ON o.prediction_id = p.id"""
@@ -77,7 +77,7 @@ SELECT model, version, shadow, day, count(*), count_if(known),
   count(value), {_money("value")}, coalesce(sum(value * value), 0),
   count(baseline), {_money("baseline")}, coalesce(sum(baseline * baseline), 0),
   count(value - baseline), {_money("(value - baseline)")}, coalesce(sum((value - baseline) * (value - baseline)), 0),
-  sum(cpu_ns), epoch_us(min(made_at)), epoch_us(max(made_at))
+  sum(cpu_ns), epoch_us(min(time)), epoch_us(max(time))
 FROM valued GROUP BY ALL ORDER BY model, version, shadow, day
 """
 _NAMES = tuple(Line.__dataclass_fields__)

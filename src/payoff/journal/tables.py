@@ -148,8 +148,8 @@ def kinds(root: Path) -> list[Kind]:
 
 
 def write_by_date(rows: pa.Table, root: Path, durable: bool = True) -> list[File]:
-    """New files under `root`, one for each date (of `made_at`, in UTC) among the rows."""
-    days = pc.cast(pc.cast(rows["made_at"], pa.timestamp("us")), pa.date32())
+    """New files under `root`, one for each date (of `time`, in UTC) among the rows."""
+    days = pc.cast(pc.cast(rows["time"], pa.timestamp("us")), pa.date32())
     found = []
     for day in cast(list[Any], pc.unique(days).sort().to_pylist()):
         path = root / f"date={day}" / f"{uuid.uuid4().hex}.parquet"
