@@ -11,7 +11,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from payoff.api.replies import error_body
 from payoff.doors import admit, status
-from payoff.errors import BadInput, PayoffError
+from payoff.errors import PayoffError
 
 CHUNK_WAIT_S_MAX = 60.0  # between two pieces of a body
 
@@ -32,9 +32,6 @@ class Entrance:
             admit(dict(scope["headers"]), self.key, self.hosts)
         except PayoffError as error:
             await _say_no(error, send)
-            return
-        except ValueError as error:  # a header that is no address at all
-            await _say_no(BadInput(f"a header cannot be read: {error}"), send)
             return
         await self.inside(scope, patient(receive), send)
 

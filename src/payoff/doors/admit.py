@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from payoff.errors import Unauthorized
+from payoff.errors import BadInput, Unauthorized
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -27,11 +27,11 @@ def admit(headers: Mapping[bytes, bytes], key: str | None, hosts: frozenset[str]
         raise Unauthorized("this server asks for its key: send `Authorization: Bearer KEY` (PAYOFF_KEY for the CLI)")
 
 
-def _place(origin: str) -> str | None:
+def _place(origin: str) -> str:
     try:
         return urlsplit(origin).netloc
-    except ValueError:  # no address at all, such as "http://[::1"
-        return None
+    except ValueError as error:
+        raise BadInput(f"the Origin header {origin[:100]!r} is no address: {error}") from error
 
 
 def is_loopback(host: str) -> bool:
