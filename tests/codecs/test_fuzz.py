@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.codecs.frames import Frame, answer, frames, patient
 
 from payoff.codecs import arrow, csv, ndjson, oip, parquet, rows, samples
 from payoff.errors import BadInput, TooLarge
 from payoff.records import Field, Type
+from tests.codecs.frames import Frame, answer, frames, patient
 
 FIELDS = (
     Field("a", Type.INT8, nullable=True),

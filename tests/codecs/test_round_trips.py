@@ -6,12 +6,12 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.codecs.frames import Frame, answer, check_same, frames, no_rows, patient
 
 from payoff.codecs import arrow, csv, ndjson, oip, oip_reply, parquet, rows
 from payoff.codecs.cells import listed
 from payoff.codecs.tables import from_arrow, to_arrow
 from payoff.records import Column, Field, Type
+from tests.codecs.frames import Frame, answer, check_same, frames, no_rows, patient
 
 
 @patient
