@@ -32,7 +32,9 @@ Columns = Mapping[str, Column]
 
 def length(columns: Columns) -> int:
     """How many rows there are."""
-    return len(next(iter(columns.values()))) if columns else 0
+    for column in columns.values():
+        return len(column.values)
+    return 0
 
 
 def take(columns: Columns, index: Any) -> dict[str, Column]:

@@ -149,9 +149,9 @@ class Desk:
         parts = answer(live, rows, self._points(live, rows, count))
         high, low = self._ids.take(count)
         at_us = now_us()
-        arrived = np.repeat([call.arrived_us for call in batch], [call.count for call in batch])
+        stamp = Stamp(high, low, at_us, _latency_us(batch, at_us))
         for part in parts:
-            note(self._writer, live, part, Stamp(high, low, at_us, at_us - arrived))
+            note(self._writer, live, part, stamp)
         self._writer.flush()
         ids = text(high, low)
         self._watching.add(Seen(live, rows, parts, high, low, at_us))
@@ -166,6 +166,12 @@ class Desk:
             return None
         key = live.revision.policy.route_by
         return points(live.name, rows[key].values.tolist()) if key else self._random.random(count)
+
+
+def _latency_us(batch: list[Call], at_us: int) -> NDArray[np.int64]:
+    """For each row how long ago its call arrived."""
+    ages = np.array([at_us - call.arrived_us for call in batch], np.int64)
+    return ages if len(batch) == batch[-1].count == 1 else ages.repeat([call.count for call in batch])
 
 
 def _cut(live: Live, rows: Rows, done: Done, rows_max: int) -> list[Call]:
