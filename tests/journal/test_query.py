@@ -195,6 +195,24 @@ def test_predictions_are_listed_newest_first_page_by_page_with_their_outcomes(ho
     assert seen == made[::-1]
 
 
+def test_predictions_newer_than_every_compacted_outcome_are_listed_and_wait_for_theirs(house: House) -> None:
+    first = _compacted(house, "worker-1", learned=True)
+    later = _compacted(house, "worker-2", learned=False)
+    assert house.journal.predictions(ENDPOINT, limit=1)["id"].to_pylist() == [later[-1]]
+    found = house.journal.matured(ENDPOINT, first[-1], VALUE, BASELINE, DAY_S, _later_us(), declared=DECLARED)
+    assert (found.rows.num_rows, found.held_by) == (0, later[0])
+
+
+def _compacted(house: House, name: str, learned: bool) -> list[str]:
+    writer = house.writer(name)
+    made = house.answer(writer, range(3))
+    if learned:
+        house.learn(writer, made, [True] * 3)
+    writer.close()
+    compact(house.home)
+    return made
+
+
 def test_known_ids_are_found_in_tables_and_segments(house: House) -> None:
     writer = house.writer()
     old = house.answer(writer, range(5))

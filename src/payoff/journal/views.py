@@ -33,10 +33,9 @@ def open_database(home: Path, memory_bytes_max: int) -> duckdb.DuckDBPyConnectio
 
 
 def register(database: duckdb.DuckDBPyConnection, relations: Iterable[Relation]) -> None:
-    """Make fresh rows readable under their names."""
+    """Make fresh rows readable under their names; none are rows too, where no file is asked for."""
     for relation in relations:
-        if relation.fresh.num_rows or not relation.files:
-            database.register(scan.fresh_name(relation.kind).strip('"'), relation.fresh)
+        database.register(scan.fresh_name(relation.kind).strip('"'), relation.fresh)
 
 
 def create(database: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
