@@ -1,6 +1,6 @@
 """How often is a version that breaks even stopped, and how soon one that loses? By simulation, with every row a look.
 
-python benchmarks/verdicts.py [--streams 2000] [--rows 3000] [--seed 1]
+python -m benchmarks.verdicts [--streams 2000] [--rows 3000] [--seed 1]
 """
 
 import argparse
@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from machine import describe, write
 from numpy.typing import NDArray
 
+from benchmarks.machine import describe, write
 from payoff.stats import Bets, Seen, caps, fold, losses
 from payoff.stats.streams import BREAK_EVEN, Stream, rare
 

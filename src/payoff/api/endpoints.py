@@ -13,7 +13,7 @@ from payoff.api.engines import Engines, House
 from payoff.codecs import schema
 from payoff.deploy import Done, parse
 from payoff.errors import BadInput
-from payoff.records import Revision, merge, names
+from payoff.records import Revision, Role, merge, names
 
 FILE_BYTES_MAX = 1 << 20
 Author = Annotated[str, Parameter(description="Who wants it, for the audit trail.")]
@@ -56,7 +56,8 @@ async def apply(
         name = names.check(endpoint, "endpoint")
         change = house.desk.preview(_about(file, name))
         if not change:
-            return moved(Done(None, house.registry.current(name))) | {"changed": False, "diff": ""}
+            current = house.registry.current(name)
+            return moved(Done(None, current, notes=_stays(current))) | {"changed": False, "diff": ""}
         done = house.desk.give(name, "apply", author=author, reason=reason, file=file)
         return moved(done) | {"changed": done.order is not None, "diff": change}
 
@@ -86,6 +87,12 @@ def order(house: House, endpoint: str, data: Command) -> dict[str, Any]:
         to=data.to,
     )
     return moved(done)
+
+
+def _stays(current: Revision) -> tuple[str, ...]:
+    """A file that names a killed version reads as if it would answer again."""
+    killed = [arm for arm in current.arms if arm.role is Role.KILLED]
+    return tuple(f"{arm.name} stays killed: bring it back with `payoff revive {current.endpoint}`" for arm in killed)
 
 
 def moved(done: Done) -> dict[str, Any]:

@@ -63,7 +63,18 @@ def _workers(house: Engines) -> list[Part]:
     if not statuses:
         return [_part("workers", "failed", "no inference worker is running", "look at the output of `payoff up`")]
     current = {one.endpoint: one.number for one in house.registry.endpoints()}
-    return [_worker(status, current, house.clock()) for status in statuses]
+    alive = {status.worker for status in statuses}
+    cure = "it starts anew by itself; if it does not, look at the output of `payoff up`"
+    gone = [index for index in range(_expected(house)) if index not in alive]
+    said = [_worker(status, current, house.clock()) for status in statuses]
+    return said + [_part(f"worker {index}", "failed", "is not running", cure) for index in gone]
+
+
+def _expected(house: Engines) -> int:
+    """How many workers `payoff up` was asked for; 0 where nobody said."""
+    doors = house.home / "run" / "doors"
+    said = dict(line.split() for line in doors.read_text().splitlines()) if doors.exists() else {}
+    return int(said.get("workers", 0))
 
 
 def _worker(status: live.Status, current: dict[str, int], now_us: int) -> Part:

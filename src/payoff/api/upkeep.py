@@ -42,7 +42,9 @@ class Upkeep:
     def _compact(self) -> None:
         command = ["nice", "-n", "10", sys.executable, "-m", "payoff.journal.compact", str(self._home)]
         try:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603 - our own module
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            )
             _, said = self._process.communicate(timeout=COMPACT_S_MAX)
         except (OSError, subprocess.TimeoutExpired) as error:
             log.error("compaction did not run: %s", error)

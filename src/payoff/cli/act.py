@@ -47,7 +47,7 @@ def deploy(
         return show.put_json(done)
     typer.echo(show.safe(f"{done['model']} v{done['version']} is {done['role']} on {done['endpoint']}"
                          f" (revision {done['revision']})"))  # fmt: skip
-    _steps(done["steps"])
+    told(done)
     typer.echo(f"\n{done['url']}\n\n{done['curl']}")
 
 
@@ -97,12 +97,14 @@ def _order(url: str | None, as_json: bool, endpoint: str, verb: str, **details: 
     if as_json:
         return show.put_json(done)
     typer.echo(show.safe(f"{verb}: {done['endpoint']} now runs revision {done['revision']}"))
-    _steps(done["steps"])
+    told(done)
 
 
-def _steps(steps: list[dict[str, Any]]) -> None:
-    for step in steps:
+def told(done: dict[str, Any]) -> None:
+    """How long each step of an order took, and what its author may want to know."""
+    for step in done["steps"]:
         typer.echo(show.safe(f"  {step['seconds']:7.3f} s  {step['what']}"))
+    show.notes(done)
 
 
 def _why(reason: str, verb: str) -> str:

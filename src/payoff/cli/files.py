@@ -28,9 +28,11 @@ def apply(file: File, reason: Reason = "", url: Url = None, as_json: Json = Fals
         return show.put_json(done)
     if not done["changed"]:
         typer.echo(show.safe(f"nothing to change: {done['endpoint']} runs revision {done['revision']}"))
+        show.notes(done)
         return
     typer.echo("\n".join(map(show.safe, done["diff"].splitlines())))
     typer.echo(show.safe(f"{done['endpoint']} now runs revision {done['revision']}"))
+    show.notes(done)
 
 
 def diff(file: File, url: Url = None, as_json: Json = False) -> None:

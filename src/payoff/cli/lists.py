@@ -57,7 +57,7 @@ def predictions(endpoint: Endpoint, limit: Limit = 20, url: Url = None, as_json:
     found = client(url).endpoint(endpoint).predictions(limit)
     if as_json:
         return show.put_json(found)
-    columns = ["id", "at", "arm", "version", "decision", "why", "inputs", "outputs"]
+    columns = ["id", "time", "arm", "version", "decision", "why", "inputs", "outputs"]
     show.table(found, columns, f"no predictions yet: payoff predict {endpoint} FILE")
 
 

@@ -1,5 +1,6 @@
 """Rows in files: predict and outcomes, over CSV, JSON, JSON lines, Parquet and Arrow, by the file's suffix."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,7 @@ def predict(
     """
     kind_in = kind(str(file), form)
     kind_out = ".json" if as_json else kind(output, form if output == "-" else None, kind_in)
+    require_folder(output)
     asked = client(url).endpoint(endpoint)
     answers = [asked.ask(body, content_type) for content_type, body in pieces(file, kind_in)]
     import pyarrow as pa
@@ -68,6 +70,13 @@ def outcomes(endpoint: Endpoint, file: Source, form: Form = None, url: Url = Non
     if done["unknown"]:
         first = ", ".join(map(show.safe, done["unknown_ids"][:3]))
         show.warn(f"payoff: {done['unknown']:,} name no prediction of {endpoint} and were left out: {first}, ...")
+
+
+def require_folder(output: str) -> None:
+    """Asked before any row is sent: an answer that cannot be written would be recorded and lost to its caller."""
+    folder = Path(output).absolute().parent
+    if output != "-" and (Path(output).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK)):
+        raise BadInput(f"cannot write {output}: there is no folder {folder} to write to; nothing was asked")
 
 
 def kind(path: str, form: str | None, otherwise: str | None = None) -> str:

@@ -17,7 +17,7 @@ Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint'
 OneEndpoint = Annotated[
     str | None, typer.Argument(metavar="[ENDPOINT]", help="Only this endpoint's.", show_default=False)
 ]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many, the newest first.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="At most so many, the newest first.")]
 
 
 def client(url: str | None) -> "Client":

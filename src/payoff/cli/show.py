@@ -111,3 +111,9 @@ def _rich(heads: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[
     for row in cells:
         made.add_row(*(Text(one) for one in row))
     Console().print(made)
+
+
+def notes(done: dict[str, Any]) -> None:
+    """What the author of an order may want to know."""
+    for note in done["notes"]:
+        typer.echo(safe(f"note: {note}"))

@@ -127,6 +127,12 @@ def where(door_socket: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def reached_at(door_socket: socket.socket) -> str:
+    """What to tell callers: a door on every address is reached by the machine's name."""
+    place = where(door_socket)
+    return place.replace("0.0.0.0", socket.gethostname()).replace("[::]", socket.gethostname())  # noqa: S104
+
+
 def run(settings: Settings, say: Callable[[str], None]) -> None:
     """Start everything, keep it running, and stop it gracefully on SIGTERM or SIGINT."""
     key, fresh = key_for(settings, dict(os.environ))
@@ -137,7 +143,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
         read, write = os.pipe()
         stack.callback(os.close, write)
         tree = Tree(children(settings, http, console, read))
-        _write_address(settings.home, http, console)
+        _write_doors(settings, http, console)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: setattr(tree, "stopping", True))
         environment = {**os.environ, **({"PAYOFF_KEY": key} if key else {})}
@@ -151,7 +157,7 @@ def children(settings: Settings, http: socket.socket, console: socket.socket, li
     home = str(settings.home)
     shared = ["--home", home, "--lifeline-fd", str(lifeline), *(["--sync"] if settings.sync else [])]
     control = [sys.executable, "-m", "payoff.api.control", *shared, "--fd", str(console.fileno())]
-    control += ["--http-url", f"http://{where(http)}"]
+    control += ["--http-url", f"http://{reached_at(http)}"]
     found = [Child("control", control, (console.fileno(), lifeline))]
     for index in range(settings.workers):
         worker = [sys.executable, "-m", "payoff.gateway.worker", *shared, "--fd", str(http.fileno())]
@@ -206,11 +212,11 @@ def stop(tree: Tree, patience_s: float = 10.0) -> None:
             process.wait()
 
 
-def _write_address(home: Path, http: socket.socket, console: socket.socket) -> None:
-    run_folder = home / "run"
+def _write_doors(settings: Settings, http: socket.socket, console: socket.socket) -> None:
+    run_folder = settings.home / "run"
     run_folder.mkdir(exist_ok=True, mode=0o700)
     fresh = run_folder / ".doors"
-    fresh.write_text(f"http {where(http)}\nconsole {where(console)}\n")
+    fresh.write_text(f"http {where(http)}\nconsole {where(console)}\nworkers {settings.workers}\n")
     fresh.replace(run_folder / "doors")  # in one step: whoever looks sees all of it or the old one
 
 

@@ -46,7 +46,7 @@ class Roi:
 
     def __repr__(self) -> str:
         lines = [list(COLUMNS), *([_cell(named(row).get(name)) for name in COLUMNS] for row in self.rows)]
-        lines += [[_cell(named(row).get(name)) for name in COLUMNS] for row in self.watched]
+        lines += [[_cell((named(row) | {"role": "watched"}).get(name)) for name in COLUMNS] for row in self.watched]
         widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
         text = ["  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in lines]
         return "\n".join([f"{self.endpoint}, in {self.currency}", *text, *([self.note] if self.note else [])])

@@ -44,7 +44,8 @@ def check(arms: Sequence[Arm], policy: Policy, past: Sequence[Revision] = ()) ->
     for n, guard in _count(policy.guards):
         _about(f"guard {n} ({guard.when})", _guard, policy, guard.when, guard.do, guard.error, guard.against)
     _once(policy)
-    whole = replace(policy, outcome=value.outcome) if value and not policy.outcome else policy
+    inferred = tuple(replace(field, nullable=True) for field in value.outcome) if value else ()
+    whole = policy if policy.outcome else replace(policy, outcome=inferred)
     _history(past, [("input", inputs), ("output", outputs), ("outcome", whole.outcome)], scope.decision)
     return Checked(whole, tuple(_notes(arms, whole)))
 

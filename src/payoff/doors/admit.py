@@ -20,8 +20,8 @@ def admit(headers: Mapping[bytes, bytes], key: str | None, hosts: frozenset[str]
         raise Unauthorized(
             f"the Host header {host[:100]!r} is not this server; use http://127.0.0.1 or http://localhost"
         )
-    origin = headers.get(b"origin")
-    if origin is not None and _place(origin.decode("latin-1")) != host:
+    origin = headers[b"origin"].decode("latin-1") if b"origin" in headers else None
+    if origin is not None and _place(origin) != host:
         raise Unauthorized(f"a page of {origin[:100]!r} may not use this server; only its own console may")
     if key is not None and not _same(headers.get(b"authorization", b""), key):
         raise Unauthorized("this server asks for its key: send `Authorization: Bearer KEY` (PAYOFF_KEY for the CLI)")
