@@ -43,8 +43,10 @@ def parquet(rows: list[Made]) -> bytes:
 FORMATS = {
     "application/json": lambda rows: json.dumps(rows).encode(),
     "application/x-ndjson": lambda rows: "\n".join(map(json.dumps, rows)).encode(),
-    "text/csv": lambda rows: b"prediction_id,subscribed\n"
-    + b"".join(f"{row['prediction_id']},{str(row['subscribed']).lower()}\n".encode() for row in rows),
+    "text/csv": lambda rows: (
+        b"prediction_id,subscribed\n"
+        + b"".join(f"{row['prediction_id']},{str(row['subscribed']).lower()}\n".encode() for row in rows)
+    ),
     "application/vnd.apache.arrow.stream": arrow,
     "application/vnd.apache.parquet": parquet,
 }
