@@ -18,7 +18,7 @@ demo: setup
 	$(BIN)/payoff demo $(ARGS)
 
 test: setup
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" --ignore tests/docs
 
 check: lint types floors docs slow
 
@@ -33,7 +33,7 @@ floors: setup
 	$(BIN)/lint-imports
 
 docs: setup
-	$(BIN)/pytest tests/docs
+	$(BIN)/pytest -n 2 --dist load tests/docs
 
 slow: setup
 	$(BIN)/pytest -m slow

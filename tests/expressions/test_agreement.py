@@ -339,7 +339,7 @@ MANY = st.lists(expressions(), min_size=6, max_size=6)
 
 
 @given(texts=MANY, batch=BATCHES)
-@settings(SETTINGS, max_examples=150)
+@settings(SETTINGS, max_examples=60)
 def test_any_expression_over_any_data_is_the_same_in_both(database: Any, texts: list[str], batch: Rows) -> None:
     check_same(database, texts, batch)
 
