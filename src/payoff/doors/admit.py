@@ -41,7 +41,10 @@ def is_loopback(host: str) -> bool:
 
 def _name(host: str) -> str:
     """The host without its port; an IPv6 address keeps its brackets."""
-    return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0].lower()
+    if host.startswith("["):
+        name, _, rest = host.partition("]")
+        return f"{name}]" if rest[:1] in ("", ":") else host
+    return host.partition(":")[0].lower()
 
 
 def _same(authorization: bytes, key: str) -> bool:

@@ -5,6 +5,7 @@ never waits for one that does: it takes effect at the next look, which comes eve
 """
 
 import asyncio
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,8 @@ from payoff.store import live as exchange
 from payoff.store.blobs import Blobs
 
 LOOK_S = 0.02
+AGAIN_S = 0.5  # after a failure
+log = logging.getLogger("payoff.gateway")
 _WORDS_MAX = 4_000
 
 
@@ -44,10 +47,15 @@ class Follower:
         self.report()
 
     async def follow(self) -> None:
-        """Look for news for ever."""
+        """Look for news for ever; what goes wrong once, a full disk say, is told and tried again."""
         while True:
             await asyncio.sleep(LOOK_S)
-            self.look()
+            try:
+                self.look()
+            except (PayoffError, OSError) as error:
+                self._stamp = -1  # whatever was missed is seen at the next look
+                log.error("worker %d cannot follow the live revisions: %s", self._index, error)
+                await asyncio.sleep(AGAIN_S)
 
     def look(self) -> None:
         """Take over what was published since the last look."""

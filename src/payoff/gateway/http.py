@@ -5,6 +5,7 @@ are answered one after the other, so pipelining is safe; a client that never rea
 """
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -56,6 +57,7 @@ class Reply:
     headers: bytes = b""
 
 
+_ABSOLUTE = re.compile(rb"^https?://[^/?]*", re.IGNORECASE)
 Answer = Callable[[Request, Callable[[Reply], None]], None]
 
 
@@ -86,6 +88,7 @@ class Connection(asyncio.Protocol):
         self.ending = False
         self.deadline = self.loop.time() + self.limits.idle_s_max
         self.receiving = False
+        self.owed = 0  # bytes of a body that the parser does not see, after an offer to upgrade
 
     # -- the transport's side
 
@@ -106,12 +109,14 @@ class Connection(asyncio.Protocol):
         self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        if self.ending:
+        if self.owed:
+            data = self._take_owed(data)
+        if self.ending or not data:
             return
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            # Offered another protocol, we stay with HTTP/1.1, as the offer allows.
+            # Offered another protocol, we stay with HTTP/1.1, as the offer allows. The parser leaves the body to us.
             self.parser = httptools.HttpRequestParser(self)
             self.data_received(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
@@ -135,11 +140,14 @@ class Connection(asyncio.Protocol):
         self._grow_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
         self._grow_head(len(name) + len(value))
+        if name == b"host" and name in self.headers:
+            raise _Refused(400, "two Host headers; send one")
         self.head_lines += 1
         if self.head_lines > self.limits.headers_max:
             raise _Refused(431, f"more than {self.limits.headers_max} header lines")
-        self.headers[name.lower()] = value
+        self.headers[name] = value
 
     def on_headers_complete(self) -> None:
         expected = self.headers.get(b"content-length")
@@ -147,6 +155,10 @@ class Connection(asyncio.Protocol):
             raise _Refused(413, self._too_large(f"the body has {int(expected):,} bytes"))
         if self.headers.get(b"expect", b"").lower() == b"100-continue":
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if self.parser.should_upgrade():
+            if b"transfer-encoding" in self.headers:
+                raise _Refused(400, "a chunked body with an Upgrade header; send one without the other")
+            self.owed = int(expected) if expected and expected.isdigit() else 0
 
     def on_body(self, chunk: bytes) -> None:
         self.body_size += len(chunk)
@@ -155,14 +167,29 @@ class Connection(asyncio.Protocol):
         self.chunks.append(chunk)
 
     def on_message_complete(self) -> None:
+        if self.owed:
+            self.request_line = self.parser.get_method()
+            return
+        self._complete(self.parser.get_method(), self.parser.should_keep_alive())
+
+    def _take_owed(self, data: bytes) -> bytes:
+        """The part of a body that comes past the parser; gives what follows it."""
+        part, rest = data[: self.owed], data[self.owed :]
+        self.owed -= len(part)
+        self.chunks.append(part)
+        if not self.owed:
+            self._complete(self.request_line, keep_alive=True)
+        return rest
+
+    def _complete(self, method: bytes, keep_alive: bool) -> None:
         self.receiving = False
         self.deadline = self.loop.time() + self.limits.idle_s_max
         body = self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
-        path = self.url.partition(b"?")[0]
+        path = _ABSOLUTE.sub(b"", self.url).partition(b"?")[0]
         plain = (
             path.decode("ascii", "replace") if b"%" not in path else unquote_to_bytes(path).decode("utf-8", "replace")
         )
-        self._enqueue(Request(self.parser.get_method(), plain, self.headers, body, self.parser.should_keep_alive()))
+        self._enqueue(Request(method, plain, self.headers, body, keep_alive))
 
     # -- answering, in order
 
@@ -180,15 +207,16 @@ class Connection(asyncio.Protocol):
             self._finish(item, keep_alive=False)
             return
         item.arrived = self.loop.time()
-        keep_alive = item.keep_alive
-        self.door.answer(item, lambda reply: self._finish(reply, keep_alive))
+        keep_alive, headless = item.keep_alive, item.method == b"HEAD"
+        self.door.answer(item, lambda reply: self._finish(reply, keep_alive, headless))
 
-    def _finish(self, reply: Reply, keep_alive: bool) -> None:
+    def _finish(self, reply: Reply, keep_alive: bool, headless: bool = False) -> None:
         self.busy = False
         if self.transport.is_closing():
             return
         keep_alive = keep_alive and not self.door.closing
-        self.transport.write(render(reply, keep_alive))
+        whole = render(reply, keep_alive)
+        self.transport.write(whole[: len(whole) - len(reply.body)] if headless else whole)
         if not keep_alive:
             self.ending = True
             self.transport.close()
@@ -203,7 +231,7 @@ class Connection(asyncio.Protocol):
         """Answer with an error after everything that came before it, and end the connection."""
         self.ending = True
         self.transport.pause_reading()
-        self._enqueue(refusal(status, what, "bad_request"))
+        self._enqueue(refusal(status, what, "too_large" if status == 413 else "bad_input"))
 
     def check_time(self, now: float) -> None:
         """End a connection that takes too long to say something."""

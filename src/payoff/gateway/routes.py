@@ -25,6 +25,8 @@ log = logging.getLogger("payoff.gateway")
 
 _PREDICT = "/predict/"
 _MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(infer|ready))?/?")
+_DIGITS_MAX = 12
+ROWS_MAX = 100_000  # of one call: more would keep the other callers of the worker waiting
 _HINT = "POST rows to /predict/ENDPOINT, or use /v2/models/ENDPOINT/infer"
 
 
@@ -62,9 +64,10 @@ class Routes:
     # -- rows
 
     def _predict(self, live: Live, request: Request, send: Send) -> None:
+        _require_plain(request)
         codec = formats.by_content_type(_text(request, b"content-type", "application/json"))
         answer_codec = formats.negotiate(_text(request, b"accept", "*/*"), codec)
-        rows = codec.decoder(live.inputs)(request.body)
+        rows = codec.decoder(live.inputs, rows_max=ROWS_MAX)(request.body)
         how = table.listing(request.body, length(rows))
 
         def encode(answered: Answered) -> Reply:
@@ -90,7 +93,8 @@ class Routes:
         send(_json({"ready": True, "name": name}) if action == "ready" else tensors.metadata(live))
 
     def _infer(self, live: Live, request: Request, send: Send) -> None:
-        asked = tensors.decode(live, request.body, _length(request))
+        _require_plain(request)
+        asked = tensors.decode(live, request.body, _length(request), ROWS_MAX)
         self._ask(live, asked.columns, lambda answered: tensors.reply(answered, asked), request, send)
 
     def _ask(
@@ -153,9 +157,18 @@ def _length(request: Request) -> int | None:
     value = request.headers.get(b"inference-header-content-length")
     if value is None:
         return None
-    if not value.isdigit():
-        raise BadInput(f"Inference-Header-Content-Length is {value[:40]!r}; it must be a number of bytes")
+    if not value.isdigit() or len(value) > _DIGITS_MAX:
+        said = value[:40].decode("latin-1")
+        raise BadInput(f"Inference-Header-Content-Length is {said!r}; it must be a number of bytes")
     return int(value)
+
+
+def _require_plain(request: Request) -> None:
+    """Compressed bodies are named, not mistaken for broken ones."""
+    encoding = request.headers.get(b"content-encoding", b"identity").strip().lower()
+    if encoding not in (b"", b"identity"):
+        said = encoding[:40].decode("latin-1")
+        raise BadInput(f"Content-Encoding {said!r} is not read here; send the body as it is, not compressed")
 
 
 def _json(content: dict[str, Any]) -> Reply:

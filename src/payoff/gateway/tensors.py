@@ -18,9 +18,9 @@ def outputs(live: Live) -> tuple[Field, ...]:
     return table.fields(live.outputs, live.decision_type)
 
 
-def decode(live: Live, body: bytes, header_length: int | None) -> oip.Request:
+def decode(live: Live, body: bytes, header_length: int | None, rows_max: int) -> oip.Request:
     """A request, checked whole before any model runs: its inputs, and that the outputs it wants exist."""
-    asked = oip.decode(body, live.inputs, header_length)
+    asked = oip.decode(body, live.inputs, header_length, rows_max=rows_max)
     oip_reply.pick(asked, outputs(live))
     return asked
 

@@ -6,6 +6,7 @@ serves stands in HOME/live, what it answered goes to HOME/journal, and it goes o
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from pathlib import Path
 import uvloop
 
 from payoff.doors import LOOPBACK, is_loopback
+from payoff.errors import PayoffError
 from payoff.gateway.follow import Follower
 from payoff.gateway.http import Connection, Door, Limits
 from payoff.gateway.routes import Routes
@@ -25,6 +27,7 @@ from payoff.journal.writer import Writer
 from payoff.serving import Desk
 
 HOUSEKEEPING_S = 1.0
+log = logging.getLogger("payoff.gateway")
 DRAIN_S = 8.0
 
 
@@ -61,6 +64,8 @@ async def work(settings: Settings) -> None:
         loop.add_reader(settings.lifeline_fd, leave.set)
     server = await loop.create_server(lambda: Connection(door), sock=listener)
     tasks = [asyncio.create_task(follower.follow()), asyncio.create_task(keep_house(door, writer, follower))]
+    for task in tasks:  # a worker without one of them is deaf: it leaves, and the supervisor starts another
+        task.add_done_callback(lambda _: leave.set())
     await leave.wait()
     if settings.lifeline_fd is not None:
         loop.remove_reader(settings.lifeline_fd)
@@ -79,8 +84,11 @@ async def keep_house(door: Door, writer: Writer, follower: Follower) -> None:
         now = loop.time()
         for connection in list(door.open):
             connection.check_time(now)
-        writer.rotate_if_due()
-        follower.report()
+        try:
+            writer.rotate_if_due()
+            follower.report()
+        except (PayoffError, OSError) as error:
+            log.error("housekeeping failed, it is tried again: %s", error)
 
 
 async def drain(door: Door, desk: Desk) -> None:

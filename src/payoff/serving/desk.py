@@ -2,7 +2,7 @@
 the journal before its caller hears of it.
 
 One owner (the worker's event loop), so no locks. Nothing waits for company: a lone call runs at once, and company comes
-by itself under load. Calls of more rows than fit one model call are cut and joined again, and let smaller ones pass.
+by itself under load. Calls of more rows than fit one model call are answered piece by piece, and let smaller ones pass.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from payoff.journal.ids import Ids, text
 from payoff.journal.writer import Writer
 from payoff.records import concat, length, take
 from payoff.routing import points
-from payoff.serving.answer import Rows, answer
+from payoff.serving.answer import Part, Rows, answer
 from payoff.serving.live import Live
 from payoff.serving.record import Stamp, note
-from payoff.serving.reply import Answered, assemble, join
+from payoff.serving.reply import Answered, assemble
 from payoff.serving.watching import Counters, Seen, Watching
 
 Done = Callable[[Answered | Exception], None]
@@ -34,7 +34,7 @@ class Limits:
 
     rows_max: int = 2_048  # of one model call
     waiting_rows_max: int = 4_000_000
-    shadow_rows_max: int = 50_000  # rows that wait for arms which only watch; more are left out and counted
+    shadow_rows_max: int = 200_000  # rows that wait for arms which only watch; more are left out and counted
 
 
 @dataclass(slots=True)
@@ -51,6 +51,31 @@ class Call:
         self.count = length(self.rows)
 
 
+@dataclass(slots=True)
+class Bulk:
+    """A call of more rows than fit one model call, as far as it was answered."""
+
+    call: Call
+    parts: list[Part] = field(default_factory=list)
+    through: int = 0
+
+    @property
+    def whole(self) -> bool:
+        return self.through == self.call.count
+
+    def next_rows(self, rows_max: int) -> Rows:
+        """The rows that come next."""
+        return take(self.call.rows, slice(self.through, self.through + rows_max))
+
+    def add(self, parts: list[Part], count: int) -> None:
+        """What was answered to them, with their places in the whole call."""
+        for part in parts:
+            places = np.arange(count) if part.index is None else part.index
+            part.index = places + self.through
+        self.parts += parts
+        self.through += count
+
+
 class Desk:
     """Answers calls on the live endpoints of one worker."""
 
@@ -61,7 +86,7 @@ class Desk:
         self._writer = writer
         self._ids = ids
         self._calls: deque[Call] = deque()
-        self._bulk: deque[Call] = deque()
+        self._bulk: deque[Bulk] = deque()
         self._waiting_rows = 0
         self._scheduled = False
         self._watching = Watching(writer, self.counters, limits.shadow_rows_max)
@@ -83,10 +108,11 @@ class Desk:
             self.counters.refused += 1
             raise Busy(f"{self._waiting_rows:,} rows are waiting; the limit is {self.limits.waiting_rows_max:,}")
         self._waiting_rows += count
+        call = Call(live, rows, done, now_us())
         if count > self.limits.rows_max:
-            self._bulk.extend(_cut(live, rows, done, self.limits.rows_max))
+            self._bulk.append(Bulk(call))
         else:
-            self._calls.append(Call(live, rows, done, now_us()))
+            self._calls.append(call)
         self._schedule()
 
     @property
@@ -103,10 +129,10 @@ class Desk:
 
     def _turn(self) -> None:
         self._scheduled = False
-        batch = self._next_batch()
-        if batch:
-            self._waiting_rows -= sum(call.count for call in batch)
-            self._serve(batch)
+        if self._calls:
+            self._serve(self._next_batch())
+        elif self._bulk:
+            self._serve_piece(self._bulk[0])
         elif self._watching.waits:
             self._watching.one()
         if self._calls or self._bulk or self._watching.waits:
@@ -114,8 +140,6 @@ class Desk:
 
     def _next_batch(self) -> list[Call]:
         """The calls at the head of the queue that go to one endpoint and fit one model call."""
-        if not self._calls:
-            return [self._bulk.popleft()] if self._bulk else []
         first = self._calls.popleft()
         batch, room = [first], self.limits.rows_max - first.count
         while self._calls and self._calls[0].live is first.live and self._calls[0].count <= room:
@@ -125,12 +149,35 @@ class Desk:
 
     def _serve(self, batch: list[Call]) -> None:
         try:
-            answers = self._answer(batch)
+            rows = concat([call.rows for call in batch])
+            live = batch[0].live
+            parts = answer(live, rows, self._points(live, rows))
+            answers = self._record(batch, rows, parts)
         except Exception as error:
             self._fail(batch, error)
             return
-        self.counters.answered += sum(call.count for call in batch)
+        self._tell(batch, answers)
+
+    def _serve_piece(self, bulk: "Bulk") -> None:
+        """The next rows of a large call; it is recorded and answered as a whole, when its last rows are through."""
+        live = bulk.call.live
+        try:
+            rows = bulk.next_rows(self.limits.rows_max)
+            bulk.add(answer(live, rows, self._points(live, rows)), length(rows))
+            if not bulk.whole:
+                return
+            answers = self._record([bulk.call], bulk.call.rows, bulk.parts)
+        except Exception as error:
+            self._bulk.popleft()
+            self._fail([bulk.call], error)
+            return
+        self._bulk.popleft()
+        self._tell([bulk.call], answers)
+
+    def _tell(self, batch: list[Call], answers: list[Answered]) -> None:
         for call, answered in zip(batch, answers, strict=True):
+            self._waiting_rows -= call.count
+            self.counters.answered += call.count
             call.done(answered)
 
     def _fail(self, batch: list[Call], error: Exception) -> None:
@@ -139,15 +186,14 @@ class Desk:
             for call in batch:
                 self._serve([call])
             return
+        self._waiting_rows -= batch[0].count
         self.counters.failed += 1
         batch[0].done(error)
 
-    def _answer(self, batch: list[Call]) -> list[Answered]:
+    def _record(self, batch: list[Call], rows: Rows, parts: list[Part]) -> list[Answered]:
+        """Into the journal, all or nothing; only then there is something to tell."""
         live = batch[0].live
-        rows = concat([call.rows for call in batch])
-        count = length(rows)
-        parts = answer(live, rows, self._points(live, rows, count))
-        high, low = self._ids.take(count)
+        high, low = self._ids.take(length(rows))
         at_us = now_us()
         stamp = Stamp(high, low, at_us, _latency_us(batch, at_us))
         for part in parts:
@@ -161,36 +207,14 @@ class Desk:
         ends = np.cumsum([call.count for call in batch])
         return [whole.slice(int(end) - call.count, int(end)) for call, end in zip(batch, ends, strict=True)]
 
-    def _points(self, live: Live, rows: Rows, count: int) -> NDArray[np.float64] | None:
+    def _points(self, live: Live, rows: Rows) -> NDArray[np.float64] | None:
         if live.split.single:
             return None
         key = live.revision.policy.route_by
-        return points(live.name, rows[key].values.tolist()) if key else self._random.random(count)
+        return points(live.name, rows[key].values.tolist()) if key else self._random.random(length(rows))
 
 
 def _latency_us(batch: list[Call], at_us: int) -> NDArray[np.int64]:
     """For each row how long ago its call arrived."""
     ages = np.array([at_us - call.arrived_us for call in batch], np.int64)
     return ages if len(batch) == batch[-1].count == 1 else ages.repeat([call.count for call in batch])
-
-
-def _cut(live: Live, rows: Rows, done: Done, rows_max: int) -> list[Call]:
-    """Many rows as several calls whose answers come back joined, or as the first thing that went wrong."""
-    count, arrived_us = length(rows), now_us()
-    starts = range(0, count, rows_max)
-    pieces: list[Answered] = []
-    failed = False
-
-    def collect(piece: Answered | Exception) -> None:
-        nonlocal failed
-        if failed:
-            return
-        if isinstance(piece, Exception):
-            failed = True
-            done(piece)
-            return
-        pieces.append(piece)
-        if len(pieces) == len(starts):
-            done(join(pieces))
-
-    return [Call(live, take(rows, slice(start, start + rows_max)), collect, arrived_us) for start in starts]
