@@ -343,3 +343,22 @@ def test_a_docket_rebuilt_from_compacted_tables_is_the_same(home: Home, tmp_path
     journal.close()
     assert fresh.cases == later.cases
     assert fresh.through == later.through is not None
+
+
+@pytest.mark.parametrize("gain", [1e300, -1e300, 1e15, -1e15])
+def test_an_absurd_outcome_is_left_out_and_said_once(home: Home, gain: float) -> None:
+    home.apply()
+    gains = money(1, -4)
+    (first,) = home.answer([True])
+    home.learn([first], [gain])
+    home.learn(home.answer([True] * ROWS), gains)
+    home.look()
+    home.look(home.another_watch())
+    (order,) = home.orders()
+    assert order.verb == "kill"
+    assert order.evidence["unknown"] == 1
+    (text,) = [text for text in home.findings() if "left out" in text]
+    assert text.startswith("1 outcome on bank gives a value beyond 9,007,199,254 EUR and is left out")
+    (row,) = home.roi().answered
+    assert (row.line.answered, row.line.matured) == (ROWS + 1, ROWS)
+    assert row.line.value.micros == sum(round(one * 1e6) for one in gains)

@@ -12,6 +12,10 @@ import pyarrow as pa
 from payoff.journal import ids, scan
 from payoff.journal.shape import literal
 from payoff.journal.snapshot import Relation, Snapshot
+from payoff.money import MICROS, MICROS_MAX
+
+# NaN is greater than every number here, and what is null is not looked at
+_BEYOND = f"coalesce(greatest(abs(value), abs(baseline)) > CAST({MICROS_MAX / MICROS!r} AS DOUBLE), false)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +23,9 @@ class Matured:
     """The next matured predictions of an endpoint.
 
     `rows`: id, time, model, version, arm, shadow, value, baseline (float64, null if unknown), known (has an
-    outcome), cpu_ns; in id order. `held_by` is the first prediction after them that neither has an outcome nor is
-    old enough to do without; `waiting` counts the predictions after it whose outcome is known already.
+    outcome), cpu_ns, beyond (its worth is no amount of money, see `amounts`); in id order. `held_by` is the first
+    prediction after them that neither has an outcome nor is old enough to do without; `waiting` counts the predictions
+    after it whose outcome is known already.
     """
 
     rows: pa.Table
@@ -89,7 +94,17 @@ def _sql(relation: Relation | None, outcomes: Relation | None, question: Questio
             WHERE p.id > {literal(low)} AND p.id < {literal(high)}"""
         for item in scan.branches(relation, seen, fresh, files)
     ]
-    return f"WITH known AS ({known}) {' UNION ALL '.join(selects)} ORDER BY id, shadow LIMIT {question.limit + 1}"
+    every = amounts(f"({' UNION ALL '.join(selects)})")
+    return f"WITH known AS ({known}) {every} ORDER BY id, shadow LIMIT {question.limit + 1}"
+
+
+def amounts(item: str) -> str:
+    """SQL for the rows of a FROM item, with value and baseline null, and `beyond` true, where either is no money.
+
+    No money is what is not finite or has more micros than are counted exactly: one such row would drown all others.
+    """
+    return f"""SELECT * REPLACE (if(beyond, NULL, value) AS value, if(beyond, NULL, baseline) AS baseline)
+        FROM (SELECT *, {_BEYOND} AS beyond FROM {item})"""
 
 
 def outcome_join(outcomes: Relation | None, declared: scan.Declared, low: str = "", high: str = "~") -> str:

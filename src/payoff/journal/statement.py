@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from payoff.journal import scan
-from payoff.journal.matured import outcome_join
+from payoff.journal.matured import amounts, outcome_join
 from payoff.journal.snapshot import Snapshot
 
 
@@ -70,9 +70,7 @@ def _money(value: str) -> str:
 
 
 _SUMS = f"""
-valued AS (  -- what is not a finite number counts as unknown
-  SELECT * REPLACE (if(isfinite(value), value, NULL) AS value, if(isfinite(baseline), baseline, NULL) AS baseline)
-  FROM every)
+valued AS ({amounts("every")})
 SELECT model, version, shadow, day, count(*), count_if(known),
   count(value), {_money("value")}, coalesce(sum(value * value), 0),
   count(baseline), {_money("baseline")}, coalesce(sum(baseline * baseline), 0),

@@ -28,10 +28,14 @@ compute: Any = pyarrow.compute  # its functions take plain values too, which its
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a batch left: is there more at once, and from when on may rows mature without a new outcome?"""
+    """What a batch left: is there more at once, and from when on may rows mature without a new outcome?
+
+    `beyond` counts the predictions in it whose worth came to more than money can be, and was left out.
+    """
 
     more: bool
     held_until_us: int
+    beyond: int = 0
 
 
 def history(registry: Registry, endpoint: str) -> list[Revision]:
@@ -76,7 +80,8 @@ def advance(
     )
     docket.hear(matured(found.rows, in_force(found.rows, past), prices))
     waits_since_us = ids.time_us(found.held_by) if found.held_by else now_us
-    return Step(found.rows.num_rows >= BATCH_MAX, waits_since_us + int(worth.window_s * 1e6))
+    beyond = len(compute.unique(found.rows.filter(found.rows["beyond"])["id"]))
+    return Step(found.rows.num_rows >= BATCH_MAX, waits_since_us + int(worth.window_s * 1e6), beyond)
 
 
 def start(docket: Docket, past: Sequence[Revision]) -> str:

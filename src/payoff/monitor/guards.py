@@ -6,6 +6,7 @@ from typing import Any
 
 from payoff.experiment.verdict import BEATS, LOSES, Case, facts
 from payoff.experiment.words import explain
+from payoff.money import MICROS, MICROS_MAX
 from payoff.monitor.docket import Docket
 from payoff.monitor.lives import Brief
 from payoff.records.endpoint import Revision, Role
@@ -88,6 +89,20 @@ def blind(briefs: Sequence[Brief], fallback_known: bool) -> str | None:
     return (
         "the guard 'loses money' cannot judge against the fallback: the value depends on the decision and the fallback "
         "has none; say 'fallback: {decision: ...}', or 'against: nothing'"
+    )
+
+
+def absurd(endpoint: str, beyond: int, currency: str) -> Held | None:
+    """What to say of predictions whose worth is more than money can be: said anew when ten times as many are."""
+    if not beyond:
+        return None
+    one = beyond == 1
+    return Held(
+        f"absurd: {10 ** (len(str(beyond)) - 1)} or more",
+        f"{beyond:,} {'outcome' if one else 'outcomes'} on {endpoint} {'gives' if one else 'give'} a value beyond "
+        f"{MICROS_MAX // MICROS:,} {currency} and {'is' if one else 'are'} left out, as if not known; correct "
+        f"{'it' if one else 'them'}, or the value expression",
+        {"predictions": beyond},
     )
 
 

@@ -54,6 +54,7 @@ class _Post:
     docket: Docket = field(default_factory=Docket)
     judged: Judged = field(default_factory=Judged)
     idle_until_us: int = 0  # nothing matures before, unless an outcome or a revision comes
+    beyond: int = 0  # predictions left out because their worth is no amount of money
     said: set[str] | None = None  # keys of the findings made so far
     failures: int = 0
     again_us: int = 0
@@ -153,6 +154,7 @@ class Watch:
             return False
         sql = worth(post.past[-1])
         step = advance(post.docket, self._journal, post.past, sql, prices.read(self._home), now_us)
+        post.beyond += step.beyond
         moved = self._act(current.endpoint, post)
         self._report(current.endpoint, post, sql.fallback is not None)
         cases = tuple((brief, post.docket.case(brief)) for brief in post.docket.briefs)
@@ -180,7 +182,8 @@ class Watch:
 
     def _report(self, endpoint: str, post: _Post, fallback_known: bool) -> None:
         current = post.past[-1]
-        for held in guards.held(post.docket):
+        absurd = guards.absurd(endpoint, post.beyond, current.policy.currency)
+        for held in (*guards.held(post.docket), *([absurd] if absurd else [])):
             self._say(endpoint, post, held.key, "warning", held.text, held.evidence)
         if text := guards.idle(post.docket, current):
             self._say(endpoint, post, f"idle since revision {current.number}", "alarm", text)
