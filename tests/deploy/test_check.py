@@ -205,6 +205,41 @@ def test_a_column_may_widen_and_narrow_within_its_kind(version: Make) -> None:
     check([small], Policy(), [before(Policy(), large)])
 
 
+INCOME = Field("income", Type.FLOAT64)
+
+
+def wants(version: Make, number: int, *inputs: Field, role: Role = Role.CHAMPION) -> Arm:
+    return Arm(str(role), role, "term-deposit", number, version(number, inputs=inputs).served)
+
+
+@pytest.mark.parametrize("role", [Role.CHALLENGER, Role.SHADOW])
+def test_a_new_arm_needs_no_column_that_callers_do_not_send(version: Make, role: Role) -> None:
+    age = Field("age", Type.INT64)
+    old, new = wants(version, 1, age), wants(version, 2, age, INCOME, role=role)
+    words = r"^term-deposit v2 needs 'income', which callers of e do not send: .* endpoint of its own, or .* null$"
+    with pytest.raises(Conflict, match=words):
+        check([old, new], Policy(), [before(Policy(), old)])
+    with pytest.raises(Conflict, match=words):
+        check([replace(new, role=Role.CHAMPION)], Policy(), [before(Policy(), old)])
+    check([old, wants(version, 2, age, replace(INCOME, nullable=True), role=role)], Policy(), [before(Policy(), old)])
+    check([old, new], Policy())
+
+
+def test_a_column_of_the_context_is_one_that_callers_send(version: Make) -> None:
+    age = Field("age", Type.INT64)
+    old, new = wants(version, 1, age), wants(version, 2, age, INCOME)
+    check([new], Policy(), [before(Policy(context=(INCOME,)), old)])
+
+
+def test_going_back_is_never_barred_by_what_callers_send_now(version: Make) -> None:
+    age = Field("age", Type.INT64)
+    old, new = wants(version, 1, age, INCOME), wants(version, 2, age)
+    past = [before(Policy(), old), before(Policy(), new, number=2)]
+    check([old], Policy(), past)
+    with pytest.raises(Conflict, match="term-deposit v3 needs 'income'"):
+        check([wants(version, 3, age, INCOME)], Policy(), past)
+
+
 def test_the_decision_does_not_change_its_kind(arms: tuple[Arm, ...]) -> None:
     past = [before(BANK, *arms), before(Policy(), *arms, number=2)]
     with pytest.raises(Conflict, match="the decision was bool on this endpoint and would become float"):

@@ -29,7 +29,8 @@ class Checked:
 def check(arms: Sequence[Arm], policy: Policy, past: Sequence[Revision] = ()) -> Checked:
     """The policy, made whole, if it fits the arms and the endpoint's past; `past` is its revisions, the latest last.
 
-    BadInput says which part does not fit and why; Conflict that a column would change its kind under its history.
+    BadInput says which part does not fit and why; Conflict that a column would change its kind under its history, or
+    that an arm needs a column that callers do not send.
     """
     inputs, outputs = merge.arms_inputs(arms, policy), merge.arms_outputs(arms)
     decision = _decision(policy, inputs, outputs)
@@ -47,6 +48,7 @@ def check(arms: Sequence[Arm], policy: Policy, past: Sequence[Revision] = ()) ->
     inferred = tuple(replace(field, nullable=True) for field in value.outcome) if value else ()
     whole = policy if policy.outcome else replace(policy, outcome=inferred)
     _history(past, [("input", inputs), ("output", outputs), ("outcome", whole.outcome)], scope.decision)
+    _callers(arms, past)
     return Checked(whole, tuple(_notes(arms, whole)))
 
 
@@ -172,6 +174,27 @@ def _history(past: Sequence[Revision], now: list[tuple[str, tuple[Field, ...]]],
     old_decision = next((kind for past_one in reversed(past) if (kind := _decided(past_one))), None)
     if decision and old_decision and _kind(decision) != _kind(old_decision):
         raise _changed("the decision", Field("", old_decision), Field("", decision))
+
+
+def _callers(arms: Sequence[Arm], past: Sequence[Revision]) -> None:
+    """Who calls as before is answered as before: no arm, not even a shadow, needs what the latest revision had not.
+
+    Arms that ran here together are exempt: a rollback is the way out, and nothing may bar it.
+    """
+    if not past or not past[-1].arms or any(_versions(arms) == _versions(one.arms) for one in past):
+        return
+    sent = {field.name for field in merge.inputs(past[-1])}
+    for arm in arms:
+        lacks = [field.name for field in arm.served.signature.inputs if not field.nullable and field.name not in sent]
+        if lacks:
+            raise Conflict(
+                f"{arm.model} v{arm.version} needs {lacks[0]!r}, which callers of {past[-1].endpoint} do not send: "
+                "every call would be refused; put it on an endpoint of its own, or let it accept null"
+            )
+
+
+def _versions(arms: Sequence[Arm]) -> set[tuple[str, int]]:
+    return {(arm.model, arm.version) for arm in arms}
 
 
 def _before(past: Sequence[Revision]) -> dict[tuple[str, str], Field]:
