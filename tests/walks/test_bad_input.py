@@ -25,6 +25,8 @@ import payoff
 from payoff.demo.server import Server, running
 from tests.walks import models
 
+pytestmark = pytest.mark.slow
+
 GOOD = {"age": 40, "balance": 10.5, "job": "tech"}
 GOOD_JSON = json.dumps(GOOD).encode()
 CSV = "text/csv"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 PIECE_BYTES_MAX = 4 << 20
+PIECE_ROWS_MAX = 50_000
 TYPES = {
     ".csv": "text/csv",
     ".json": "application/json",
@@ -103,7 +104,7 @@ def pieces(file: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
 
 
 def by_lines(source: IO[bytes], header: bool) -> Iterator[bytes]:
-    """Whole rows up to PIECE_BYTES_MAX; a quoted CSV field may hold line ends, and stays in one piece."""
+    """Whole rows up to the limits of a piece; a quoted CSV field may hold line ends, and stays in one piece."""
     head = source.readline() if header else b""
     open_quote = header and head.count(b'"') % 2 == 1
     lines, size, sent = [head], len(head), False
@@ -111,7 +112,7 @@ def by_lines(source: IO[bytes], header: bool) -> Iterator[bytes]:
         lines.append(line)
         size += len(line)
         open_quote ^= header and line.count(b'"') % 2 == 1
-        if size >= PIECE_BYTES_MAX and not open_quote:
+        if (size >= PIECE_BYTES_MAX or len(lines) > PIECE_ROWS_MAX) and not open_quote:
             yield b"".join(lines)
             lines, size, sent = [head], len(head), True
     if len(lines) > 1 or not sent:

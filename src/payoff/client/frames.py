@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 REQUEST_BYTES_MAX = 8 << 20  # what one request carries; the doors take 64 MiB
-REQUEST_ROWS_MAX = 20_000
+REQUEST_ROWS_MAX = 50_000
 
 
 @dataclass(frozen=True, slots=True)
