@@ -36,7 +36,7 @@ docs: setup
 	$(BIN)/pytest -n 2 --dist load tests/docs
 
 slow: setup
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n 2 --dist loadfile -m slow
 
 # One case of benchmarks/: `make bench CASE=door`. Extra packages of the rivals go into the same environment.
 bench: setup

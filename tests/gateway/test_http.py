@@ -9,7 +9,9 @@ import pytest
 
 from payoff.gateway.http import Connection, Door, Limits, Reply, Request
 
-LIMITS = Limits(body_bytes_max=1_000, head_bytes_max=2_000, headers_max=20, receive_s_max=0.2, idle_s_max=0.4)
+LIMITS = Limits(
+    body_bytes_max=1_000, head_bytes_max=2_000, headers_max=20, receive_s_max=0.2, idle_s_max=0.4, connections_max=50
+)
 
 
 class Server:
@@ -151,3 +153,30 @@ def test_a_silent_connection_is_closed_after_a_while(server: Server) -> None:
 def test_a_refusal_waits_for_the_answers_before_it(server: Server) -> None:
     heard = server.say(b"GET /late HTTP/1.1\r\n\r\nnonsense\r\n\r\n")
     assert heard.index(b"GET /late") < heard.index(b"400 Bad Request")
+
+
+def test_more_connections_than_the_limit_are_told_so(server: Server) -> None:
+    held = [socket.create_connection(("127.0.0.1", server.port), timeout=5) for _ in range(LIMITS.connections_max)]
+    try:
+        assert held[-1].sendall(b"GET /a HTTP/1.1\r\n\r\n") is None
+        assert held[-1].recv(100).startswith(b"HTTP/1.1 200")
+        assert server.say(b"").startswith(b"HTTP/1.1 503")
+    finally:
+        for line in held:
+            line.close()
+    while server.door.open:
+        pass
+    assert server.say(b"GET /b HTTP/1.1\r\n" + CLOSE + b"\r\n").endswith(b"GET /b ")
+
+
+def test_an_offer_of_another_protocol_with_a_body_keeps_its_body(server: Server) -> None:
+    offer = b"POST /up HTTP/1.1\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: 5\r\n\r\nhe"
+    heard = server.say(offer, b"llo" + b"GET /next HTTP/1.1\r\n" + CLOSE + b"\r\n")
+    assert heard.index(b"POST /up hello") < heard.index(b"GET /next ")
+
+
+def test_head_is_answered_without_a_body(server: Server) -> None:
+    heard = server.say(b"HEAD /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n" + CLOSE + b"\r\n")
+    assert heard.count(b"content-length: 8") == 1
+    assert b"HEAD /a" not in heard
+    assert heard.endswith(b"GET /b ")

@@ -33,6 +33,7 @@ class Limits:
     pipelined_max: int = 16
     receive_s_max: float = 60.0  # from the first byte of a request to its last
     idle_s_max: float = 120.0  # between requests
+    connections_max: int = 10_000  # of one worker
 
 
 @dataclass(slots=True)
@@ -95,7 +96,12 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: Any = transport
         self.parser = httptools.HttpRequestParser(self)
+        full = len(self.door.open) >= self.limits.connections_max
         self.door.open.add(self)
+        if full:
+            self.refuse(
+                503, f"{self.limits.connections_max:,} connections are open, the most a worker takes; try again"
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.door.open.discard(self)
@@ -231,7 +237,7 @@ class Connection(asyncio.Protocol):
         """Answer with an error after everything that came before it, and end the connection."""
         self.ending = True
         self.transport.pause_reading()
-        self._enqueue(refusal(status, what, "too_large" if status == 413 else "bad_input"))
+        self._enqueue(refusal(status, what, {413: "too_large", 503: "unavailable"}.get(status, "bad_input")))
 
     def check_time(self, now: float) -> None:
         """End a connection that takes too long to say something."""
