@@ -120,3 +120,11 @@ def test_help_imports_nothing_heavy() -> None:
         "print(sorted({'httpx', 'pyarrow', 'numpy', 'rich', 'litestar', 'sqlalchemy', 'yaml'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_blank_home_is_refused(payoff: Payoff, command: str) -> None:
+    for home in ("", " "):
+        done = payoff(command, "--home", home)
+        assert done.returncode == 1
+        assert done.stderr == "payoff: --home is blank; say which folder: --home DIR\n"

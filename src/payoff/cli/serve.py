@@ -8,9 +8,10 @@ import typer
 
 from payoff.cli import show
 from payoff.cli.server import Json
+from payoff.errors import BadInput
 
-Home = Annotated[Path, typer.Option(envvar="PAYOFF_HOME", help="Where everything is kept.")]
-HOME = Path("~/.payoff")
+Home = Annotated[str, typer.Option(envvar="PAYOFF_HOME", metavar="DIR", help="Where everything is kept.")]
+HOME = "~/.payoff"
 
 
 def up(
@@ -29,7 +30,7 @@ def up(
 
     say = (lambda text: show.put_json({"said": text}, indent=None)) if as_json else typer.echo
     count = workers or max(1, os.cpu_count() or 1)
-    settings = supervisor.Settings(home.expanduser(), count, http, console, sync, body_max << 20)
+    settings = supervisor.Settings(_place(home), count, http, console, sync, body_max << 20)
     supervisor.run(settings, say)
 
 
@@ -39,7 +40,9 @@ def demo(
     speed: Annotated[
         float | None, typer.Option(min=0.0, help="Days of the story per second [as fast as it can].")
     ] = None,
-    home: Annotated[Path | None, typer.Option(help="Keep the demo's home here [a folder that is removed].")] = None,
+    home: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Keep the demo's home here [a folder that is removed].")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The picture.")] = Path("payoff-demo.png"),
     as_json: Json = False,
 ) -> None:
@@ -47,7 +50,18 @@ def demo(
     from importlib import import_module
 
     main = import_module("payoff.demo.main")
-    main.run(headless=headless, rows=rows, speed=speed, as_json=as_json, home=home, out=out)
+    place = None if home is None else _place(home)
+    main.run(headless=headless, rows=rows, speed=speed, as_json=as_json, home=place, out=out)
+
+
+def _place(home: str) -> Path:
+    """The home as an absolute path: the processes that share it do not all work in the same folder."""
+    if not home.strip():
+        raise BadInput("--home is blank; say which folder: --home DIR")
+    try:
+        return Path(home).expanduser().resolve()
+    except (RuntimeError, OSError) as error:  # ~nobody, links in a circle
+        raise BadInput(f"{home!r} cannot be a home: {error}; choose another with --home DIR") from error
 
 
 COMMANDS = (up, demo)
