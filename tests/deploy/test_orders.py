@@ -370,6 +370,38 @@ def test_the_workers_are_told_again_what_the_database_says(desk: Desk, home: Pat
     assert live.read_all(home) == {"bank": live.Live(first)}
 
 
+def nested(depth: int) -> dict[str, Any]:
+    """Evidence of so many levels."""
+    inner: list[Any] = []
+    for _ in range(depth - 2):
+        inner = [inner]
+    return {"a": inner}
+
+
+@pytest.mark.parametrize(("evidence", "words"), [
+    pytest.param(nested(33), "nested more than 32 deep", id="just too deep"),
+    pytest.param(nested(100_000), "nested more than 32 deep", id="without end"),
+    pytest.param({"a": "x" * (64 << 10)}, "at most 65,536", id="too large"),
+    pytest.param({"a": object()}, "JSON", id="no JSON"),
+])  # fmt: skip
+def test_evidence_that_the_audit_trail_cannot_hold_is_refused_before_anything_moves(
+    desk: Desk, registry: Registry, evidence: dict[str, Any], words: str
+) -> None:
+    deploy(desk, 1)
+    with pytest.raises(BadInput, match=words):
+        desk.give("bank", "kill", author="anna", evidence=evidence)
+    assert registry.current("bank").number == 1
+    assert len(registry.orders("bank")) == 1
+
+
+def test_evidence_as_large_and_as_deep_as_it_may_be_is_kept(desk: Desk) -> None:
+    deploy(desk, 1)
+    evidence = nested(32) | {"b": "x" * 65_000}
+    order = desk.give("bank", "kill", author="anna", evidence=evidence).order
+    assert order is not None
+    assert evidence.items() <= order.evidence.items()
+
+
 def test_an_order_that_is_recorded_but_not_told_says_so(desk: Desk, home: Path, registry: Registry) -> None:
     deploy(desk, 1)
     (home / "live" / "bank.json").unlink()

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
+import msgspec
+
 from payoff.clock import Clock, now_us
 from payoff.deploy import verbs
 from payoff.deploy.file import diff, parse
@@ -29,6 +31,8 @@ from payoff.store import live
 NONE_UP = "workers: none is up; they load it when they start"
 _TRIES = 10
 _WORDS_MAX = 2_000
+_EVIDENCE_BYTES_MAX = 64 << 10
+_EVIDENCE_DEPTH_MAX = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,8 @@ class Desk:
         changed.
         """
         check(endpoint, "endpoint")
-        ask = _Ask(endpoint, verb, arguments, _words(author, "author"), _words(reason, "reason"), dict(evidence or {}))
+        told = _evidence(evidence or {})
+        ask = _Ask(endpoint, verb, arguments, _words(author, "author"), _words(reason, "reason"), told)
         if not author.strip():
             raise BadInput("an order needs an author: say who gives it")
         turn, steps = self._turn(endpoint), Steps()
@@ -230,3 +235,30 @@ def _words(text: str, what: str) -> str:
     if len(text) > _WORDS_MAX:
         raise BadInput(f"the {what} has {len(text):,} characters; at most {_WORDS_MAX:,} are kept")
     return text
+
+
+def _evidence(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Evidence that the audit trail can keep and show; BadInput for what it cannot."""
+    _check_depth(told)
+    try:
+        size = len(msgspec.json.encode(told))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadInput(
+            f"the evidence cannot be written as JSON: {error}; send texts, numbers and lists of them"
+        ) from error
+    if size > _EVIDENCE_BYTES_MAX:
+        raise BadInput(
+            f"the evidence has {size:,} bytes as JSON; at most {_EVIDENCE_BYTES_MAX:,} are kept: say where it is"
+        )
+    return dict(told)
+
+
+def _check_depth(told: Mapping[str, Any]) -> None:
+    """Level by level: what is nested without end would break whatever follows it down."""
+    level: list[Any] = [told]
+    for _ in range(_EVIDENCE_DEPTH_MAX):
+        inner = (one for each in level for one in (each.values() if isinstance(each, Mapping) else each))
+        level = [one for one in inner if isinstance(one, Mapping | list | tuple)]
+        if not level:
+            return
+    raise BadInput(f"the evidence is nested more than {_EVIDENCE_DEPTH_MAX} deep; send it flatter, or as a text")
