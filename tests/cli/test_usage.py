@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -37,7 +38,7 @@ def payoff(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         for name, value in {"PAYOFF_URL": NOBODY, **environment}.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "argv", ["payoff", *words])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
         with pytest.raises(SystemExit) as ended:
             main.run()
         return Done(int(ended.value.code or 0), *capsys.readouterr())
@@ -105,13 +106,19 @@ def test_a_file_that_is_no_endpoint_is_refused_before_anything_is_sent(payoff: P
     assert (done.returncode, "endpoint: NAME" in done.stderr) == (1, True)
 
 
-def test_a_fault_is_one_line_and_a_stack_trace_only_when_asked_for(payoff: Payoff) -> None:
-    broken = "http://[::1"  # what urlsplit itself refuses
-    quiet = payoff("models", PAYOFF_URL=broken)
+def test_a_fault_is_one_line_and_a_stack_trace_only_when_asked_for(
+    payoff: Payoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(main.app, "registered_commands", [*main.app.registered_commands])
+    main.app.command()(broken)
+    quiet = payoff("broken")
     assert (quiet.returncode, quiet.stdout, quiet.stderr.count("\n")) == (1, "", 1)
     assert "PAYOFF_DEBUG=1" in quiet.stderr
-    with pytest.raises(ValueError, match="IPv6"):
-        payoff("models", PAYOFF_URL=broken, PAYOFF_DEBUG="1")
+    with pytest.raises(ZeroDivisionError, match="a fault"):
+        payoff("broken", PAYOFF_DEBUG="1")
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -128,3 +135,19 @@ def test_a_blank_home_is_refused(payoff: Payoff, command: str) -> None:
         done = payoff(command, "--home", home)
         assert done.returncode == 1
         assert done.stderr == "payoff: --home is blank; say which folder: --home DIR\n"
+
+
+def test_a_key_that_no_caller_could_send_is_refused_at_the_start_and_not_shown(payoff: Payoff) -> None:
+    done = payoff("up", "--home", "/proc/never", PAYOFF_KEY="open sesame")
+    assert done.returncode == 1
+    assert "PAYOFF_KEY" in done.stderr
+    assert "same" not in done.stderr
+
+
+def test_an_endpoint_file_that_is_no_text_is_refused(payoff: Payoff, tmp_path: Path) -> None:
+    (tmp_path / "model.yaml").write_bytes(b"\x80\x04\x95")
+    for command in ("apply", "diff"):
+        done = payoff(command, str(tmp_path / "model.yaml"))
+        assert done.returncode == 1
+        assert "model.yaml is no text in UTF-8" in done.stderr
+        assert "payoff failed" not in done.stderr

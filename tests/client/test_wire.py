@@ -42,10 +42,19 @@ def test_nothing_listening_says_how_to_start() -> None:
         payoff.connect(url).endpoints()
 
 
-@pytest.mark.parametrize("url", ["8080", "ftp://x", "http://", "localhost:8080"])
+@pytest.mark.parametrize(
+    "url", ["8080", "ftp://x", "http://", "localhost:8080", "http://[::1", "http://a..b", "http://x:y", "http://x/é"]
+)
 def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
     with pytest.raises(errors.BadInput, match="expected something like http://"):
         payoff.connect(url)
+
+
+@pytest.mark.parametrize("key", [" ", "\t", "open\nsesame", "open sesame", "sesame\n", "sésame", "sesame\x00"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(errors.BadInput, match="PAYOFF_KEY") as refused:
+        payoff.connect("http://127.0.0.1:9", key)
+    assert "same" not in str(refused.value)
 
 
 def test_a_name_never_becomes_a_path_of_its_own() -> None:

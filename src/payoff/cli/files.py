@@ -80,9 +80,13 @@ def _table(names: list[str], rows: list[list[Any]]) -> None:
 def _content(file: Path) -> str:
     """The YAML itself: a path is read here, so that the server never sees one."""
     from payoff.client.artefacts import existing
+    from payoff.errors import BadInput
 
-    text = sys.stdin.read() if str(file) == "-" else existing(file, "endpoint file").read_text("utf-8")
-    return f"{text}\n"
+    raw = sys.stdin.buffer.read() if str(file) == "-" else existing(file, "endpoint file").read_bytes()
+    try:
+        return f"{raw.decode('utf-8')}\n"
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{file} is no text in UTF-8 (from byte {error.start} on); give the endpoint's YAML") from error
 
 
 COMMANDS = (apply, diff, sql)

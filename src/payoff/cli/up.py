@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from payoff.client.key import sound
 from payoff.doors import is_loopback
 from payoff.errors import BadInput, Conflict, Unavailable
 
@@ -69,9 +70,11 @@ def address(text: str) -> tuple[str, int]:
 
 
 def key_for(settings: Settings, environment: dict[str, str]) -> tuple[str | None, bool]:
-    """The key that every door asks for, if any, and whether it was made just now (then it must be shown, once)."""
-    given = environment.get("PAYOFF_KEY")
-    if given:
+    """The key that every door asks for, if any, and whether it was made just now (then it must be shown, once).
+
+    BadInput if the one given is none that a caller could send.
+    """
+    if given := sound(environment.get("PAYOFF_KEY")):
         return given, False
     if all(is_loopback(address(door)[0]) for door in (settings.http, settings.console)):
         return None, False

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from payoff.client.form import Form
+from payoff.client.key import sound
 from payoff.client.pool import Pool, Reply
 from payoff.errors import BadInput, PayoffError, Unavailable
 
@@ -41,11 +42,10 @@ class Wire:
     """Speaks to the API at `url`, and to the server's other doors by full address. Safe to share between threads."""
 
     def __init__(self, url: str, key: str | None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not _is_address(url):
             raise BadInput(f"{url!r} is not the address of a server; expected something like http://127.0.0.1:8080")
         self.url = url.rstrip("/")
-        self._headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._headers = {"authorization": f"Bearer {key}"} if sound(key) else {}
         self._pool = Pool()
 
     def close(self) -> None:
@@ -87,6 +87,17 @@ class Wire:
         if reply.status >= 400:
             raise said(reply.status, reply.body)
         return reply
+
+
+def _is_address(url: str) -> bool:
+    """Whether a request can go there: a scheme, a host, a port if any, and a path of plain characters."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises where it is no number up to 65,535
+        host = (parts.hostname or "").encode("idna")
+    except ValueError:  # http://[::1, http://a..b
+        return False
+    return parts.scheme in ("http", "https") and bool(host) and parts.path.isascii() and url.isprintable()
 
 
 def said(status: int, body: bytes) -> PayoffError:
