@@ -40,6 +40,23 @@ def test_values_that_json_has_no_word_for_become_null_or_text(http: httpx.Client
     assert row == [None, None, "2008-05-05", 1.5, {"x": [1]}, "aa"]
 
 
+@pytest.mark.parametrize(("value", "shown"), [
+    ("date 'infinity'", None), ("timestamp '-infinity'", None), ("timestamptz 'infinity'", None),
+    ("date '99999-01-01'", "99999-01-01"), ("timestamp '99999-01-01 10:00:00.5'", "99999-01-01T10:00:00.500000"),
+    ("timestamptz '99999-01-01 10:00:00+00'", "99999-01-01T10:00:00.000000+00:00"),
+    ("{'a': [date 'infinity', date '2008-05-05', null], 'b': 1}", {"a": [None, "2008-05-05", None], "b": 1}),
+    ("map {'a': date '99999-01-01'}", [["a", "99999-01-01"]]),
+    ("[date '99999-01-01', date '2008-05-05']::date[2]", ["99999-01-01", "2008-05-05"]),
+    ("timestamp_ns '2008-05-05 10:00:00.123456789'", "2008-05-05T10:00:00.123456789"),
+])  # fmt: skip
+def test_days_that_the_calendar_does_not_reach_become_null_or_text(
+    http: httpx.Client, calls: Made, value: str, shown: Any
+) -> None:
+    reply = http.post("/sql", json={"sql": f"select {value} union all select null"})
+    assert reply.status_code == 200, reply.text
+    assert sorted(reply.json()["rows"], key=str) == sorted([[shown], [None]], key=str)
+
+
 @pytest.mark.parametrize("text", [
     pytest.param("select * from read_csv('/etc/passwd')", id="a file"),
     pytest.param("copy (select 1) to '/tmp/payoff-was-here'", id="writing a file"),

@@ -2,11 +2,13 @@
 
 import math
 import time
+from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+import numpy as np
 from litestar import Request, Response, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.params import Parameter
@@ -59,14 +61,56 @@ def predictions(house: House, endpoint: str, limit: Limit = 100, before: BeforeI
     """The latest predictions of an endpoint, newest first, shadows too, each with its last outcome."""
     name = house.registry.current(names.check(endpoint, "endpoint")).endpoint
     table = house.journal.predictions(name, limit, before)
-    return {"endpoint": name, "predictions": [plain(row) for row in table.to_pylist()]}
+    return {"endpoint": name, "predictions": _records(table)}
 
 
 def as_json(table: "pyarrow.Table") -> dict[str, Any]:
     """Columns with their types, and rows as lists of plain values."""
     columns = [{"name": field.name, "type": str(field.type)} for field in table.schema]
-    values = [[plain(one) for one in column.to_pylist()] for column in table.columns]
-    return {"columns": columns, "rows": [list(row) for row in zip(*values, strict=True)]}
+    return {"columns": columns, "rows": [list(row) for row in _rows(table)]}
+
+
+def _records(table: "pyarrow.Table") -> list[dict[str, Any]]:
+    return [dict(zip(table.column_names, row, strict=True)) for row in _rows(table)]
+
+
+def _rows(table: "pyarrow.Table") -> Iterator[tuple[Any, ...]]:
+    return zip(*([plain(one) for one in _values(column)] for column in table.columns), strict=True)
+
+
+def _values(column: Any) -> list[Any]:
+    """The values of an Arrow column; one by one where Python has no word for some of them."""
+    try:
+        return list(column.to_pylist())
+    except (OverflowError, ValueError):
+        return [_value(one) for one in column]
+
+
+def _value(scalar: Any) -> Any:
+    import pyarrow as pa
+
+    if not scalar.is_valid:
+        return None
+    if isinstance(scalar, pa.StructScalar):
+        return {name: _value(one) for name, one in scalar.items()}
+    if isinstance(scalar, pa.ListScalar):
+        items: Any = scalar.values
+        if isinstance(scalar, pa.MapScalar):
+            return [(_value(one["key"]), _value(one["value"])) for one in items]
+        return [_value(one) for one in items]
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        return _far(scalar)
+
+
+def _far(scalar: Any) -> str | None:
+    """A day or a time that Python's calendar does not reach, as ISO 8601; None for infinity."""
+    number, is_day = scalar.value, not hasattr(scalar.type, "unit")
+    if abs(number) >= (1 << 31 if is_day else 1 << 63) - 1:  # DuckDB's infinity
+        return None
+    text = str(np.datetime64(number, "D" if is_day else scalar.type.unit))
+    return text if is_day or scalar.type.tz is None else f"{text}+00:00"
 
 
 def plain(value: Any) -> Any:
