@@ -3,6 +3,7 @@
 import json
 import sys
 import tempfile
+import textwrap
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -61,12 +62,13 @@ def summary(found: dict[str, Any]) -> str:
         if order["answered_by_then"] > order["after_predictions"]:
             after += f" with a known outcome ({order['answered_by_then']:,} answered)"
         lines.append(f"  {order['date']}  {order['order']}{version}, {after}, by {order['by']}")
-    lines += ["", found["conclusion"], ""]
+    lines += ["", *(textwrap.fill(text, 118) for text in (*found["findings"][-1:], found["conclusion"])), ""]
     lines.append(
         f"{found['answered']:,} predictions answered, {found['journaled']:,} in the journal, "
         f"{found['failed_requests']} failed requests, {found['outcomes']:,} outcomes reported."
     )
-    lines += ["Assumptions:", *(f"  - {text}" for text in ASSUMPTIONS), f"The picture: {found['picture']}"]
+    told = [textwrap.fill(f"  - {text}", 118, subsequent_indent="    ") for text in ASSUMPTIONS]
+    lines += ["Assumptions:", *told, f"The picture: {found['picture']}"]
     return "\n".join(lines)
 
 

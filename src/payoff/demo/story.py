@@ -142,6 +142,7 @@ def result(story: Story, picture: Path | None) -> dict[str, Any]:
         "journaled": journaled,
         "failed_requests": int(story.last.get("failed", 0)),
         "outcomes": int(story.last.get("outcomes", 0)),
+        "findings": [finding["text"] for finding in reversed(story.client.findings(bank.ENDPOINT))],
         "conclusion": roi.note,
         "assumptions": ASSUMPTIONS,
         "picture": None if picture is None else str(picture),

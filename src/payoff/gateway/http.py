@@ -99,9 +99,7 @@ class Connection(asyncio.Protocol):
         full = len(self.door.open) >= self.limits.connections_max
         self.door.open.add(self)
         if full:
-            self.refuse(
-                503, f"{self.limits.connections_max:,} connections are open, the most a worker takes; try again"
-            )
+            self.refuse(503, f"a worker takes {self.limits.connections_max:,} connections and has them; try again")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.door.open.discard(self)
