@@ -16,6 +16,19 @@ def test_predictions_come_newest_first_with_all_they_were(http: httpx.Client, an
     assert {"arm", "version", "why", "decision", "outputs", "latency_us"} <= set(found[0])
 
 
+def test_the_next_page_begins_where_this_one_ended(http: httpx.Client, answered: list[str]) -> None:
+    path, last = "/endpoints/calls/predictions", max(answered)
+    (row,) = http.get(path, params={"limit": 1, "before": last}).json()["predictions"]
+    assert row["id"] == min(answered)
+
+
+@pytest.mark.parametrize("before", ["zzz", "", "x' or 1=1 --"])
+def test_a_page_before_what_is_no_id_is_refused(http: httpx.Client, calls: Made, before: str) -> None:
+    reply = http.get("/endpoints/calls/predictions", params={"before": before})
+    assert reply.status_code == 400
+    assert f"before is {before!r}" in reply.json()["error"]["what"]
+
+
 def test_sql_counts_over_predictions(http: httpx.Client, answered: list[str]) -> None:
     reply = http.post("/sql", json={"sql": "select endpoint, count(*) n from predictions group by all"}).json()
     assert [column["name"] for column in reply["columns"]] == ["endpoint", "n"]

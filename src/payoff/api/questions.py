@@ -16,6 +16,7 @@ from litestar.params import Parameter
 from payoff.api.engines import House
 from payoff.api.lists import Limit
 from payoff.errors import BadInput
+from payoff.journal import ids
 from payoff.records import names
 
 if TYPE_CHECKING:
@@ -60,8 +61,19 @@ async def sql(request: Request[Any, Any, Any], house: House, data: Question) -> 
 def predictions(house: House, endpoint: str, limit: Limit = 100, before: BeforeId = None) -> dict[str, Any]:
     """The latest predictions of an endpoint, newest first, shadows too, each with its last outcome."""
     name = house.registry.current(names.check(endpoint, "endpoint")).endpoint
-    table = house.journal.predictions(name, limit, before)
+    table = house.journal.predictions(name, limit, None if before is None else _page(before))
     return {"endpoint": name, "predictions": _records(table)}
+
+
+def _page(before: str) -> str:
+    """The id that a page ends before; BadInput for a text that is none, which would sort anywhere."""
+    try:
+        ids.parse([before])
+    except BadInput as error:
+        raise BadInput(
+            f"before is {before[:60]!r}, which is no prediction id; expected the id of the last prediction on a page"
+        ) from error
+    return before
 
 
 def as_json(table: "pyarrow.Table") -> dict[str, Any]:
