@@ -73,6 +73,17 @@ def test_money_may_come_with_it(http: httpx.Client, answered: list[str]) -> None
     assert outcomes(http, answered) == [[answered[0], True, 12.5]]
 
 
+def test_money_alone_is_enough_and_overrules_the_value_expression(http: httpx.Client, calls: Made, file: str) -> None:
+    assert http.put("/endpoints/corrected", content=file.format(name="corrected")).status_code == 200
+    asked = httpx.post(calls["url"].replace("/calls", "/corrected"), json=[{"age": 80.0, "balance": 1.0}])
+    (told,) = (row["prediction_id"] for row in asked.json()["predictions"])
+    path = "/endpoints/corrected"
+    for row, worth in (({"subscribed": True}, 58.0), ({"value": 12.5}, 12.5), ({"subscribed": False}, -2.0)):
+        reply = http.post(f"{path}/outcomes", json=[{"prediction_id": told, **row}])
+        assert reply.status_code == 200, reply.text
+        assert http.get(f"{path}/roi").json()["total"]["value"] == worth
+
+
 def test_unknown_predictions_are_listed_and_the_others_taken(http: httpx.Client, answered: list[str]) -> None:
     stranger = answered[0][:-4] + "0000"
     reply = http.post(PATH, json=[{"prediction_id": one, "subscribed": True} for one in (stranger, answered[0])])
