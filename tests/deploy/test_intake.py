@@ -81,6 +81,28 @@ def test_the_same_bytes_are_the_same_version(intake: Intake, registry: Registry,
     assert len(registry.versions("doubles")) == 2
 
 
+@pytest.mark.parametrize(
+    ("sample", "words"),
+    [
+        (
+            pa.table({"z": [1.0], "w": [2.0]}),
+            r"doubles v1 already, which takes x; the sample lacks 'x' \(it has z, w\)",
+        ),
+        (pa.table({"x": ["abc"]}), "column 'x' of the sample, row 0: 'abc'"),
+        (pa.table({"x": [[1.0, 2.0]]}), r"takes 'x' as float32; the sample has \[2\] there"),
+        (pa.table({"x": [1.0, None]}), "takes 'x' as float32; the sample has nulls there"),
+        (pa.table({"x": [1.0, 1e300]}), r"column 'x' of the sample, row 1: '1e\+300' is no float32"),
+    ],
+)
+def test_a_sample_that_does_not_fit_is_refused_for_known_bytes_too(
+    sample: pa.Table, words: str, intake: Intake, home: Path
+) -> None:
+    intake.take(model(home / "a.onnx"), model="doubles", author="anna", sample=SAMPLE)
+    with pytest.raises(BadInput, match=words):
+        intake.take(model(home / "a.onnx"), model="doubles", author="ben", sample=sample)
+    assert intake.take(model(home / "a.onnx"), model="doubles", author="ben", sample=SAMPLE).known
+
+
 def test_the_same_file_twice_at_once_is_one_version(intake: Intake, registry: Registry, home: Path) -> None:
     path = model(home / "a.onnx")
     with ThreadPoolExecutor(3) as pool:

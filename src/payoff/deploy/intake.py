@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from payoff.deploy.steps import Steps
 from payoff.errors import BadInput, Busy, NotFound, TooLarge, Unavailable
 from payoff.flavors.flavor import Prepared
 from payoff.flavors.recognise import recognise
+from payoff.flavors.sample import rows_of
 from payoff.records import names
 from payoff.records.model import Served, Version
 from payoff.registry import Registry
@@ -86,6 +88,8 @@ class Intake:
                 digest, size_bytes = _digest(shown, self._limits.artefact_bytes_max)
             known = self._known(model, digest)
             if known is not None and self._complete(known):
+                if sample is not None:
+                    _suit(sample, known)
                 return Taken(known, True, steps.all())
             with self._turn(), steps.step("convert"):
                 made = found.prepare(shown, sample, room / "made")
@@ -187,6 +191,23 @@ def _shown(path: Path, name: str, folder: Path) -> Path:
         link.parent.mkdir()
         link.symlink_to(path.resolve())
     return link
+
+
+def _suit(sample: pa.Table, known: Version) -> None:
+    """A version's signature is kept: BadInput if a new sample for the same bytes is not rows that it takes."""
+    from payoff.flavors.fit import conform  # brings onnxruntime along
+
+    rows, fields = rows_of(sample), known.served.signature.inputs
+    bytes_are = f"these bytes are {known.model} v{known.number} already, which takes"
+    for field in fields:
+        column = rows.columns.get(field.name)
+        if column is None:
+            takes = ", ".join(one.name for one in fields)
+            raise BadInput(f"{bytes_are} {takes}; the sample lacks {field.name!r} (it has {', '.join(rows.columns)})")
+        if prod(column.values.shape[1:]) != prod(field.shape) or (column.valid is not None and not field.nullable):
+            what = "nulls" if column.valid is not None else f"{list(column.values.shape[1:]) or 'single values'}"
+            raise BadInput(f"{bytes_are} {field.name!r} as {field}; the sample has {what} there")
+    conform(rows, fields)
 
 
 def _digest(path: Path, bytes_max: int) -> tuple[str, int]:

@@ -128,6 +128,10 @@ def _cast(field: Field, column: Column) -> Column:
         )
         if len(off):
             raise _misfit(field, column, int(off[0]))
+    elif field.type.is_float:
+        off = np.flatnonzero((np.isinf(cast) & np.isfinite(values)).reshape(len(column), -1).any(axis=1))
+        if len(off):
+            raise _misfit(field, column, int(off[0]))
     return Column(cast, column.valid)
 
 
