@@ -1,5 +1,7 @@
 """Anybody may ask; nobody gets out of the cell."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,3 +142,27 @@ def test_a_question_leaves_nothing_behind(filled: House) -> None:
     filled.journal.sql("select 1")
     assert [path for path in (filled.home / "run").rglob("*") if path.is_file()] == []
     assert Path(filled.home / "run").exists()
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from payoff.errors import Unavailable
+from payoff.journal.sandbox import ask
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+try:
+    ask(Path(sys.argv[1]), "select count(*) from predictions", 10, 20.0)
+except Unavailable as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(house: House) -> None:
+    """The limit on the file's size stops the copy of the fresh rows, as a full disk does."""
+    house.answer(house.writer(), [1, 2, 3])
+    done = subprocess.run([sys.executable, "-c", FULL, str(house.home)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("copying the fresh rows for the query failed: ")
+    assert "File too large; nothing was kept; raise the limit on file sizes" in done.stdout
+    assert list((house.home / "run").glob("sql-*")) == []
+    assert house.journal.sql("select count(*) as n from predictions", 10).table.to_pylist() == [{"n": 3}]

@@ -18,6 +18,7 @@ import pyarrow as pa
 from payoff.errors import BadInput, Busy, PayoffError, TooLarge
 from payoff.journal import guard, tables, views
 from payoff.journal.snapshot import Relation, Snapshot, Snapshots
+from payoff.store.files import told
 
 _ANSWER_BYTES_MAX = 64 << 20
 _OVERHEAD_BYTES = 3 << 30  # address space of the interpreter, the libraries and the threads' stacks
@@ -50,7 +51,9 @@ def answer(
 ) -> tuple[pa.Table, bool]:
     """The rows, at most `rows_max` and 64 MiB of them, and whether there were more."""
     os.chdir(home)  # paths are relative from here on: no message names the home
-    snapshot = _on_disk(Snapshots(Path()).take(), Path(scratch).relative_to(home))
+    taken = Snapshots(Path()).take()
+    with told("copying the fresh rows for the query"):
+        snapshot = _on_disk(taken, Path(scratch).relative_to(home))
     database = locked_down(snapshot, seconds_max, memory_bytes_max)
     _limit_process(seconds_max, memory_bytes_max)
     try:

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +18,10 @@ import orjson
 import pyarrow as pa
 
 from payoff import errors
+from payoff.store.files import told
 
 _GRACE_S = 10.0  # to start, to take the snapshot and to send the answer
+_KINDS = {one.__name__: one for one in (errors.TooLarge, errors.Busy, errors.Unavailable)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +33,11 @@ class Answer:
 
 
 def ask(home: Path, text: str, rows_max: int, seconds_max: float, memory_bytes_max: int = 1 << 30) -> Answer:
-    """Run one SELECT over the journal of a home; BadInput says what is wrong with it, TooLarge and Busy what it hit."""
-    (home / "run").mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="sql-", dir=home / "run") as scratch:
+    """Run one SELECT over the journal of a home; BadInput says what is wrong with it, TooLarge and Busy what it hit.
+
+    Unavailable: the disk has no room for the copy of the fresh rows that the query reads, or the process failed.
+    """
+    with _scratch(home) as scratch:
         request = {
             "home": str(home.absolute()), "scratch": scratch, "text": text, "rows_max": rows_max,
             "seconds_max": seconds_max, "memory_bytes_max": memory_bytes_max,
@@ -46,6 +52,16 @@ def ask(home: Path, text: str, rows_max: int, seconds_max: float, memory_bytes_m
     return _read(done.stdout, done.returncode, home, seconds_max)
 
 
+@contextmanager
+def _scratch(home: Path) -> Iterator[str]:
+    """A folder for the copy of the fresh rows, gone afterwards."""
+    with told("making room for the query"):
+        (home / "run").mkdir(parents=True, exist_ok=True)
+        made = tempfile.TemporaryDirectory(prefix="sql-", dir=home / "run", ignore_cleanup_errors=True)
+    with made as path:
+        yield path
+
+
 def _read(raw: bytes, status: int, home: Path, seconds_max: float) -> Answer:
     head, _, body = raw.partition(b"\n")
     if status in (-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGABRT, -signal.SIGSEGV):
@@ -54,7 +70,7 @@ def _read(raw: bytes, status: int, home: Path, seconds_max: float) -> Answer:
         raise errors.Unavailable(f"the query process failed with status {status}; try again, or see `payoff doctor`")
     facts = orjson.loads(head)
     if "error" in facts:
-        kind = {"TooLarge": errors.TooLarge, "Busy": errors.Busy}.get(facts["kind"], errors.BadInput)
+        kind = _KINDS.get(facts["kind"], errors.BadInput)
         raise kind(facts["error"].replace(str(home.absolute()), "HOME"))
     return Answer(pa.ipc.open_stream(body).read_all(), facts["truncated"])
 
