@@ -3,7 +3,7 @@
 import pytest
 
 from payoff.cli import show
-from payoff.cli.act import share
+from payoff.cli.act import behind, share
 
 
 def test_numbers_stand_right_and_texts_left() -> None:
@@ -30,3 +30,19 @@ def test_csv_keeps_structs_as_json_and_nulls_as_nothing() -> None:
 @pytest.mark.parametrize(("text", "expected"), [("10%", 0.1), ("0.25", 0.25), (" 100 % ", 1.0), (".5", 0.5)])
 def test_shares_are_read_as_people_write_them(text: str, expected: float) -> None:
     assert share(text) == expected
+
+
+def test_a_warning_keeps_its_lines_and_nothing_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    show.warn("payoff: a\x1b[2Jb\n  row 1\x07")
+    assert capsys.readouterr().err == "payoff: a [2Jb\n  row 1 \n"
+
+
+@pytest.mark.parametrize(("what", "late"), [
+    ("worker 1 does not serve revision 7 of calls yet", True),
+    ("worker 0 could not load revision 7 of calls: no memory", True),
+    ("workers", False), ("workers: none is up; they load it when they start", False),
+])  # fmt: skip
+def test_an_order_tells_who_is_behind(what: str, late: bool) -> None:
+    steps = [{"what": "plan", "seconds": 0.1}, {"what": what, "seconds": 0.0}]
+    assert behind({"steps": steps, "notes": []}) == [what] * late
+    assert behind({"steps": [], "notes": [what]}) == [what] * late

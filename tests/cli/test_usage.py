@@ -4,9 +4,12 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 
@@ -151,3 +154,50 @@ def test_an_endpoint_file_that_is_no_text_is_refused(payoff: Payoff, tmp_path: P
         assert done.returncode == 1
         assert "model.yaml is no text in UTF-8" in done.stderr
         assert "payoff failed" not in done.stderr
+
+
+class Canned(BaseHTTPRequestHandler):
+    """A server that says to everybody what it was told to say."""
+
+    reply: ClassVar[dict[str, Any]] = {}
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        body = json.dumps(self.reply).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextmanager
+def answering(**reply: Any) -> Iterator[str]:
+    """The address of a server that answers with this."""
+    handler = type("Told", (Canned,), {"reply": reply})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_kill_that_a_living_worker_has_not_followed_fails(payoff: Payoff, more: tuple[str, ...]) -> None:
+    late = {"what": "worker 1 does not serve revision 7 of calls yet", "seconds": 0.0}
+    for steps, status in (([late], 1), ([], 0)):
+        with answering(endpoint="calls", revision=7, steps=steps, notes=[]) as url:
+            done = payoff("kill", "calls", "--reason", "a drill", "--url", url, *more)
+        assert done.returncode == status
+        assert ("payoff: worker 1 does not serve revision 7" in done.stderr) is bool(steps)
+        assert "7" in done.stdout
+
+
+def test_the_head_of_a_column_moves_no_cursor(payoff: Payoff) -> None:
+    with answering(columns=[{"name": "a\x1b[2J"}], rows=[[1]], truncated=False) as url:
+        assert payoff("sql", "select 1", "--url", url).stdout == "a [2J\n    1\n"

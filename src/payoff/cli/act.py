@@ -83,8 +83,13 @@ def kill(endpoint: Endpoint, arm: Arm = None, reason: Reason = "", url: Url = No
     """Stop a version at once; the fallback answers.
 
     The champion, or the arm named, answers no more within a tenth of a second. It goes on in the shadow.
+    The exit status is 1 if a living worker has not followed yet.
     """
-    _order(url, as_json, endpoint, "kill", arm=arm, reason=_why(reason, "kill"))
+    done = _order(url, as_json, endpoint, "kill", arm=arm, reason=_why(reason, "kill"))
+    if late := behind(done):
+        for words in late:
+            show.warn(f"payoff: {words}; the version may still answer there: see `payoff doctor`")
+        raise typer.Exit(1)
 
 
 def revive(endpoint: Endpoint, arm: Arm = None, reason: Reason = "", url: Url = None, as_json: Json = False) -> None:
@@ -92,12 +97,20 @@ def revive(endpoint: Endpoint, arm: Arm = None, reason: Reason = "", url: Url = 
     _order(url, as_json, endpoint, "revive", arm=arm, reason=_why(reason, "revive"))
 
 
-def _order(url: str | None, as_json: bool, endpoint: str, verb: str, **details: Any) -> None:
-    done = client(url).endpoint(endpoint).order(verb, **details)
+def _order(url: str | None, as_json: bool, endpoint: str, verb: str, **details: Any) -> dict[str, Any]:
+    done: dict[str, Any] = client(url).endpoint(endpoint).order(verb, **details)
     if as_json:
-        return show.put_json(done)
+        show.put_json(done)
+        return done
     typer.echo(show.safe(f"{verb}: {done['endpoint']} now runs revision {done['revision']}"))
     told(done)
+    return done
+
+
+def behind(done: dict[str, Any]) -> list[str]:
+    """What the reply to an order says of living workers that do not serve its revision yet."""
+    said = [step["what"] for step in done["steps"]] + done["notes"]
+    return [words for words in said if re.match(r"worker \d+ (does not serve|could not load) ", words)]
 
 
 def told(done: dict[str, Any]) -> None:

@@ -67,14 +67,12 @@ def sql(
 
 
 def _table(names: list[str], rows: list[list[Any]]) -> None:
-    unique = [f"{name}\0{i}" for i, name in enumerate(names)]  # two columns may share a name
-    heads = [name.partition("\0")[0] for name in unique]
     if not rows:
         typer.echo("no rows")
         return
     cells = [[show.cell(one) for one in row] for row in rows]
     right = [all(one is None or isinstance(one, int | float) for one in column) for column in zip(*rows, strict=True)]
-    typer.echo("\n".join(show.plain(heads, cells, right)))
+    typer.echo("\n".join(show.plain([*map(show.safe, names)], cells, right)))
 
 
 def _content(file: Path) -> str:

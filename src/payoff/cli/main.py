@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from payoff.cli import act, files, lists, rows, serve
+from payoff.cli import act, files, lists, rows, serve, show
 from payoff.errors import PayoffError
 
 app = typer.Typer(
@@ -63,10 +63,8 @@ def run() -> None:
 def _stop(name: str, what: str) -> None:
     """Words for people on stderr; with --json the same as an object on stdout."""
     if "--json" in sys.argv:
-        from payoff.cli.show import error_object, put_json
-
-        put_json(error_object(name, what))
-    print(f"payoff: {what}", file=sys.stderr)  # noqa: T201
+        show.put_json(show.error_object(name, what))
+    show.warn(f"payoff: {what}")
     sys.exit(1)
 
 

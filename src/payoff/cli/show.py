@@ -85,8 +85,8 @@ def safe(text: str) -> str:
 
 
 def warn(text: str) -> None:
-    """A line on stderr, where it does not disturb what is piped on."""
-    typer.echo(text, err=True)
+    """Words on stderr, where they do not disturb what is piped on; they may have lines."""
+    typer.echo("\n".join(map(safe, text.splitlines())), err=True)
 
 
 def _json(value: Any) -> str:
