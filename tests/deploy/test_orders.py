@@ -68,12 +68,12 @@ def test_nothing_is_recorded_before_every_worker_is_ready(
     slow.slow = {version(2).digest}
     with ThreadPoolExecutor(1) as pool:
         order = pool.submit(deploy, desk, 2)
-        assert slow.asked.wait(10)
+        assert slow.asked.wait(60)
         assert registry.current("bank").number == 1
         assert published(home).current == registry.current("bank")
         assert published(home).prepare is not None
         slow.finish_loading()
-        assert order.result(10).revision.number == 2
+        assert order.result(60).revision.number == 2
     assert (quick.serving, slow.serving) == ({"bank": 2}, {"bank": 2})
 
 
@@ -166,14 +166,14 @@ def test_a_kill_does_not_wait_for_a_model_that_loads(
     worker.slow = {version(2).digest}
     with ThreadPoolExecutor(1) as pool:
         order = pool.submit(deploy, desk, 2, role="challenger")
-        assert worker.asked.wait(10)
+        assert worker.asked.wait(60)
         worker.asked.clear()
         kill = desk.give("bank", "kill", author="guard: loses money")
         assert kill.revision.number == 2
         assert not order.done()
-        assert worker.asked.wait(10)  # planned anew on what the kill left
+        assert worker.asked.wait(60)  # planned anew on what the kill left
         worker.finish_loading()
-        after = order.result(10)
+        after = order.result(60)
     assert after.revision.number == 3
     assert [(arm.role, arm.version) for arm in after.revision.arms] == [(Role.KILLED, 1), (Role.CHALLENGER, 2)]
     assert [order.verb for order in registry.orders("bank")] == ["deploy", "kill", "deploy"]
@@ -187,10 +187,10 @@ def test_what_is_killed_while_it_loads_stays_killed(desk: Desk, workers: Workers
     with ThreadPoolExecutor(1) as pool:
         file = text.replace("arms:\n", "arms:\n  shadow: {model: term-deposit, version: 3}\n")
         order = pool.submit(desk.give, "bank", "apply", author="ci", file=file)
-        assert worker.asked.wait(10)
+        assert worker.asked.wait(60)
         desk.give("bank", "kill", author="guard", arm="challenger")
         worker.finish_loading()
-        after = order.result(10)
+        after = order.result(60)
     assert [arm.role for arm in after.revision.arms] == [Role.CHAMPION, Role.KILLED, Role.SHADOW]
     assert "term-deposit v2 stays killed; revive it if it may answer" in after.notes
 
@@ -233,12 +233,12 @@ def test_a_change_by_another_process_is_a_conflict_and_is_taken_back(
     other = Desk(home, registry)
     with ThreadPoolExecutor(1) as pool:
         order = pool.submit(deploy, desk, 2)
-        assert worker.asked.wait(10)
+        assert worker.asked.wait(60)
         other.give("bank", "kill", author="someone else")
         publish_again(home, registry, order_number=3)
         worker.finish_loading()
         with pytest.raises((Conflict, ModelFailed), match="meanwhile"):
-            order.result(10)
+            order.result(60)
     assert registry.current("bank").number == 2
     assert published(home) == live.Live(registry.current("bank"))
 
@@ -420,9 +420,9 @@ def test_orders_on_different_endpoints_do_not_wait_for_each_other(desk: Desk, wo
     worker.slow = {version(2).digest}
     with ThreadPoolExecutor(1) as pool:
         order = pool.submit(deploy, desk, 2)
-        assert worker.asked.wait(10)
+        assert worker.asked.wait(60)
         other = desk.give("shop", "deploy", author="anna", model="term-deposit", version=3)
         assert other.revision.number == 1
         worker.finish_loading()
-        assert order.result(10).revision.number == 2
+        assert order.result(60).revision.number == 2
     assert threading.active_count() < 10
