@@ -92,10 +92,6 @@ def _others(scope: Scope, source: str | None, name: str) -> str:
     return f"; did you mean {close}? {there}" if close else f"; {there}"
 
 
-def _nearest_column(name: str, columns: list[tuple[str, str]]) -> str | None:
-    return _nearest(name, {field: path(source, field) for source, field in columns})
-
-
 def _listed(paths: list[str]) -> str:
     if not paths:
         return "there are no columns here"
