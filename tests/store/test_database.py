@@ -239,6 +239,21 @@ def test_many_that_start_at_once_migrate_once(tmp_path: Path, at_once: AtOnce) -
     assert tables(database.open(url)) == {"parent", "child", database.SCHEMA_TABLE}
 
 
+NEW = """
+import sys
+from payoff.store import database
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(60):
+    with database.reading(database.open(f"sqlite:///{sys.argv[1]}/{number}.db")) as db:
+        assert db.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+"""
+
+
+def test_many_that_open_a_new_database_at_once_all_get_it(tmp_path: Path, at_once: AtOnce) -> None:
+    assert at_once([[sys.executable, "-c", NEW, str(tmp_path)]] * 6) == [""] * 6
+
+
 FULL = """
 import resource, sys
 from payoff.errors import Unavailable

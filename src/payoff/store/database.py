@@ -4,6 +4,8 @@ SQLite now, PostgreSQL by another URL: what is particular to one of them stays i
 """
 
 import os
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -156,7 +158,6 @@ def _make_private(url: sa.URL) -> None:
 def _tune_sqlite(engine: sa.Engine, sync: bool, busy_s: float, references: bool = True) -> None:
     pragmas = (
         f"busy_timeout = {round(busy_s * 1000)}",
-        "journal_mode = wal",
         f"synchronous = {'full' if sync else 'normal'}",
         f"foreign_keys = {'on' if references else 'off'}",
     )
@@ -166,11 +167,25 @@ def _tune_sqlite(engine: sa.Engine, sync: bool, busy_s: float, references: bool 
         connection.isolation_level = None  # the driver begins nothing by itself: `begin` below does
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
+        _journal_ahead(connection, busy_s)
 
     @event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
         writes = connection.get_execution_options().get(_WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _journal_ahead(connection: Any, busy_s: float) -> None:
+    """Switch to WAL: the one statement for which SQLite's own busy timeout does not hold, when several switch at once."""
+    patience = time.monotonic() + busy_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = wal")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > patience:
+                raise
+            time.sleep(0.01)
 
 
 @contextmanager
