@@ -176,7 +176,7 @@ def _tune_sqlite(engine: sa.Engine, sync: bool, busy_s: float, references: bool 
 
 
 def _journal_ahead(connection: Any, busy_s: float) -> None:
-    """Switch to WAL: the one statement for which SQLite's own busy timeout does not hold, when several switch at once."""
+    """Switch to WAL, the one statement that SQLite's busy timeout does not cover when several switch at once."""
     patience = time.monotonic() + busy_s
     while True:
         try:
