@@ -2,31 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from payoff.plugins.plugins import Plugins
 from payoff.records.columns import Column, Columns
+from payoff.records.model import Bounds, Place, Served, Version
 from payoff.records.signature import Signature
 
 if TYPE_CHECKING:  # a worker loads models without ever importing Arrow
     import pyarrow as pa
 
-Run = Callable[[Columns], dict[str, Column]]
+    from payoff.environments.environments import Environments
+
+Run = Callable[[Columns], dict[str, Column]]  # computes here and now
+Ask = Callable[[Columns], Awaitable[dict[str, Column]]]  # somebody else computes; the event loop goes on meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a user may say of an artefact beside the artefact itself."""
+
+    requirements: tuple[str, ...] | None = None  # instead of what the artefact says
+    python: str | None = None  # "3.11"; None: the version payoff itself runs on
+    bounds: Bounds = field(default_factory=Bounds)
+    native: bool = False  # never convert: run it in its own framework
+    options: Mapping[str, Any] = field(default_factory=dict)  # for the flavor
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An artefact that wants to become a version."""
+
+    path: Path  # a file or a folder, under the name that its owner knows
+    into: Path  # a folder for what is made of it
+    environments: Environments
+    sample: pa.Table | None = None
+    said: Said = Said()
+    find: Callable[[str, int | str | None], Version] | None = None  # a version by model and number or alias
+    step: Callable[[str], AbstractContextManager[None]] = nullcontext  # times what happens inside, and tells the user
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """An artefact made servable: what a worker loads, what it takes and gives, and how it came about."""
 
-    served_path: Path
+    served_path: Path  # a file or a folder
     served_flavor: str
     signature: Signature
     golden_path: Path | None  # sample rows with their answers at home, or None where there was no sample
     environment: dict[str, str] = field(default_factory=dict)  # package -> version
     provenance: dict[str, Any] = field(default_factory=dict)
+    place: Place | None = None
 
 
 class Flavor(Protocol):
@@ -36,19 +66,50 @@ class Flavor(Protocol):
     takes: str  # in the user's words: "ONNX (a file from torch.onnx, skl2onnx, ...)"
 
     def recognises(self, path: Path, head: bytes) -> bool:
-        """Does the file look like ours? `head` is its first 64 KiB; the name does not count. Never runs any of it."""
+        """Does it look like ours? A folder has an empty `head`, a file its first 64 KiB; names do not count.
 
-    def prepare(self, path: Path, sample: pa.Table | None, into: Path) -> Prepared:
-        """Make the artefact servable in the folder `into`; may run a child process.
+        Never runs any of it, never opens a pickle.
+        """
+
+    def prepare(self, arrival: Arrival) -> Prepared:
+        """Make the artefact servable; may run child processes.
 
         BadInput: the artefact or the sample cannot be used; ModelFailed: the model does not do what it must.
         """
 
 
-class Served(Protocol):
+def no_close() -> None:
+    """Nothing to give back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model ready to answer."""
+
+    run: Run  # always there; blocks until the answer is there, so the event loop may use it only where `ask` is None
+    ask: Ask | None = None  # where the computing happens elsewhere: another process, another server
+    close: Callable[[], None] = no_close
+    batches_max: int = 1  # how many calls of `ask` may run at the same time
+    is_out: Callable[[], str] = str  # why it can answer no more and has given up trying; empty while it can
+
+
+class Surroundings(Protocol):
+    """What a worker offers a flavor that loads a model."""
+
+    def artefact(self, served: Served) -> Path:
+        """The file or folder of the version."""
+
+    def python(self, environment: str) -> Path:
+        """The interpreter of an environment."""
+
+    def load(self, served: Served) -> Loaded:
+        """Another model, for one made of several."""
+
+
+class Servable(Protocol):
     """A flavor that workers run."""
 
-    def load(self, path: Path, signature: Signature) -> Run:
+    def load(self, served: Served, around: Surroundings) -> Loaded:
         """The model, ready to be called with the signature's inputs; ModelFailed says why not."""
 
 

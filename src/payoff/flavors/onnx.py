@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from payoff.flavors.apart import Job, prepare_apart
-from payoff.flavors.flavor import Prepared, Run
+from payoff.flavors.flavor import Arrival, Loaded, Prepared, Surroundings
 from payoff.flavors.wire import begins_like_onnx, check
-from payoff.records.signature import Signature
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from payoff.records.model import Served
 
 
 class Onnx:
@@ -23,15 +19,17 @@ class Onnx:
     def recognises(self, path: Path, head: bytes) -> bool:
         return begins_like_onnx(head)
 
-    def prepare(self, path: Path, sample: pa.Table | None, into: Path) -> Prepared:
+    def prepare(self, arrival: Arrival) -> Prepared:
         """Served as it is. The signature is the graph's, with the sample's help where the graph leaves things open."""
+        path = arrival.path
         check(path)
-        return prepare_apart("payoff.flavors.onnx_child", Job(path.resolve(), into.resolve(), path.name), sample)
+        job = Job(path.resolve(), arrival.into.resolve(), path.name)
+        return prepare_apart("payoff.flavors.onnx_child", job, arrival.sample)
 
-    def load(self, path: Path, signature: Signature) -> Run:
+    def load(self, served: Served, around: Surroundings) -> Loaded:
         from payoff.flavors.running import load  # onnxruntime: 20 MB that only workers and children need
 
-        return load(path, signature)
+        return Loaded(load(around.artefact(served), served.signature))
 
 
 FLAVOR = Onnx()

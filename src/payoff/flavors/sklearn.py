@@ -11,15 +11,11 @@ import zipfile
 import zlib
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from payoff.errors import BadInput
 from payoff.flavors.apart import Job, prepare_apart
-from payoff.flavors.flavor import Prepared
+from payoff.flavors.flavor import Arrival, Prepared
 from payoff.flavors.wire import check
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _NEEDS = ("sklearn", "joblib", "skl2onnx", "onnx", "pandas", "skops")
 _LZ4 = b"\x04\x22\x4d\x18"
@@ -36,21 +32,22 @@ class Sklearn:
             return is_skops(path)
         return head.startswith(_LZ4) or is_pickle(head) or is_pickle(_unpacked(head))
 
-    def prepare(self, path: Path, sample: pa.Table | None, into: Path) -> Prepared:
+    def prepare(self, arrival: Arrival) -> Prepared:
         """Converted to ONNX in a child process, and compared there on the sample rows and on rows made from them."""
+        path = arrival.path
         missing = [name for name in _NEEDS if find_spec(name) is None]
         if missing:
             raise BadInput(
                 f"{path.name} is a scikit-learn model, and converting it needs packages that are not installed "
                 f'({", ".join(missing)}): pip install "payoff[sklearn]"'
             )
-        if sample is None:
+        if arrival.sample is None:
             raise BadInput(
                 f"{path.name} is a scikit-learn model, and its conversion is checked on rows: give some 100 of them, "
                 "features only, with --sample FILE (CSV or Parquet): X.head(100).to_parquet('sample.parquet')"
             )
-        job = Job(path.resolve(), into.resolve(), path.name)
-        prepared = prepare_apart("payoff.flavors.sklearn_child", job, sample)
+        job = Job(path.resolve(), arrival.into.resolve(), path.name)
+        prepared = prepare_apart("payoff.flavors.sklearn_child", job, arrival.sample)
         check(prepared.served_path)  # what the child made is a stranger's file too
         return prepared
 

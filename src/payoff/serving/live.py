@@ -8,15 +8,16 @@ from typing import Any, cast
 
 import numpy as np
 
+from payoff.environments.environments import Environments
 from payoff.errors import ModelFailed
 from payoff.expressions import Expression, Scope, parse
-from payoff.flavors import FLAVORS, Run, check
-from payoff.flavors import Served as Servable
+from payoff.flavors import FLAVORS, Run, Servable, check
 from payoff.journal.frame import Stream
 from payoff.records import Arm, Column, Field, Revision, Rule, Served, Type, merge
 from payoff.routing import Split, split, watchers
 from payoff.serving.fit import fitted
 from payoff.store.blobs import Blobs
+from payoff.store.folders import Unpacked
 
 FALLBACK_ARM = "fallback"
 compiled = lru_cache(maxsize=4096)(parse)
@@ -25,15 +26,17 @@ compiled = lru_cache(maxsize=4096)(parse)
 class Models:
     """Loaded models by digest, shared by every revision that needs them."""
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: Blobs, unpacked: Unpacked, environments: Environments) -> None:
         self._blobs = blobs
+        self._unpacked = unpacked
+        self._environments = environments
         self._runs: dict[str, Run] = {}
 
     def load(self, version: Served) -> Run:
         """The loaded model, proven on its sample rows here, before it may answer anybody."""
         if version.digest not in self._runs:
             flavor = cast(Servable, FLAVORS.take(version.flavor))
-            run = flavor.load(self._path(version.digest), version.signature)
+            run = flavor.load(version, self).run
             if version.golden is not None:
                 check(run, self._path(version.golden), version.signature)
             self._runs[version.digest] = run
@@ -52,6 +55,15 @@ class Models:
         """Let go of every model that no revision needs."""
         for digest in self._runs.keys() - digests:
             del self._runs[digest]
+
+    def artefact(self, served: Served) -> Path:
+        """The file of the version, or its folder."""
+        path = self._path(served.digest)
+        return self._unpacked.path(served.digest, path) if served.folder else path
+
+    def python(self, environment: str) -> Path:
+        """The interpreter of an environment."""
+        return self._environments.find(environment).python
 
     def _path(self, digest: str) -> Path:
         if not self._blobs.has(digest):
