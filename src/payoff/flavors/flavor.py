@@ -57,6 +57,7 @@ class Prepared:
     environment: dict[str, str] = field(default_factory=dict)  # package -> version
     provenance: dict[str, Any] = field(default_factory=dict)
     place: Place | None = None
+    flavor: str | None = None  # what it turned out to be, where the recogniser could not know
 
 
 class Flavor(Protocol):
