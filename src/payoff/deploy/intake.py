@@ -1,4 +1,4 @@
-"""How a file becomes a version: recognised, made servable, proven, stored, registered; or refused, leaving nothing."""
+"""How an artefact becomes a version: recognised, made servable, proven, stored, registered; else nothing is left."""
 
 import hashlib
 import re
@@ -12,12 +12,14 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from payoff.clock import Clock, now_us
 from payoff.deploy.steps import Steps
+from payoff.environments.environments import Environments
 from payoff.errors import BadInput, Busy, NotFound, TooLarge, Unavailable
-from payoff.flavors.flavor import Prepared
+from payoff.flavors.flavor import Arrival, Pointer, Prepared, Said
 from payoff.flavors.recognise import recognise
 from payoff.flavors.sample import rows_of
 from payoff.records import names
@@ -25,9 +27,11 @@ from payoff.records.model import Served, Version
 from payoff.registry import Registry
 from payoff.store.blobs import Blobs
 from payoff.store.files import folder, told
+from payoff.store.folders import pack
 
 _CHUNK_BYTES = 1 << 20
 _PAGE = 1_000
+_NOTHING_SAID = Said()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Limits:
     artefact_bytes_max: int = 2 << 30
     tags_max: int = 64
     at_once: int = 2  # conversions: each runs a process of its own
-    wait_s_max: float = 300.0
+    wait_s_max: float = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Intake:
     def __init__(self, home: Path, registry: Registry, clock: Clock = now_us, limits: Limits = Limits()) -> None:
         self._scratch = home / "intake"
         self._blobs = Blobs(home / "artifacts")
+        self._environments = Environments(home / "environments")
         self._registry = registry
         self._clock = clock
         self._limits = limits
@@ -70,39 +75,51 @@ class Intake:
         file_name: str | None = None,
         sample: pa.Table | None = None,
         flavor: str | None = None,
+        said: Said = _NOTHING_SAID,
         provenance: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
+        steps: Steps | None = None,
     ) -> Taken:
-        """The model's next version, made of the file at `path`; the same bytes are the same version.
+        """The model's next version, made of the file or folder at `path`; the same artefact is the same version.
 
         `sample` are rows as the model takes them; it has to reproduce its answers to them. BadInput, TooLarge,
         NotFound: file or sample cannot be used; ModelFailed: the model does not do what it must; Busy: too many others.
+        `steps` hears of every step as it begins and ends.
         """
         names.check(model, "model")
         self._check_tags(tags or {})
-        steps = Steps()
+        steps = steps or Steps()
         with self._folder() as room:
             shown = _shown(path, file_name or path.name, room)
             with steps.step("recognise"):
                 found = recognise(shown, flavor)
-                digest, size_bytes = _digest(shown, self._limits.artefact_bytes_max)
+            if isinstance(found, Pointer):
+                with steps.step("fetch"):
+                    shown = found.fetch(shown, said, self._environments, room / "fetched")
+                found = recognise(shown)
+            with steps.step("recognise"):
+                came = _packed(shown, room / "came.tar")
+                blob, size_bytes = _digest(came, self._limits.artefact_bytes_max)
+                digest = _identity(blob, said)
             known = self._known(model, digest)
             if known is not None and self._complete(known):
                 if sample is not None:
                     _suit(sample, known)
                 return Taken(known, True, steps.all())
-            with self._turn(), steps.step("convert"):
-                made = found.prepare(shown, sample, room / "made")
+            with self._turn():
+                made = found.prepare(
+                    Arrival(shown, room / "made", self._environments, sample, said, self._registry.find, steps.step)
+                )
             version = self._keep(
-                shown,
+                came,
                 made,
                 steps,
                 model=model,
                 digest=digest,
-                flavor=found.name,
+                flavor=made.flavor or found.name,
                 size_bytes=size_bytes,
                 author=author,
-                provenance={**made.provenance, "file": shown.name, **(provenance or {})},
+                provenance={**made.provenance, "file": shown.name, "artefact": blob, **(provenance or {})},
                 tags=tags,
             )
         return Taken(version, known is not None, steps.all())
@@ -126,7 +143,10 @@ class Intake:
 
     def _complete(self, version: Version) -> bool:
         needed = (version.served.digest, version.served.golden)
-        return all(digest is None or self._blobs.has(digest) for digest in needed)
+        place = version.served.place
+        return all(digest is None or self._blobs.has(digest) for digest in needed) and (
+            place is None or self._environments.has(place.environment)
+        )
 
     def _keep(self, path: Path, made: Prepared, steps: Steps, **facts: Any) -> Version:
         """Blobs and registry, both or neither."""
@@ -169,9 +189,11 @@ class Intake:
         with ExitStack() as undo:
             with steps.step("store"):
                 self._put(path, undo)
-                digest = self._put(made.served_path, undo)
+                packed = _packed(made.served_path, made.served_path.with_suffix(".packed"))
+                digest = self._put(packed, undo)
                 golden = self._put(made.golden_path, undo) if made.golden_path else None
-            yield Served(made.served_flavor, digest, made.signature, golden)
+            folder = packed != made.served_path
+            yield Served(made.served_flavor, digest, made.signature, golden, made.place, folder)
             undo.pop_all()
 
     def _put(self, path: Path, undo: ExitStack) -> str:
@@ -208,6 +230,21 @@ def _suit(sample: pa.Table, known: Version) -> None:
             what = "nulls" if column.valid is not None else f"{list(column.values.shape[1:]) or 'single values'}"
             raise BadInput(f"{bytes_are} {field.name!r} as {field}; the sample has {what} there")
     conform(rows, fields)
+
+
+def _packed(path: Path, target: Path) -> Path:
+    """What is kept of an artefact: the file itself, or its folder in one file."""
+    if path.is_dir():
+        pack(path, target)
+        return target
+    return path
+
+
+def _identity(blob: str, said: Said) -> str:
+    """What makes a version the same: the artefact, and what was said of it."""
+    if said == _NOTHING_SAID:
+        return blob
+    return hashlib.sha256(f"{blob} {msgspec.json.encode(said, order='deterministic').decode()}".encode()).hexdigest()
 
 
 def _digest(path: Path, bytes_max: int) -> tuple[str, int]:

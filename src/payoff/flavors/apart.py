@@ -24,7 +24,7 @@ import msgspec
 
 from payoff.errors import BadInput, ModelFailed, PayoffError, TooLarge
 from payoff.flavors.flavor import Prepared
-from payoff.flavors.rowfile import write_rows
+from payoff.flavors.rowfile import Rows, write_rows
 from payoff.records.signature import Signature
 
 if TYPE_CHECKING:
@@ -71,12 +71,19 @@ class Report:
 
 def prepare_apart(module: str, job: Job, sample: pa.Table | None) -> Prepared:
     """Have `module` make an artefact servable; what it refuses is raised here."""
-    job.into.mkdir(parents=True, exist_ok=True)
-    if sample is not None:
-        from payoff.flavors.sample import rows_of  # Arrow is there if a table is
+    if sample is None:
+        return prepare_apart_with(module, job, {})
+    from payoff.flavors.sample import rows_of  # Arrow is there if a table is
 
+    return prepare_apart_with(module, job, {"inputs": rows_of(sample)})
+
+
+def prepare_apart_with(module: str, job: Job, groups: Mapping[str, Rows]) -> Prepared:
+    """The same with any groups of rows."""
+    job.into.mkdir(parents=True, exist_ok=True)
+    if groups:
         job = replace(job, sample=job.into / SAMPLE)
-        write_rows(job.into / SAMPLE, {"inputs": rows_of(sample)})
+        write_rows(job.into / SAMPLE, groups)
     report = run_apart(module, job)
     if report.signature is None:
         raise ModelFailed(f"{job.name}: the process that opened it ended without a signature")

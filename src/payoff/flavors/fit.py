@@ -1,15 +1,20 @@
 """Which columns of a sample a graph takes, as which fields, and the sample's rows brought to those fields."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from payoff.errors import BadInput
 from payoff.flavors.rowfile import Rows
-from payoff.flavors.session import Port
 from payoff.records.columns import Column
 from payoff.records.signature import Field, Type
+
+if TYPE_CHECKING:  # onnxruntime, which the control plane does without
+    from payoff.flavors.session import Port
 
 
 @dataclass(frozen=True, slots=True)

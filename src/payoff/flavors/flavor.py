@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from payoff.plugins.plugins import Plugins
 from payoff.records.columns import Column, Columns
@@ -79,6 +79,14 @@ class Flavor(Protocol):
         """
 
 
+@runtime_checkable
+class Pointer(Protocol):
+    """A flavor whose artefact only says where the model is: a model in a tracking server."""
+
+    def fetch(self, path: Path, said: Said, environments: Environments, into: Path) -> Path:
+        """Bring the artefact itself into `into`, and say where it lies; it is recognised anew."""
+
+
 def no_close() -> None:
     """Nothing to give back."""
 
@@ -117,6 +125,7 @@ class Servable(Protocol):
 FLAVORS: Plugins[Flavor] = Plugins(
     "flavors",
     {
+        "native": "payoff.flavors.native:FLAVOR",
         "onnx": "payoff.flavors.onnx:FLAVOR",
         "sklearn": "payoff.flavors.sklearn:FLAVOR",
     },

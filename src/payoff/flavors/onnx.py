@@ -17,14 +17,15 @@ class Onnx:
     takes = "an ONNX file (from torch.onnx, tf2onnx, skl2onnx and the like)"
 
     def recognises(self, path: Path, head: bytes) -> bool:
-        return begins_like_onnx(head)
+        return begins_like_onnx(head)  # a folder has none
 
     def prepare(self, arrival: Arrival) -> Prepared:
         """Served as it is. The signature is the graph's, with the sample's help where the graph leaves things open."""
         path = arrival.path
         check(path)
         job = Job(path.resolve(), arrival.into.resolve(), path.name)
-        return prepare_apart("payoff.flavors.onnx_child", job, arrival.sample)
+        with arrival.step("try out"):
+            return prepare_apart("payoff.flavors.onnx_child", job, arrival.sample)
 
     def load(self, served: Served, around: Surroundings) -> Loaded:
         from payoff.flavors.running import load  # onnxruntime: 20 MB that only workers and children need

@@ -31,12 +31,13 @@ def recognise(path: Path, flavor: str | None = None) -> Flavor:
     _check_file(path)
     if flavor is not None:
         return FLAVORS.take(flavor)
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
+    head = b"" if path.is_dir() else _head(path)
     for name in FLAVORS.names():
         candidate = FLAVORS.take(name)
         if candidate.recognises(path, head):
             return candidate
+    if path.is_dir():
+        raise BadInput(f"{path.name} is a folder that holds no model payoff knows; taken are: {taken()}")
     raise BadInput(
         f"{path.name} looks like {looks_like(path, head)}, not like a model; taken are: {taken()}. "
         "If it is one of these all the same, say so with --flavor NAME"
@@ -45,7 +46,7 @@ def recognise(path: Path, flavor: str | None = None) -> Flavor:
 
 def taken() -> str:
     """Every flavor in the user's words, for messages."""
-    return "; ".join(f"{name}: {FLAVORS.take(name).takes}" for name in FLAVORS.names())
+    return "; ".join(f"{name}: {FLAVORS.take(name).takes}" for name in FLAVORS.names() if FLAVORS.take(name).takes)
 
 
 def looks_like(path: Path, head: bytes) -> str:
@@ -63,11 +64,18 @@ def looks_like(path: Path, head: bytes) -> str:
     return f"{kind}: {first[:60]!r}"
 
 
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
+
+
 def _check_file(path: Path) -> None:
     if not path.exists():
         raise NotFound(f"there is no file {path}")
     if path.is_dir():
-        raise BadInput(f"{path} is a folder, and one file is expected; taken are: {taken()}")
+        if not any(path.iterdir()):
+            raise BadInput(f"{path} is an empty folder; taken are: {taken()}")
+        return
     if not path.is_file():
         raise BadInput(f"{path} is no plain file, and one is expected; taken are: {taken()}")
     if path.stat().st_size == 0:

@@ -47,7 +47,8 @@ class Sklearn:
                 "features only, with --sample FILE (CSV or Parquet): X.head(100).to_parquet('sample.parquet')"
             )
         job = Job(path.resolve(), arrival.into.resolve(), path.name)
-        prepared = prepare_apart("payoff.flavors.sklearn_child", job, arrival.sample)
+        with arrival.step("convert"):
+            prepared = prepare_apart("payoff.flavors.sklearn_child", job, arrival.sample)
         check(prepared.served_path)  # what the child made is a stranger's file too
         return prepared
 
