@@ -1,1 +1,1 @@
-"""The packages that a model was built with, installed for it: resolved, built once, shared by the versions that agree."""
+"""What a model's packages are installed in: resolved, built once, shared by the versions that agree."""
