@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check lint types floors docs slow bench lock clean
+.PHONY: setup demo test check lint types floors docs slow kinds heavy bench lock clean
 
 setup: .venv/ready
 
@@ -18,9 +18,9 @@ demo: setup
 	$(BIN)/payoff demo $(ARGS)
 
 test: setup
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" --ignore tests/docs
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not kinds and not heavy" --ignore tests/docs
 
-check: lint types floors docs slow
+check: lint types floors docs slow kinds heavy
 
 lint: setup
 	$(BIN)/ruff check
@@ -38,6 +38,13 @@ docs: setup
 slow: setup
 	$(BIN)/pytest -n 2 --dist loadfile -m slow
 
+# Every kind of artefact, made by its own library in an environment of its own. The environments stay in .environments.
+kinds: setup
+	$(BIN)/pytest -n 2 --dist load -m kinds
+
+heavy: setup
+	$(BIN)/pytest -n 2 --dist load -m heavy
+
 # One case of benchmarks/: `make bench CASE=door`. Extra packages of the rivals go into the same environment.
 bench: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
@@ -50,4 +57,4 @@ lock:
 		--custom-compile-command "make lock"
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .environments .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

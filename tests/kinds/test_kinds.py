@@ -1,0 +1,94 @@
+"""Every kind of artefact: trained with its own library, deployed with one call, answering over HTTP as at home."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from payoff.client import connect
+from payoff.demo.server import Server, running
+from payoff.environments.environments import Environments
+from tests.kinds.case import Case
+
+HERE = Path(__file__).parent
+ENVIRONMENTS = Path(os.environ.get("PAYOFF_ENVIRONMENTS") or HERE.parents[1] / ".environments").resolve()
+
+
+def cases() -> list[Any]:
+    names = sorted(path.stem for path in (HERE / "cases").glob("[a-z]*.py"))
+    found: list[Case] = [case for name in names for case in import_module(f"tests.kinds.cases.{name}").CASES]
+    assert len({case.name for case in found}) == len(found)
+    return [
+        pytest.param(case, id=case.name.replace(" ", "-"), marks=pytest.mark.heavy if case.heavy else pytest.mark.kinds)
+        for case in found
+    ]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    os.environ["PAYOFF_ENVIRONMENTS"] = str(ENVIRONMENTS)
+    with running(tmp_path_factory.mktemp("payoff") / "home", workers=1) as found:
+        yield found
+
+
+@pytest.mark.parametrize("case", cases())
+def test_a_model_answers_in_production_as_it_does_at_home(case: Case, server: Server, tmp_path: Path) -> None:
+    trained = train(case, tmp_path)
+    name = case.name.replace(" ", "-").replace(".", "-")
+    sample = None if case.sample is None else trained / case.sample
+    with connect(server.api) as client:
+        client.deploy(trained / case.artefact, name, sample=sample, **case.said)
+        version = client.versions(name)[0]
+    assert (version["flavor"], version["served"]["flavor"]) == (case.flavor, case.served), version["provenance"]
+    rows = rows_of(trained)
+    reply = httpx.post(f"{server.inference}/predict/{name}", json={"rows": rows}, timeout=120)
+    assert reply.status_code == 200, reply.text[:2000]
+    answered = reply.json()["rows"]
+    expected = json.loads((trained / "expected.json").read_text())
+    for column, values in expected.items():
+        assert_same([row[column] for row in answered], values, case.tolerance)
+    alone = httpx.post(f"{server.inference}/predict/{name}", json={"rows": rows[:1]}, timeout=120).json()["rows"]
+    for column, values in expected.items():
+        assert_same([alone[0][column]], values[:1], case.tolerance)
+
+
+def train(case: Case, folder: Path) -> Path:
+    """The folder with the artefact, made by the library itself."""
+    environment = Environments(ENVIRONMENTS).build(case.requirements, case.python)
+    (folder / "made").mkdir()
+    script = folder / "train.py"
+    script.write_text(case.script)
+    done = subprocess.run(
+        [environment.python, script], cwd=folder / "made", capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder / "made"
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    """The sample as JSON rows, whatever file it is in."""
+    if (folder / "sample.json").exists():
+        return list(json.loads((folder / "sample.json").read_text()))
+    import pandas as pd
+
+    frame = (
+        pd.read_parquet(folder / "sample.parquet")
+        if (folder / "sample.parquet").exists()
+        else pd.read_csv(folder / "sample.csv")
+    )
+    return list(json.loads(frame.to_json(orient="records", date_format="iso")))
+
+
+def assert_same(got: list[Any], expected: list[Any], tolerance: float) -> None:
+    """Numbers within tolerance, everything else equal."""
+    if isinstance(np.asarray(expected).flat[0], str | np.str_ | bool | np.bool_):
+        assert got == expected
+    else:
+        np.testing.assert_allclose(np.asarray(got, float), np.asarray(expected, float), rtol=tolerance, atol=1e-6)
