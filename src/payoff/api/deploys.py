@@ -9,9 +9,10 @@ from litestar import Request, post
 from litestar.concurrency import sync_to_thread
 
 from payoff.api import examples, samples, uploads, views
-from payoff.api.endpoints import share, urls
+from payoff.api.endpoints import urls
 from payoff.api.engines import Engines, House
 from payoff.api.uploads import UPLOAD_BYTES_MAX, Form
+from payoff.deploy.plan import share_of
 from payoff.errors import BadInput
 from payoff.records import names
 
@@ -40,7 +41,7 @@ def _deploy(house: Engines, form: Form, upload: tuple[str, float]) -> dict[str, 
     name = names.check(texts.get("name") or names.suggest(Path(filename).stem), "model")
     endpoint = names.check(texts.get("endpoint") or name, "endpoint")
     author = texts.get("author") or "api"
-    traffic = share(texts["traffic"]) if "traffic" in texts else None
+    traffic = share_of(texts["traffic"]) if "traffic" in texts else None
     taken = house.intake.take(
         artifact, model=name, author=author, file_name=filename[:200], sample=_sample(form), flavor=texts.get("flavor"),
         tags=_tags(texts.get("tags")),

@@ -1,6 +1,5 @@
 """Paths about one endpoint: what it is, making it what a file says, and the orders that move its versions."""
 
-import re
 from typing import Annotated, Any
 
 import msgspec
@@ -83,7 +82,7 @@ def order(house: House, endpoint: str, data: Command) -> dict[str, Any]:
         reason=_reason(data),
         evidence=data.evidence,
         arm=data.arm,
-        traffic=None if data.traffic is None else share(data.traffic),
+        traffic=data.traffic,
         to=data.to,
     )
     return moved(done)
@@ -127,15 +126,6 @@ def describe(house: Engines, revision: Revision) -> dict[str, Any]:
 def urls(house: Engines, endpoint: str) -> dict[str, str]:
     """Where applications find the endpoint."""
     return {"predict": f"{house.http_url}/predict/{endpoint}", "oip": f"{house.http_url}/v2/models/{endpoint}"}
-
-
-def share(said: float | str) -> float:
-    """A share of the traffic, from 0.1 or "10%"; BadInput for anything else."""
-    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,30})?|\.\d{1,30})\s*(%?)\s*", str(said))
-    value = float(match[1]) / (100 if match[2] else 1) if match else -1.0
-    if not 0 <= value <= 1:
-        raise BadInput(f"traffic is {str(said)[:40]!r}, which is no share; write 10% or 0.1")
-    return value
 
 
 def _by_order(verb: str) -> str:

@@ -17,11 +17,11 @@ Arm = Annotated[
 
 def share(text: str) -> float:
     """ "10%" or "0.1" as 0.1; wrong usage otherwise."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*(%?)\s*", text)
-    value = float(match[1]) / (100 if match[2] else 1) if match else -1.0
-    if not 0 <= value <= 1:
+    from payoff.records.share import share as read
+
+    if (found := read(text)) is None:
         raise typer.BadParameter(f"{text!r} is no share of the traffic; write 10% or 0.1")
-    return value
+    return found
 
 
 def deploy(

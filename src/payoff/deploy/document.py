@@ -1,16 +1,15 @@
 """YAML, read with suspicion: every value knows its line; no aliases, no double keys, no endless files, no code."""
 
 import difflib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 
 import yaml
 
 from payoff.errors import BadInput, TooLarge
+from payoff.records.share import share
 
 BYTES_MAX = 256 * 1024
 DEPTH_MAX = 16
@@ -89,10 +88,10 @@ class Place:
 
     def share(self) -> float:
         """A share, 0 to 1, written as 10% or 0.1."""
-        share = fraction(self.value)
-        if share is None:
+        found = share(self.value)
+        if found is None:
             raise self.wrong(f"{self.said()} is no share; say 0% to 100%, or 0 to 1")
-        return share
+        return found
 
     def plain(self) -> Any:
         """The value without places; dates and times as ISO texts."""
@@ -137,16 +136,6 @@ def load(text: str | bytes) -> Place:
     finally:
         if loader is not None:
             loader.dispose()
-
-
-def fraction(value: Any) -> float | None:
-    """A share, 0 to 1, from 0.1, "0.1" or "10%"; None if it is none."""
-    if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,30})?(?:[eE]-?\d{1,3})?)\s*(%?)\s*", value)
-        value = float(Decimal(match[1]) / (100 if match[2] else 1)) if match else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        return None
-    return float(value)
 
 
 def near(text: str, names: tuple[str, ...] | list[str]) -> str:

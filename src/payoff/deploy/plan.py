@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from payoff.deploy import phase
-from payoff.deploy.document import fraction
 from payoff.deploy.which import Which, called, find, seat
 from payoff.errors import BadInput, Conflict, NotFound
 from payoff.records.endpoint import Arm, Policy, Revision, Role
 from payoff.records.model import Version
+from payoff.records.share import share
 
 ARMS_MAX = 16
 TRAFFIC = 0.10  # a challenger's share if nobody says
@@ -69,7 +69,7 @@ def ramp(current: Revision, by: By, traffic: float | str, arm: Which = None) -> 
     """The challenger answers this share of the traffic, 0 to 1, from now on."""
     moved = find(current, arm, "ramp")
     phase.move(moved, "ramp")
-    return _changed(current, moved, replace(moved, traffic=_share(traffic)), by)
+    return _changed(current, moved, replace(moved, traffic=share_of(traffic)), by)
 
 
 def kill(current: Revision, by: By, arm: Which = None) -> Revision:
@@ -155,7 +155,7 @@ def _joining(arm: Arm, role: Role, traffic: float | str | None, others: Sequence
     own = arm.name and (arm.role is role or not re.fullmatch(rf"{arm.role}(-\d+)?", arm.name))
     name = arm.name if own else _free(role, {other.name for other in others})
     kept = arm.traffic if arm.role is role and arm.name else TRAFFIC
-    share = 0.0 if role is Role.SHADOW else _share(traffic) if traffic is not None else kept
+    share = 0.0 if role is Role.SHADOW else share_of(traffic) if traffic is not None else kept
     return replace(arm, name=name, role=role, traffic=share)
 
 
@@ -170,11 +170,12 @@ def _crowned(current: Revision, heir: Arm) -> list[Arm]:
     return [crowned, *(arm for arm in current.arms if arm is not old and arm is not heir)]
 
 
-def _share(traffic: float | str) -> float:
-    share = fraction(traffic)
-    if share is None:
-        raise BadInput(f"{traffic!r} is no share of the traffic; say a number from 0 to 1, or 0% to 100%")
-    return share
+def share_of(traffic: float | str) -> float:
+    """The share of the traffic that people mean by 0.1 or "10%"."""
+    found = share(traffic)
+    if found is None:
+        raise BadInput(f"{traffic!r} is no share of the traffic; write 10% or 0.1")
+    return found
 
 
 def _still_dead(arm: Arm, dead: Arm | None) -> Arm:
