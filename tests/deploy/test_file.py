@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from payoff.deploy.document import BYTES_MAX
+from payoff.codecs.document import BYTES_MAX
 from payoff.deploy.file import AGAINST, GUARDS, LOSES, FileArm, diff, parse, render
 from payoff.errors import BadInput, PayoffError, TooLarge
 from payoff.records import Arm, Field, Guard, Otherwise, Policy, Revision, Role, Rule, Served, Signature, Type, Version
@@ -233,7 +233,7 @@ def test_a_bad_file_is_refused_in_words_that_help(text: str | bytes, words: str)
 
 
 def test_a_file_without_end_is_refused_before_it_is_read() -> None:
-    with pytest.raises(TooLarge, match="an endpoint takes at most 262,144"):
+    with pytest.raises(TooLarge, match="at most 262,144"):
         parse("x" * (BYTES_MAX + 1))
 
 

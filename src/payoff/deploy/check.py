@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from payoff.deploy.document import among, near
+from payoff.codecs.document import among, near
 from payoff.deploy.file import AGAINST, BEATS, GUARDS, LOSES
 from payoff.errors import BadInput, Conflict
 from payoff.expressions import Expression, Scope, parse

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from payoff.deploy import units
-from payoff.deploy.document import Place, load
+from payoff.codecs import units
+from payoff.codecs.document import Place, load
 from payoff.deploy.which import seat
 from payoff.errors import BadInput
 from payoff.records import names

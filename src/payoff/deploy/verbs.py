@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from payoff.codecs.document import among
 from payoff.deploy import phase, plan
 from payoff.deploy.check import check
-from payoff.deploy.document import among
 from payoff.deploy.file import EndpointFile, FileArm, parse
 from payoff.deploy.plan import By
 from payoff.deploy.which import Which

@@ -113,11 +113,11 @@ class Place:
         return f"{_short(self.value) if isinstance(self.value, str) else str(self.value)[:40]}, {kind}"
 
 
-def load(text: str | bytes) -> Place:
-    """The one document in the text. BadInput with the line, TooLarge over 256 KiB."""
+def load(text: str | bytes, begins: str = "endpoint: NAME") -> Place:
+    """The one document in the text. BadInput with the line, TooLarge over 256 KiB; `begins`: how such files do."""
     size = len(text) if isinstance(text, bytes) else len(text.encode("utf-8", "surrogatepass"))
     if size > BYTES_MAX:
-        raise TooLarge(f"the file has {size:,} bytes; an endpoint takes at most {BYTES_MAX:,}")
+        raise TooLarge(f"the file has {size:,} bytes; a file like this has at most {BYTES_MAX:,}")
     loader = None
     try:
         loader = yaml.SafeLoader(text)
@@ -125,7 +125,7 @@ def load(text: str | bytes) -> Place:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
-            raise BadInput("the file is empty; it starts with 'endpoint: NAME'")
+            raise BadInput(f"the file is empty; it starts with {begins!r}")
         return _place(loader, node, "")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

@@ -1,9 +1,9 @@
-"""Shares, durations and column types as people write them in an endpoint file, and back."""
+"""Shares, durations and column types as people write them in a YAML file, and back."""
 
 import re
 from decimal import Decimal
 
-from payoff.deploy.document import Place, among
+from payoff.codecs.document import Place, among
 from payoff.records.signature import Field, Type
 
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
