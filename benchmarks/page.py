@@ -12,6 +12,11 @@ TITLES = {
     "journal": "The journal",
     "house": "Start, deploy, kill, memory",
     "verdicts": "Verdicts",
+    "framework": "A model in its own framework",
+    "runner": "What isolation costs",
+    "fastpath": "Converted against native",
+    "thousand": "A thousand models",
+    "kinds": "Deploying, by kind",
 }
 HEAD = """\
 # Benchmarks
