@@ -1,4 +1,4 @@
-"""A scikit-learn pipeline in its own framework, single rows as JSON: payoff's runner beside FastAPI that asks row by row.
+"""A scikit-learn pipeline in its own framework, single rows as JSON: payoff beside FastAPI that asks row by row.
 
     python -m benchmarks.framework [--seconds 4] [--repeats 3]
 

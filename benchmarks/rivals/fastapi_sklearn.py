@@ -1,4 +1,4 @@
-"""The yardstick for a model in its own framework: FastAPI that asks a scikit-learn pipeline for every call. No records."""
+"""The yardstick for a model in its own framework: FastAPI asks a scikit-learn pipeline for every call. No records."""
 
 import os
 from typing import Any
