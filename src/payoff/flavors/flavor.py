@@ -100,6 +100,7 @@ class Loaded:
     close: Callable[[], None] = no_close
     batches_max: int = 1  # how many calls of `ask` may run at the same time
     is_out: Callable[[], str] = str  # why it can answer no more and has given up trying; empty while it can
+    cpu_ns: Callable[[], int] | None = None  # what it has computed elsewhere since it was loaded; None: nobody knows
 
 
 class Surroundings(Protocol):
