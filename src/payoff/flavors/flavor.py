@@ -128,6 +128,7 @@ FLAVORS: Plugins[Flavor] = Plugins(
     {
         "native": "payoff.flavors.native:FLAVOR",
         "onnx": "payoff.flavors.onnx:FLAVOR",
+        "python": "payoff.flavors.python:FLAVOR",
         "sklearn": "payoff.flavors.sklearn:FLAVOR",
     },
 )
