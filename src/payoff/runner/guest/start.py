@@ -1,0 +1,48 @@
+"""The first file that a model's process runs: `PYTHON -I start.py FD PARENT`, with FD the socket to payoff.
+
+payoff is not installed here, and the folder above must not be on the path (its rooms have names of the standard
+library), so the package is put together by hand and called `payoff_guest`.
+"""
+
+import ctypes
+import importlib
+import importlib.util
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def die_with(parent: int) -> None:
+    """The kernel ends this process when the one that started it ends; where it does not, the end of the socket does."""
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def package() -> None:
+    """Make the folder of this file the package `payoff_guest`."""
+    folder = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib is not needed yet
+    spec = importlib.util.spec_from_file_location(
+        "payoff_guest",
+        os.path.join(folder, "__init__.py"),  # noqa: PTH118
+        submodule_search_locations=[folder],
+    )
+    assert spec is not None and spec.loader is not None  # noqa: S101, PT018 - the file is there
+    sys.modules["payoff_guest"] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+
+def main() -> None:
+    """Serve one model until the socket ends."""
+    fd, parent = map(int, sys.argv[1:3])
+    die_with(parent)
+    package()
+    importlib.import_module("payoff_guest.serve").main(fd)
+
+
+if __name__ == "__main__":
+    main()

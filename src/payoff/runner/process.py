@@ -1,0 +1,98 @@
+"""A model's process as its owner sees it: how much it uses, whether and how it ended, and its end with all its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from payoff.runner.nursery import Log, nursery
+
+START = Path(__file__).parent / "guest" / "start.py"
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class Process(Protocol):
+    """A process that serves one model."""
+
+    pid: int
+    log: Log
+
+    def status(self) -> int | None:
+        """None while it runs; else its exit status, or minus the signal that ended it."""
+
+    def end(self) -> int:
+        """End it and everything it started; its exit status as above. Gives back all it held here."""
+
+
+class Direct:
+    """A process started for one model."""
+
+    def __init__(self, python: Path, scratch: Path, variables: Mapping[str, str], theirs: socket.socket) -> None:
+        home = nursery()
+        self.log, writes = home.listen()
+        try:
+            command = [str(python), "-I", "-u", str(START), str(theirs.fileno()), str(os.getpid())]
+            self._popen = home.start(command, scratch, variables, [theirs.fileno()], writes)
+        except BaseException:
+            home.forget(self.log)
+            raise
+        finally:
+            os.close(writes)
+        self.pid = self._popen.pid
+
+    def status(self) -> int | None:
+        """Looks without burying: as long as nobody does, its number and its group's are nobody else's."""
+        if self._popen.returncode is not None:
+            return self._popen.returncode
+        ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is None:
+            return None
+        return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+
+    def end(self) -> int:
+        """The group first: its number is safe only until the leader is buried."""
+        if self._popen.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self._popen.wait()
+            nursery().forget(self.log)
+        return self._popen.returncode
+
+
+def rss_bytes(pid: int) -> int:
+    """Memory that a process has in use now; 0 where that cannot be known."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES
+    except (OSError, IndexError):
+        return 0
+
+
+def cpu_ns(pid: int) -> int:
+    """Computing time that a process and its threads have used; 0 where that cannot be known.
+
+    The clock of another process: glibc's clock_getcpuclockid(3), as Linux numbers them.
+    """
+    if not sys.platform.startswith("linux"):
+        return 0
+    try:
+        return time.clock_gettime_ns(~pid << 3 | 2)
+    except OSError:
+        return 0
+
+
+def end_in_words(status: int | None, log: Log) -> str:
+    """How a process ended, with the last line that it printed."""
+    said = f'; it said last: "{log.last_line}"' if log.last_line else ""
+    if status is None or status == 0:
+        return f"it left{said}"
+    if status < 0:
+        name = signal.Signals(-status).name if -status in signal.valid_signals() else str(-status)
+        return f"it was ended by {name}{said}"
+    return f"it left with exit status {status}{said}"

@@ -1,0 +1,188 @@
+"""One model in a process of its own: started, described, asked, ended."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from payoff.errors import ModelFailed
+from payoff.records.columns import Column, Columns, length
+from payoff.records.model import Bounds
+from payoff.records.signature import Field
+from payoff.runner import kinds
+from payoff.runner.guest import frames
+from payoff.runner.process import Direct, Process, cpu_ns, end_in_words, rss_bytes
+from payoff.runner.variables import variables
+from payoff.runner.wire import Wire
+
+
+class Ended(ModelFailed):
+    """The process of the model is gone, and with it every question that it had not answered."""
+
+
+class Runner:
+    """A model's process, loaded and ready. Not for several threads at once."""
+
+    def __init__(self, process: Process, wire: Wire, bounds: Bounds) -> None:
+        self._process = process
+        self._wire = wire
+        self._bounds = bounds
+        self._cpu_ns = 0
+        self.ended = ""  # why, once it has
+
+    @classmethod
+    def start(
+        cls,
+        python: Path,
+        kind: str,
+        artefact: Path,
+        options: Mapping[str, Any],
+        bounds: Bounds,
+        scratch: Path,
+        *,
+        kinds_path: Path | None = None,
+    ) -> Runner:
+        """A process with the model in it; ModelFailed says why there is none.
+
+        `scratch` is the one folder that it may write to; `kinds_path` a folder with further kinds.
+        """
+        file = kinds.find(kind, kinds_path)
+        scratch.mkdir(parents=True, exist_ok=True)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                process = Direct(python, scratch, variables(scratch, bounds.threads, bounds.network), theirs)
+            except OSError as error:
+                ours.close()
+                raise ModelFailed(f"the model's process could not be started: {python}: {error.strerror}") from error
+        runner = cls(process, Wire(ours, bounds.memory_bytes_max), bounds)
+        runner._load(kind, file, artefact, options)
+        return runner
+
+    def _load(self, kind: str, file: Path, artefact: Path, options: Mapping[str, Any]) -> None:
+        own = kinds.is_own(file)
+        words = {"kind": kind, "file": "" if own else str(file), "path": str(artefact), "options": dict(options)}
+        try:
+            self._say(frames.LOAD, words, self._bounds.load_s_max, "the model could not be loaded")
+        except BaseException:
+            self.close()
+            raise
+
+    def describe(self) -> dict[str, Any]:
+        """What the model takes and is, as its kind tells it."""
+        described = self._say(frames.DESCRIBE, {}, self._bounds.load_s_max, "the model could not be described")
+        if not isinstance(described, dict):
+            raise ModelFailed(f"the model's kind described it with {described!r:.100}; a dict was expected")
+        return described
+
+    def ask(self, columns: Columns) -> dict[str, Column]:
+        """The model's answer to these rows. ModelFailed; if it is Ended, this runner answers no more."""
+        frame = self._exchange(self.question(columns), self._bounds.call_s_max)
+        return self.answer(frame, length(columns))
+
+    def to_onnx(self, target: Path, fields: Sequence[Field], rows: Columns) -> list[str]:
+        """Have the model written as ONNX to `target`, a file in the scratch folder; says in words how it was done."""
+        described = [
+            {"name": field.name, "type": field.type.value, "shape": list(field.shape), "nullable": field.nullable}
+            for field in fields
+        ]
+        words = {"target": str(target), "fields": described}
+        said = self._say(frames.TO_ONNX, words, self._bounds.load_s_max, "the model could not be converted", rows)
+        return [str(word) for word in said] if isinstance(said, list) else [str(said)]
+
+    def close(self) -> None:
+        """End the process and all it started."""
+        self._end(lambda status: "it was closed")
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    @property
+    def rss_bytes(self) -> int:
+        """Memory that the process has in use now."""
+        return 0 if self.ended else rss_bytes(self.pid)
+
+    @property
+    def cpu_ns(self) -> int:
+        """Computing time that the process has used so far."""
+        if not self.ended:
+            self._cpu_ns = max(self._cpu_ns, cpu_ns(self.pid))
+        return self._cpu_ns
+
+    # -- what a question and an answer are
+
+    @staticmethod
+    def question(columns: Columns) -> list[frames.Piece]:
+        """Columns as a frame."""
+        return frames.pack(frames.ASK, {name: (column.values, column.valid) for name, column in columns.items()})
+
+    def answer(self, frame: frames.Frame, rows: int) -> dict[str, Column]:
+        """A frame as columns; the process is not believed that they fit."""
+        if frame.verb != frames.DONE:
+            raise self._failure(frame, "the model failed")
+        try:
+            columns = {name: Column(*pair) for name, pair in frames.unpack(frame).items()}
+        except (frames.Garbled, ValueError) as error:
+            raise self._garbled(error) from error
+        if not columns or frame.rows != rows:
+            got = f"answered {frame.rows:,}" if columns else "answered no column"
+            raise ModelFailed(f"the model was asked {rows:,} rows and {got}")
+        return columns
+
+    # -- one exchange
+
+    def _say(self, verb: int, words: Any, seconds: float, trouble: str, rows: Columns | None = None) -> Any:
+        columns = None if rows is None else {name: (column.values, column.valid) for name, column in rows.items()}
+        frame = self._exchange(frames.say(verb, words, columns), seconds)
+        if frame.verb != frames.DONE:
+            raise self._failure(frame, trouble)
+        try:
+            return frames.read_json(frame.head)
+        except frames.Garbled as error:
+            raise self._garbled(error) from error
+
+    def _exchange(self, pieces: Sequence[frames.Piece], seconds: float) -> frames.Frame:
+        if self.ended:
+            raise Ended(f"the model's process has ended: {self.ended}")
+        try:
+            return self._wire.ask(pieces, seconds)
+        except TimeoutError as error:
+            raise self._late(seconds) from error
+        except EOFError as error:
+            raise self._gone() from error
+        except frames.Garbled as error:
+            raise self._garbled(error) from error
+        except BaseException:  # interrupted half-way: the next reply would be this one's
+            self.close()
+            raise
+
+    def _failure(self, frame: frames.Frame, trouble: str) -> ModelFailed:
+        try:
+            words = frames.read_json(frame.head)
+            kind, message = str(words["type"]), str(words["message"])
+        except (frames.Garbled, LookupError, TypeError) as error:
+            return self._garbled(error)
+        if kind == "MemoryError":
+            limit = self._bounds.memory_bytes_max
+            return ModelFailed(f"{trouble}: it wanted more memory than it may use ({limit / 2**30:.3g} GiB)")
+        return ModelFailed(f"{trouble}: {message}" if kind == "ValueError" else f"{trouble}: {kind}: {message}")
+
+    def _late(self, seconds: float) -> Ended:
+        return Ended(self._end(lambda status: f"it was not done after {seconds:g} s, the most it may take"))
+
+    def _gone(self) -> Ended:
+        return Ended(self._end(lambda status: end_in_words(status, self._process.log)))
+
+    def _garbled(self, error: Exception) -> Ended:
+        return Ended(self._end(lambda status: f"what it answered cannot be read ({error})"))
+
+    def _end(self, why: Callable[[int], str]) -> str:
+        if not self.ended:
+            self._cpu_ns = self.cpu_ns
+            self._wire.sock.close()
+            self.ended = why(self._process.end())
+        return f"the model's process ended: {self.ended}"
