@@ -59,7 +59,7 @@ class Intake:
     def __init__(self, home: Path, registry: Registry, clock: Clock = now_us, limits: Limits = Limits()) -> None:
         self._scratch = home / "intake"
         self._blobs = Blobs(home / "artifacts")
-        self._environments = Environments(home / "environments")
+        self._environments = Environments.of(home)
         self._registry = registry
         self._clock = clock
         self._limits = limits
