@@ -22,6 +22,11 @@ Run = Callable[[Columns], dict[str, Column]]  # computes here and now
 Ask = Callable[[Columns], Awaitable[dict[str, Column]]]  # somebody else computes; the event loop goes on meanwhile
 
 
+def untimed(step: str) -> AbstractContextManager[None]:
+    """Nobody wants to know how long the step takes."""
+    return nullcontext()
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """What a user may say of an artefact beside the artefact itself."""
@@ -43,7 +48,7 @@ class Arrival:
     sample: pa.Table | None = None
     said: Said = Said()
     find: Callable[[str, int | str | None], Version] | None = None  # a version by model and number or alias
-    step: Callable[[str], AbstractContextManager[None]] = nullcontext  # times what happens inside, and tells the user
+    step: Callable[[str], AbstractContextManager[None]] = untimed  # what happens inside, for the user to see
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,7 @@ FLAVORS: Plugins[Flavor] = Plugins(
         "native": "payoff.flavors.native:FLAVOR",
         "onnx": "payoff.flavors.onnx:FLAVOR",
         "python": "payoff.flavors.python:FLAVOR",
+        "rule": "payoff.flavors.rule:FLAVOR",
         "sklearn": "payoff.flavors.sklearn:FLAVOR",
     },
 )

@@ -21,7 +21,6 @@ from payoff.flavors.origin import Asked, Origin, outputs
 from payoff.flavors.shortcut import Shortcut, shortcut
 from payoff.records.columns import Column, Columns, length
 from payoff.records.model import Place, Served
-from payoff.runner.crew import Crew
 
 GOLDEN = "golden.npz"
 
@@ -93,6 +92,8 @@ class Native:
 
     def load(self, served: Served, around: Surroundings) -> Loaded:
         """The runners of the version, started."""
+        from payoff.runner.crew import Crew
+
         place = served.place
         if place is None:
             raise ModelFailed("this version does not say where it runs; deploy it again")

@@ -20,7 +20,7 @@ from payoff.flavors.rowfile import Rows
 from payoff.records.columns import Column, Columns
 from payoff.records.model import Place
 from payoff.records.signature import Field, Signature, Type
-from payoff.runner.runner import Runner
+from payoff.runner.runner import Ended, Runner
 
 _ALONE_ROWS = 3
 
@@ -55,10 +55,8 @@ class Origin:
         """The model's answers; ModelFailed or BadInput in its own words. A process that died of it is replaced."""
         try:
             answers = self._runner.ask(rows.columns)
-        except ModelFailed:
-            if not self._runner.alive:
-                self._runner.close()
-                self._runner = self._start()
+        except Ended:
+            self._runner = self._start()
             raise
         return Rows(tuple(_answered(name, column, len(rows)) for name, column in answers.items()), dict(answers))
 
@@ -114,7 +112,7 @@ class Origin:
 def _rows(told: Mapping[str, Any], sample: Rows | None, name: str) -> Rows:
     """The rows to ask: of the sample those columns that the model takes, as the types that it says."""
     described = told.get("inputs")
-    if described is not None:
+    if described is not None and not (sample is not None and told.get("guessed")):  # a sample knows better than a guess
         fields = tuple(_field(one) for one in described)
         if sample is None:
             return made_up(fields)
@@ -129,8 +127,8 @@ def _rows(told: Mapping[str, Any], sample: Rows | None, name: str) -> Rows:
     if takes is None:
         return sample
     _need(sample, takes, name)
-    fields = {field.name: field for field in sample.fields}
-    return Rows(tuple(fields[one] for one in takes), {one: sample.columns[one] for one in takes})
+    of = {field.name: field for field in sample.fields}
+    return Rows(tuple(of[one] for one in takes), {one: sample.columns[one] for one in takes})
 
 
 def _need(sample: Rows, names: Sequence[str], model: str) -> None:
