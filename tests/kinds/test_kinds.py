@@ -21,13 +21,17 @@ HERE = Path(__file__).parent
 ENVIRONMENTS = Path(os.environ.get("PAYOFF_ENVIRONMENTS") or HERE.parents[1] / ".environments").resolve()
 
 
-def cases() -> list[Any]:
+def all_cases() -> list[Case]:
     names = sorted(path.stem for path in (HERE / "cases").glob("[a-z]*.py"))
     found: list[Case] = [case for name in names for case in import_module(f"tests.kinds.cases.{name}").CASES]
     assert len({case.name for case in found}) == len(found)
+    return found
+
+
+def cases() -> list[Any]:
     return [
         pytest.param(case, id=case.name.replace(" ", "-"), marks=pytest.mark.heavy if case.heavy else pytest.mark.kinds)
-        for case in found
+        for case in all_cases()
     ]
 
 
