@@ -96,7 +96,7 @@ class Environments:
     def facts(self) -> Facts:
         """How many environments there are and how large they are together."""
         complete = [digest for digest in self._folders() if (self.root / digest / MARKER).is_file()]
-        sizes = [int(self._marker(digest)["size_bytes"]) for digest in complete]
+        sizes = [int(self._marker(digest).get("size_bytes", 0)) for digest in complete]
         return Facts(len(complete), sum(sizes), len(self._folders()) - len(complete))
 
     def sweep(self, needed: Collection[str], home: Path, unused_s: float = 7 * 86_400.0) -> list[str]:
@@ -140,8 +140,8 @@ class Environments:
         try:
             self._call(["venv", "--quiet", "--python", interpreter.path, str(folder)], interpreter)
             into = ["--python", str(self._python(digest))]
-            install = ["pip", "install", "--quiet", "--compile-bytecode", "--no-deps", "--requirement", "given.txt"]
-            self._call([*install, *into, *options()], interpreter, "\n".join(pins))
+            install = ["pip", "install", "--quiet", "--compile-bytecode", "--no-deps", "--requirement", "pins.txt"]
+            self._call([*install, *into, *options()], interpreter, pins)
             listed = self._call(["pip", "list", "--format", "json", *into], interpreter)
             packages = {one["name"]: one["version"] for one in json.loads(listed)}
             _try_numpy(self._python(digest), packages)
@@ -152,8 +152,8 @@ class Environments:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def _call(self, arguments: Sequence[str], interpreter: Python, given: str = "") -> str:
-        done = run(arguments, given=given, seconds_max=_BUILD_S_MAX)
+    def _call(self, arguments: Sequence[str], interpreter: Python, pins: Sequence[str] = ()) -> str:
+        done = run(arguments, files={"pins.txt": "\n".join(pins)}, seconds_max=_BUILD_S_MAX)
         if done.status != 0:
             raise refusal(done, interpreter.version, "built", lambda name, release: "")
         return done.answered

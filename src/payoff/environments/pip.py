@@ -17,7 +17,6 @@ _FOR_UV = {  # pip's name -> uv's variable, and what is between several
     "index_url": ("UV_DEFAULT_INDEX", " "),
     "extra_index_url": ("UV_INDEX", " "),
     "find_links": ("UV_FIND_LINKS", ","),
-    "no_index": ("UV_NO_INDEX", ""),
     "trusted_host": ("UV_INSECURE_HOST", " "),
     "constraint": ("UV_CONSTRAINT", " "),
     "timeout": ("UV_HTTP_TIMEOUT", ""),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uv
 
-from payoff.environments.pip import for_uv
+from payoff.environments.pip import for_uv, settings
 from payoff.errors import Unavailable
 
 _KEPT = re.compile(
@@ -22,6 +22,7 @@ _KEPT = re.compile(
     r"|(http|https|all|no)_proxy|(HTTP|HTTPS|ALL|NO)_PROXY|CC|CXX|CFLAGS|CXXFLAGS|CPPFLAGS|LDFLAGS|SOURCE_DATE_EPOCH"
 )
 _ALWAYS = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
+_YES = ("1", "true", "yes", "on")
 _SAID_BYTES_MAX = 64 << 10
 
 
@@ -34,11 +35,15 @@ class Done:
     said: str
 
 
-def run(arguments: Sequence[str], *, seconds_max: float, given: str = "") -> Done:
-    """Run uv in an empty folder, so that no project around it has a say; it and its own are gone when this returns."""
+def run(arguments: Sequence[str], *, seconds_max: float, files: Mapping[str, str] | None = None) -> Done:
+    """Run uv in a folder with these files alone, so that no project around it has a say.
+
+    It and its own are gone when this returns.
+    """
     with tempfile.TemporaryDirectory(prefix="payoff-uv-") as name:
         folder = Path(name)
-        (folder / "given.txt").write_text(given)
+        for file, text in (files or {}).items():
+            (folder / file).write_text(text)
         with (folder / "answered").open("wb") as answered, (folder / "said").open("wb") as said:
             child = subprocess.Popen(  # noqa: S603 - uv itself, no shell
                 [_program(), *arguments],
@@ -56,6 +61,13 @@ def run(arguments: Sequence[str], *, seconds_max: float, given: str = "") -> Don
 def variables(ours: Mapping[str, str]) -> dict[str, str]:
     """What uv and the builds it starts are told of this process's variables, and pip's settings in uv's words."""
     return {name: value for name, value in ours.items() if _KEPT.fullmatch(name)} | for_uv(ours) | _ALWAYS
+
+
+def options() -> list[str]:
+    """What can be said to uv in arguments only: pip's `no-index`, and wheels only where the operator wants that."""
+    no_index = settings(os.environ).get("no_index", "").lower() in _YES
+    wheels_only = os.environ.get("PAYOFF_WHEELS_ONLY", "").lower() in _YES
+    return ["--no-index"] * no_index + ["--only-binary", ":all:"] * wheels_only
 
 
 def scrub(text: str) -> str:
