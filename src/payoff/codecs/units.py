@@ -1,6 +1,7 @@
 """Shares, durations and column types as people write them in a YAML file, and back."""
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 
 from payoff.codecs.document import Place, among
@@ -51,6 +52,12 @@ def column(name: str, place: Place) -> Field:
         raise place.wrong(_no_type(match[1] if match else str(place.value)))
     shape = tuple(int(size) for size in match[2].split("x")) if match[2] else ()
     return Field(name, Type(match[1]), shape, nullable=True)
+
+
+def field(name: str, place: Place) -> Field:
+    """A column as a signature has it: `int64` has a value in every row, `int64 or null` need not."""
+    plain = place.text().removesuffix(" or null")
+    return replace(column(name, replace(place, value=plain)), nullable=plain != place.text())
 
 
 def written(field: Field) -> str:

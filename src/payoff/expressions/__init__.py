@@ -4,8 +4,8 @@
 DuckDB SQL in reports, and both agree value by value.
 """
 
-from payoff.expressions.expression import Expression, parse
+from payoff.expressions.expression import Expression, named, parse
 from payoff.expressions.forms import Batch
 from payoff.expressions.scope import Scope
 
-__all__ = ["Batch", "Expression", "Scope", "parse"]
+__all__ = ["Batch", "Expression", "Scope", "named", "parse"]

@@ -16,7 +16,8 @@ _NEAR = 0.5  # difflib's ratio
 class Scope:
     """The columns by source. `decision` is the decision's type where there is one.
 
-    With `open_outcome`, outcome columns may be undeclared; their type is inferred from how they are used.
+    With `open_outcome`, outcome columns may be undeclared; their type is inferred from how they are used. `others` are
+    further sources by name: the steps of a chain.
     """
 
     inputs: tuple[Field, ...] = ()
@@ -24,12 +25,18 @@ class Scope:
     outcome: tuple[Field, ...] = ()
     decision: Type | None = None
     open_outcome: bool = False
+    others: tuple[tuple[str, tuple[Field, ...]], ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Every name that may stand before the dot."""
+        return (*SOURCES, *(name for name, _ in self.others))
 
     def fields(self, source: str) -> dict[str, Field]:
         """The declared columns of `inputs`, `outputs`, `outcome` or `decision`, by name."""
         if source == "decision":
             return {} if self.decision is None else {"decision": Field("decision", self.decision)}
-        declared: tuple[Field, ...] = getattr(self, source)
+        declared: tuple[Field, ...] = getattr(self, source) if source in SOURCES else dict(self.others)[source]
         return {field.name: field for field in declared}
 
 
@@ -37,8 +44,8 @@ def find(scope: Scope, source: str | None, name: str) -> tuple[str, Field | None
     """The source and field a written name means; no field for an undeclared outcome column of an open scope."""
     if source is None:
         return _bare(scope, name)
-    if source not in SOURCES:
-        raise BadInput(f"there is no source {source!r}{near(source, SOURCES)}; columns are {_written(scope)}")
+    if source not in scope.sources:
+        raise BadInput(f"there is no source {source!r}{near(source, scope.sources)}; columns are {_written(scope)}")
     field = scope.fields(source).get(name)
     if field is None and not (source == "outcome" and scope.open_outcome):
         raise BadInput(f"there is no column {path(source, name)}{_others(scope, source, name)}")
@@ -48,9 +55,9 @@ def find(scope: Scope, source: str | None, name: str) -> tuple[str, Field | None
 def _bare(scope: Scope, name: str) -> tuple[str, Field | None]:
     if name == "decision" and scope.decision is not None:
         return "decision", Field("decision", scope.decision)
-    if name in SOURCES:
+    if name in scope.sources:
         raise BadInput(f"{name} is a group of columns; write {name}.column, for example {_example(scope, name)}")
-    found = [source for source in SOURCES if name in scope.fields(source)]
+    found = [source for source in scope.sources if name in scope.fields(source)]
     if len(found) > 1:
         raise BadInput(f"{name!r} is ambiguous; write {' or '.join(path(source, name) for source in found)}")
     if not found:
@@ -62,8 +69,11 @@ def path(source: str, name: str) -> str:
     """How a column is written: inputs.age, inputs."age group", decision."""
     if source == "decision":
         return source
-    plain = name.isascii() and name.isidentifier()
-    return f"{source}.{name}" if plain else f'{source}."{name.replace(chr(34), chr(34) * 2)}"'
+    return f"{_quoted(source)}.{_quoted(name)}"
+
+
+def _quoted(name: str) -> str:
+    return name if name.isascii() and name.isidentifier() else f'"{name.replace(chr(34), chr(34) * 2)}"'
 
 
 def near(wrong: str, right: Iterable[str]) -> str:
@@ -82,7 +92,7 @@ def _nearest(wrong: str, right: dict[str, str]) -> str | None:
 
 def _others(scope: Scope, source: str | None, name: str) -> str:
     """What may have been meant, first among the columns of the same source, and which there are."""
-    everywhere = [(s, field) for s in SOURCES for field in scope.fields(s)]
+    everywhere = [(s, field) for s in scope.sources for field in scope.fields(s)]
     listed = [(s, field) for s, field in everywhere if source in (None, s)]
     options = (listed, everywhere)
     close = next(
@@ -100,7 +110,7 @@ def _listed(paths: list[str]) -> str:
 
 
 def _written(scope: Scope) -> str:
-    return ", ".join(f"{source}.name" for source in SOURCES) + (" and decision" if scope.decision else "")
+    return ", ".join(path(source, "name") for source in scope.sources) + (" and decision" if scope.decision else "")
 
 
 def _example(scope: Scope, source: str) -> str:

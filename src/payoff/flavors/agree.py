@@ -66,6 +66,7 @@ def compare(fields: Sequence[Field], expected: Columns, got: Columns, tolerance:
             if field.name == "label" and tied is not None:
                 ties += int((off & tied).sum())
                 off &= ~tied
+        off = _with_nulls(off, want, have)
         differences += _differences(field.name, want, have, gap, off)
     return Comparison(tuple(differences), worst, ties)
 
@@ -80,6 +81,15 @@ def _gaps(want: NDArray[Any], have: NDArray[Any], tolerance: Tolerance) -> tuple
     gap = np.where(same, 0.0, np.where(np.isnan(gap), np.inf, gap))
     size = np.maximum(np.abs(np.where(finite, want, 0.0)), typical)
     return gap, tolerance.absolute + tolerance.relative * size
+
+
+def _with_nulls(off: NDArray[Any], want: Column, have: Column) -> NDArray[Any]:
+    """Two nulls agree whatever stands there, and a null agrees with nothing else."""
+    if want.valid is None and have.valid is None:
+        return off
+    known, there = (np.ones(len(one), bool) if one.valid is None else one.valid for one in (want, have))
+    rows = (slice(None), *(None,) * (off.ndim - 1))
+    return np.where((known & there)[rows], off, (known != there)[rows])
 
 
 def _unequal(want: Column, have: Column) -> NDArray[Any]:
@@ -102,11 +112,16 @@ def _tied(expected: Columns, tolerance: Tolerance) -> NDArray[Any] | None:
 
 def _differences(name: str, want: Column, have: Column, gap: Any, off: NDArray[Any]) -> Iterator[Difference]:
     for row in np.flatnonzero(off.reshape(len(off), -1).any(axis=1)) if len(off) else ():
-        size = None if gap is None else float(np.max(gap[row]))
-        yield Difference(int(row), name, _plain(want.values[row]), _plain(have.values[row]), size)
+        expected, got = _shown(want, row), _shown(have, row)
+        size = None if gap is None or expected is None or got is None else float(np.max(gap[row]))
+        yield Difference(int(row), name, expected, got, size)
 
 
-def _plain(value: Any) -> Any:
+def _shown(column: Column, row: Any) -> Any:
+    """The value as plain Python; None for a null."""
+    value = column.values[row]
+    if column.valid is not None and not column.valid[row]:
+        return None
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
