@@ -1,49 +1,58 @@
 """Keeps a worker's live revisions equal to HOME/live, and tells the control plane what is ready.
 
-Loading a model may take long and happens on a thread of its own. A change that needs no loading, a kill above all,
-never waits for one that does: it takes effect at the next look, which comes every 20 ms.
+Loading a model may take long and happens on threads of their own. A change that needs no loading, a kill above all,
+never waits for one that does: it takes effect at the next look, which comes every 20 ms. When a worker starts, what is
+published answered before: it is taken over cold, so that the doors open at once, and warmed while calls come in.
 """
 
 import asyncio
 import logging
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from payoff.clock import now_us
+from payoff.environments.environments import Environments
 from payoff.errors import PayoffError
-from payoff.records import Revision
-from payoff.serving import Desk, Live, Models, prepare
+from payoff.records import Arm, Revision, Role
+from payoff.serving import Desk, Heat, Live, Models, Seat, prepare
+from payoff.serving.models import words
 from payoff.store import live as exchange
 from payoff.store.blobs import Blobs
+from payoff.store.folders import Unpacked
 
 LOOK_S = 0.02
 AGAIN_S = 0.5  # after a failure
 log = logging.getLogger("payoff.gateway")
-_WORDS_MAX = 4_000
 
 
 class Follower:
     """One worker's view of what is published."""
 
-    def __init__(self, home: Path, index: int, desk: Desk) -> None:
+    def __init__(self, home: Path, index: int, desk: Desk, heat: Heat) -> None:
         self._home = home
         self._index = index
         self._desk = desk
-        self._models = Models(Blobs(home / "artifacts"))
+        environments = Environments.of(home)
+        self.models = Models(Blobs(home / "artifacts"), Unpacked(home / "unpacked"), environments, heat)
+        self._reader = exchange.Reader(home)
         self._published: dict[str, exchange.Live | str] = {}
         self._prepared: dict[str, Live] = {}
         self._failed: dict[str, tuple[Revision, str]] = {}
         self._loading: dict[str, tuple[Revision, asyncio.Task[None]]] = {}
-        self._thread = ThreadPoolExecutor(1, "load")
+        self._warming: asyncio.Task[None] | None = None
         self._stamp = -1
         self._boot_id = exchange.boot_id()
 
     async def start(self) -> None:
-        """Serve what is published now, as far as it can be loaded."""
-        self.look()
-        while self._loading:
-            await asyncio.wait([task for _, task in self._loading.values()])
+        """Take over what is published now, and begin to warm it."""
+        stamp, self._published = exchange.stamp(self._home), self._reader.read()
+        for name, found in self._published.items():
+            if isinstance(found, exchange.Live) and found.current is not None:
+                self._take_over(name, found.current)
+        self._stamp = stamp
+        for name in self._published:
+            self._settle(name)
+        self._warming = asyncio.get_running_loop().create_task(self._warm())
         self.report()
 
     async def follow(self) -> None:
@@ -63,13 +72,27 @@ class Follower:
         if stamp == self._stamp:
             return
         self._stamp = stamp
-        self._published = exchange.read_all(self._home)
+        self._published = self._reader.read()
         for name in self._desk.lives.keys() - self._published.keys():
             del self._desk.lives[name]
         for name in self._published:
             self._settle(name)
-        self._let_go()
+        self.let_go()
         self.report()
+
+    def _take_over(self, name: str, revision: Revision) -> None:
+        """Cold, as it answered before this worker started; it proves itself when it is loaded."""
+        try:
+            self._desk.lives[name] = prepare(revision, self.models)
+        except Exception as error:
+            self._failed[name] = (revision, words(error))
+
+    async def _warm(self) -> None:
+        """Load what was taken over cold, the newest first, as much as is to stay hot."""
+        lives = sorted(self._desk.lives.values(), key=lambda live: live.revision.created_at_us, reverse=True)
+        seats = list(dict.fromkeys(seat for live in lives for seat in live.seats))
+        waiting = seats[: self.models.limits.hot_max]
+        await asyncio.gather(*map(self.models.heat, waiting), return_exceptions=True)
 
     def _settle(self, name: str) -> None:
         found = self._published.get(name)
@@ -93,26 +116,35 @@ class Follower:
             return prepared
         if name in self._failed and self._failed[name][0] == revision:
             return None
-        if self._models.have(revision):
+        fresh = self._fresh(name, revision)
+        if all(seat.loaded is not None for seat in fresh):
             return self._prepare_now(name, revision)
         if name not in self._loading:
-            task = asyncio.get_running_loop().create_task(self._load(name, revision))
+            task = asyncio.get_running_loop().create_task(self._load(name, revision, fresh))
             self._loading[name] = (revision, task)
         return None
 
+    def _fresh(self, name: str, revision: Revision) -> list[Seat]:
+        """What has to be loaded and proven before the revision answers: versions that are new to the endpoint, and
+        those that are out and come back. What has answered before may be cold."""
+        current = self._desk.lives.get(name)
+        known = set(current.seats) if current is not None else set()
+        seats = [(arm, self.models.seat(arm.served)) for arm in revision.arms]
+        return [seat for arm, seat in seats if seat not in known or (seat.out and arm.role is not Role.KILLED)]
+
     def _prepare_now(self, name: str, revision: Revision) -> Live | None:
         try:
-            self._prepared[name] = prepare(revision, self._models)
+            self._prepared[name] = prepare(revision, self.models)
         except Exception as error:
             self._failed[name] = (revision, words(error))
             return None
         self._failed.pop(name, None)
         return self._prepared[name]
 
-    async def _load(self, name: str, revision: Revision) -> None:
+    async def _load(self, name: str, revision: Revision, seats: list[Seat]) -> None:
         """Load the models of a revision on the side; whatever comes of it, settle again."""
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._models.load_all, revision)
+            await self.models.heat_all(seats)
         except Exception as error:
             self._failed[name] = (revision, words(error))
         finally:
@@ -124,17 +156,22 @@ class Follower:
         if name in self._failed and self._failed[name][0] != current:
             del self._failed[name]
 
-    def _let_go(self) -> None:
-        """Free models that nothing needs; not while something is being loaded, which may need them next."""
-        if self._loading:
-            return
-        kept = [*self._desk.lives.values(), *self._prepared.values()]
-        self._models.keep_only({arm.served.digest for live in kept for arm in live.revision.arms})
+    def let_go(self) -> None:
+        """Free what nothing needs; not while something is being loaded, which may need it next."""
+        self.models.cool_down()
+        if not self._loading:
+            kept = [*self._desk.lives.values(), *self._prepared.values()]
+            self.models.keep_only({seat for live in kept for seat in live.seats} | self._desk.in_use())
 
     def report(self) -> None:
         """Write this worker's status for the control plane."""
         unread = {name: (0, found) for name, found in self._published.items() if isinstance(found, str)}
         failed = {name: (revision.number, text) for name, (revision, text) in self._failed.items()}
+        models = {
+            "models_hot": self.models.hot,
+            "models_loaded": self.models.loads,
+            "models_closed": self.models.closes,
+        }
         status = exchange.Status(
             worker=self._index,
             pid=os.getpid(),
@@ -142,13 +179,22 @@ class Follower:
             at_us=now_us(),
             serving={name: live.revision.number for name, live in self._desk.lives.items()},
             ready={name: live.revision.number for name, live in self._prepared.items()},
-            failed=unread | failed,
-            counters=self._desk.counters.as_dict(),
+            failed=unread | self._cold_failures() | failed,
+            counters=self._desk.counters.as_dict() | models,
+            out={name: out for name, live in self._desk.lives.items() if (out := _out(live))},
         )
         exchange.report(self._home, self._index, status)
 
+    def _cold_failures(self) -> dict[str, tuple[int, str]]:
+        """Versions that are served, were let go of, and could not be loaded again."""
+        found = {}
+        for name, live in self._desk.lives.items():
+            if trouble := next((seat.trouble for seat in live.seats if seat.trouble), ""):
+                found[name] = (live.revision.number, trouble)
+        return found
 
-def words(error: Exception) -> str:
-    """What went wrong, for the one who gave the order."""
-    text = str(error) if isinstance(error, PayoffError) else f"{type(error).__name__}: {error}"
-    return text[:_WORDS_MAX]
+
+def _out(live: Live) -> dict[str, str]:
+    """The arms that are out in this worker, and why."""
+    arms: list[tuple[Arm, Seat]] = list(zip(live.revision.arms, live.seats, strict=True))
+    return {arm.name: seat.out for arm, seat in arms if seat.out}

@@ -24,7 +24,7 @@ from payoff.gateway.routes import Routes
 from payoff.journal.ids import Ids
 from payoff.journal.segment import newest_us
 from payoff.journal.writer import Writer
-from payoff.serving import Desk
+from payoff.serving import Desk, Heat
 
 HOUSEKEEPING_S = 1.0
 log = logging.getLogger("payoff.gateway")
@@ -42,6 +42,7 @@ class Settings:
     sync: bool
     body_bytes_max: int
     key: str | None
+    hot_max: int = Heat().hot_max
 
 
 async def work(settings: Settings) -> None:
@@ -50,7 +51,7 @@ async def work(settings: Settings) -> None:
     journal = settings.home / "journal"
     writer = Writer(journal, f"worker-{settings.index}", sync=settings.sync)
     desk = Desk(writer, Ids(settings.index, after_us=newest_us(journal)))
-    follower = Follower(settings.home, settings.index, desk)
+    follower = Follower(settings.home, settings.index, desk, Heat(hot_max=settings.hot_max))
     await follower.start()
     listener = socket.socket(fileno=settings.fd)
     listener.setblocking(False)
@@ -74,10 +75,11 @@ async def work(settings: Settings) -> None:
     for task in tasks:
         task.cancel()
     writer.close()
+    follower.models.close()
 
 
 async def keep_house(door: Door, writer: Writer, follower: Follower) -> None:
-    """Once a second: slow connections, old segments, the status file."""
+    """Once a second: slow connections, old segments, models that nobody uses, the status file."""
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(HOUSEKEEPING_S)
@@ -86,6 +88,7 @@ async def keep_house(door: Door, writer: Writer, follower: Follower) -> None:
             connection.check_time(now)
         try:
             writer.rotate_if_due()
+            follower.let_go()
             follower.report()
         except (PayoffError, OSError) as error:
             log.error("housekeeping failed, it is tried again: %s", error)
@@ -110,9 +113,10 @@ def parse(arguments: list[str]) -> Settings:
     parser.add_argument("--lifeline-fd", type=int)
     parser.add_argument("--sync", action="store_true")
     parser.add_argument("--body-max", type=int, default=64 << 20)
+    parser.add_argument("--hot", type=int, default=Heat().hot_max)
     found = parser.parse_args(arguments)
     key = os.environ.get("PAYOFF_KEY") or None
-    return Settings(found.home, found.fd, found.index, found.lifeline_fd, found.sync, found.body_max, key)
+    return Settings(found.home, found.fd, found.index, found.lifeline_fd, found.sync, found.body_max, key, found.hot)
 
 
 if __name__ == "__main__":

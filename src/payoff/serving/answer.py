@@ -1,9 +1,11 @@
 """The walk of a call: route the rows, run the arms, decide, hold the rules, and say why.
 
-Everything here is pure computing over columns. Rows come in as one table, however many callers they belong to; they
-go out as parts, one for each arm that answered, with the places their rows had in the table.
+Rows come in as one table, however many callers they belong to; they go out as parts, one for each arm that answered,
+with the places their rows had in the table. There are two walks, one for models that compute here and one for those
+that compute elsewhere; they share all but the waiting.
 """
 
+import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +17,12 @@ from numpy.typing import NDArray
 from payoff.errors import ModelFailed
 from payoff.records import Column, Otherwise, length, take
 from payoff.routing import FALLBACK
-from payoff.serving.live import Live, constant
+from payoff.serving.fit import constant
+from payoff.serving.live import Live
+from payoff.serving.seat import NotReady
 
 Rows = dict[str, Column]
+_WHY_MAX = 300
 
 
 @dataclass(slots=True)
@@ -38,57 +43,136 @@ class Part:
         return length(self.inputs)
 
 
-def answer(live: Live, rows: Rows, points: NDArray[np.float64] | None) -> list[Part]:
-    """Every row answered once, by its arm or by the fallback. `points` in [0, 1) place each row in the split."""
+@dataclass(slots=True)
+class Piece:
+    """Rows of a batch that go one way. `index` as in Part."""
+
+    lane: int
+    why: str
+    index: NDArray[np.intp] | None
+    inputs: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a model said to a piece: its outputs, or why there are none; and what that cost elsewhere."""
+
+    outputs: Rows | Exception
+    cpu_ns: int = 0
+
+
+_NOBODY = Said({})  # what the fallback is asked
+
+
+def answer(live: Live, rows: Rows, points: NDArray[np.float64] | None, alone: bool) -> list[Part]:
+    """Every row answered once, by its arm or by the fallback. `points` in [0, 1) place each row in the split.
+
+    For rows that are not `alone`, of several callers, a model's failure is raised: asked again call by call, only
+    those get the fallback that the model fails on.
+    """
     parts = []
-    for piece, index in _pieces(live, points):
-        lane, why = live.split.lanes[piece], live.split.whys[piece]
-        inputs = rows if index is None else take(rows, index)
+    for piece in _pieces(live, rows, points):
         started = time.thread_time_ns()
-        found = list(_ask(live, lane, index, inputs, why))
-        spent = time.thread_time_ns() - started
-        asked = max(1, len(inputs[next(iter(inputs))])) if inputs else 1
-        for part in found:
-            part.cpu_ns = spent * len(part) // asked
-        parts += found
+        found = list(_finish(live, piece, _run(live, piece), alone))
+        parts += _book(found, piece, time.thread_time_ns() - started)
     return parts
 
 
-def _pieces(live: Live, points: NDArray[np.float64] | None) -> Iterator[tuple[int, NDArray[np.intp] | None]]:
-    if live.split.single or points is None:
-        yield 0, None
-        return
+async def answer_away(
+    live: Live, rows: Rows, points: NDArray[np.float64] | None, alone: bool, in_turn: bool
+) -> list[Part]:
+    """The same where a model computes elsewhere, or is cold; `in_turn` waits for a slot at each model."""
+    pieces = _pieces(live, rows, points)
+    said = await asyncio.gather(*(_ask(live, piece, in_turn) for piece in pieces))
+    parts = []
+    for piece, one in zip(pieces, said, strict=True):
+        started = time.thread_time_ns()
+        found = list(_finish(live, piece, one, alone))
+        parts += _book(found, piece, one.cpu_ns + time.thread_time_ns() - started)
+    return parts
+
+
+def _pieces(live: Live, rows: Rows, points: NDArray[np.float64] | None) -> list[Piece]:
+    lanes, whys = live.split.lanes, live.split.whys
+    if live.split.single or points is None or not len(points):
+        return [Piece(lanes[0], whys[0], None, rows)]
     picked = live.split.pick(points)
-    for piece in np.unique(picked):
-        yield int(piece), np.flatnonzero(picked == piece)
+    places = [(int(way), np.flatnonzero(picked == way)) for way in np.unique(picked)]
+    return [Piece(lanes[way], whys[way], index, take(rows, index)) for way, index in places]
 
 
-def _ask(live: Live, lane: int, index: NDArray[np.intp] | None, inputs: Rows, why: str) -> Iterator[Part]:
-    if lane == FALLBACK:
-        yield fall_back(live, index, inputs, why)
-        return
+def _run(live: Live, piece: Piece) -> Said:
+    """Here and now."""
+    if piece.lane == FALLBACK:
+        return _NOBODY
     try:
-        outputs = run(live, lane, inputs)
+        return Said(run(live, piece.lane, piece.inputs))
     except Exception as error:
-        if not live.has_fallback:
-            raise ModelFailed(f"the model failed on these rows: {error}") from error
-        yield fall_back(live, index, inputs, f"fallback: the model failed: {error}"[:300])
+        return Said(error)
+
+
+async def _ask(live: Live, piece: Piece, in_turn: bool) -> Said:
+    """Wherever the model is."""
+    if piece.lane == FALLBACK:
+        return _NOBODY
+    try:
+        return Said(*await ask(live, piece.lane, piece.inputs, in_turn))
+    except Exception as error:
+        return Said(error)
+
+
+def _finish(live: Live, piece: Piece, said: Said, alone: bool) -> Iterator[Part]:
+    """From what the model said to what its rows are answered."""
+    if piece.lane == FALLBACK:
+        yield fall_back(live, piece.index, piece.inputs, piece.why)
         return
-    decision = live.decide.evaluate({"inputs": inputs, "outputs": outputs}) if live.decide else None
-    part = Part(lane, index, inputs, outputs, decision, why, None)
+    if isinstance(said.outputs, Exception):
+        yield _excused(live, piece, said.outputs, alone)
+        return
+    decision = live.decide.evaluate({"inputs": piece.inputs, "outputs": said.outputs}) if live.decide else None
+    part = Part(piece.lane, piece.index, piece.inputs, said.outputs, decision, piece.why, None)
     if live.rules:
         yield from hold_rules(live, part)
     else:
         yield part
 
 
+def _excused(live: Live, piece: Piece, error: Exception, alone: bool) -> Part:
+    """The fallback in place of a model that failed, or its failure where there is none."""
+    failed = not isinstance(error, NotReady)
+    if live.has_fallback and (alone or not failed):
+        why = f"fallback: the model failed: {error}" if failed else f"fallback: {error}"
+        return fall_back(live, piece.index, piece.inputs, why[:_WHY_MAX])
+    if failed:
+        raise ModelFailed(f"the model failed on these rows: {error}") from error
+    raise error
+
+
+def _book(parts: list[Part], piece: Piece, spent_ns: int) -> list[Part]:
+    """What a piece cost, divided by rows."""
+    asked = max(1, length(piece.inputs))
+    for part in parts:
+        part.cpu_ns = spent_ns * len(part) // asked
+    return parts
+
+
 def run(live: Live, lane: int, inputs: Rows) -> Rows:
-    """The arm's model over these rows; outputs that only other arms give are null."""
-    outputs = live.runs[lane](inputs)
-    if not live.missing[lane]:
-        return outputs
-    count = length(inputs)
-    return outputs | {field.name: constant(None, field.type, count, field.shape) for field in live.missing[lane]}
+    """The arm's model over these rows, here and now."""
+    seat, fit = live.seats[lane], live.fits[lane]
+    assert seat.here is not None  # noqa: S101 - whoever comes here has looked
+    seat.used_s = time.monotonic()
+    return fit.answered(seat.here(fit.asked(inputs)), length(inputs))
+
+
+async def ask(live: Live, lane: int, inputs: Rows, in_turn: bool, late: bool = False) -> tuple[Rows, int]:
+    """The arm's model over these rows, wherever it is; and the CPU time it took there."""
+    seat, fit = live.seats[lane], live.fits[lane]
+    if in_turn:
+        async with seat.slots.turn(late):
+            found, cpu_ns = await seat.ask(fit.asked(inputs))
+    else:
+        found, cpu_ns = await seat.ask(fit.asked(inputs))
+    return fit.answered(found, length(inputs)), cpu_ns
 
 
 def fall_back(live: Live, index: NDArray[np.intp] | None, inputs: Rows, why: str) -> Part:
@@ -161,6 +245,20 @@ def _pick(part: Part, rows: NDArray[np.intp]) -> Part:
 def watch(live: Live, lane: int, inputs: Rows) -> Part:
     """What an arm would have answered, for the record only."""
     started = time.thread_time_ns()
-    outputs = run(live, lane, inputs)
+    part = _watched(live, lane, inputs, run(live, lane, inputs))
+    part.cpu_ns = time.thread_time_ns() - started
+    return part
+
+
+async def watch_away(live: Live, lane: int, inputs: Rows) -> Part:
+    """The same where the model computes elsewhere, or is cold; answers go first."""
+    outputs, cpu_ns = await ask(live, lane, inputs, in_turn=True, late=True)
+    started = time.thread_time_ns()
+    part = _watched(live, lane, inputs, outputs)
+    part.cpu_ns = cpu_ns + time.thread_time_ns() - started
+    return part
+
+
+def _watched(live: Live, lane: int, inputs: Rows, outputs: Rows) -> Part:
     decision = live.decide.evaluate({"inputs": inputs, "outputs": outputs}) if live.decide else None
-    return Part(lane, None, inputs, outputs, decision, "shadow", None, cpu_ns=time.thread_time_ns() - started)
+    return Part(lane, None, inputs, outputs, decision, "shadow", None)

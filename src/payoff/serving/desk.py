@@ -3,29 +3,30 @@ the journal before its caller hears of it.
 
 One owner (the worker's event loop), so no locks. Nothing waits for company: a lone call runs at once, and company comes
 by itself under load. Calls of more rows than fit one model call are answered piece by piece, and let smaller ones pass.
+Where a model computes elsewhere, or is cold, calls wait for it in a line (see `line`) and the loop goes on.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from payoff.clock import now_us
-from payoff.errors import Busy, NotFound
+from payoff.errors import Busy, ModelFailed, NotFound, Unavailable
 from payoff.journal.ids import Ids, text
 from payoff.journal.writer import Writer
-from payoff.records import concat, length, take
+from payoff.records import length
 from payoff.routing import points
-from payoff.serving.answer import Part, Rows, answer
+from payoff.serving.answer import Part, Rows, answer, answer_away
+from payoff.serving.line import Bulk, Call, Done, Line, Points, joined, together
 from payoff.serving.live import Live
 from payoff.serving.record import Stamp, note
 from payoff.serving.reply import Answered, assemble
+from payoff.serving.seat import NotReady, Seat
 from payoff.serving.watching import Counters, Seen, Watching
-
-Done = Callable[[Answered | Exception], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,46 +35,8 @@ class Limits:
 
     rows_max: int = 2_048  # of one model call
     waiting_rows_max: int = 4_000_000
+    line_rows_max: int = 400_000  # of those, for the same models: one that hangs leaves room for the others
     shadow_rows_max: int = 200_000  # rows that wait for arms which only watch; more are left out and counted
-
-
-@dataclass(slots=True)
-class Call:
-    """Rows of one caller for one endpoint, as it was when they came."""
-
-    live: Live
-    rows: Rows
-    done: Done
-    arrived_us: int
-    count: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.count = length(self.rows)
-
-
-@dataclass(slots=True)
-class Bulk:
-    """A call of more rows than fit one model call, as far as it was answered."""
-
-    call: Call
-    parts: list[Part] = field(default_factory=list)
-    through: int = 0
-
-    @property
-    def whole(self) -> bool:
-        return self.through == self.call.count
-
-    def next_rows(self, rows_max: int) -> Rows:
-        """The rows that come next."""
-        return take(self.call.rows, slice(self.through, self.through + rows_max))
-
-    def add(self, parts: list[Part], count: int) -> None:
-        """What was answered to them, with their places in the whole call."""
-        for part in parts:
-            places = np.arange(count) if part.index is None else part.index
-            part.index = places + self.through
-        self.parts += parts
-        self.through += count
 
 
 class Desk:
@@ -87,9 +50,11 @@ class Desk:
         self._ids = ids
         self._calls: deque[Call] = deque()
         self._bulk: deque[Bulk] = deque()
+        self._lines: dict[tuple[Live, frozenset[int]], Line] = {}
+        self._flights: set[asyncio.Task[None]] = set()
         self._waiting_rows = 0
         self._scheduled = False
-        self._watching = Watching(writer, self.counters, limits.shadow_rows_max)
+        self._watching = Watching(writer, self.counters, limits.shadow_rows_max, limits.rows_max)
         self._random = np.random.default_rng()
         self._loop = asyncio.get_running_loop()
 
@@ -105,65 +70,87 @@ class Desk:
         """Take a call; `done` hears its answer, or what went wrong, once and soon."""
         count = length(rows)
         if self._waiting_rows + count > self.limits.waiting_rows_max:
-            self.counters.refused += 1
-            raise Busy(f"{self._waiting_rows:,} rows are waiting; the limit is {self.limits.waiting_rows_max:,}")
-        self._waiting_rows += count
+            self._refuse(self._waiting_rows, self.limits.waiting_rows_max, "")
         call = Call(live, rows, done, now_us())
-        if count > self.limits.rows_max:
+        if not live.here:
+            self._line_up(call)
+        elif count > self.limits.rows_max:
             self._bulk.append(Bulk(call))
         else:
             self._calls.append(call)
+        self._waiting_rows += count
         self._schedule()
 
     @property
     def idle(self) -> bool:
         """Whether nobody waits for an answer or a record."""
-        return not (self._calls or self._bulk or self._watching.waits)
+        return not (self._calls or self._bulk or self._lines or self._flights or self._watching.waits)
 
-    # -- one turn of the loop
+    def in_use(self) -> set[Seat]:
+        """The seats that somebody still waits for, also on revisions that have been replaced."""
+        lives = {call.live for call in self._calls} | {bulk.call.live for bulk in self._bulk}
+        lives |= {line.live for line in self._lines.values()} | self._watching.lives()
+        return {seat for live in lives for seat in live.seats}
+
+    def _refuse(self, waiting: int, most: int, where: str) -> NoReturn:
+        self.counters.refused += 1
+        raise Busy(f"{waiting:,} rows are waiting{where}; the limit is {most:,}")
+
+    # -- models that are here: one turn of the loop
 
     def _schedule(self) -> None:
-        if not self._scheduled:
+        if not self._scheduled and (self._calls or self._bulk or self._watching.due):
             self._scheduled = True
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         self._scheduled = False
         if self._calls:
-            self._serve(self._next_batch())
+            self._serve_here(together(self._calls, self.limits.rows_max))
         elif self._bulk:
-            self._serve_piece(self._bulk[0])
-        elif self._watching.waits:
+            self._serve_bulk_here(self._bulk[0])
+        elif self._watching.due:
             self._watching.one()
-        if self._calls or self._bulk or self._watching.waits:
-            self._schedule()
+        self._schedule()
 
-    def _next_batch(self) -> list[Call]:
-        """The calls at the head of the queue that go to one endpoint and fit one model call."""
-        first = self._calls.popleft()
-        batch, room = [first], self.limits.rows_max - first.count
-        while self._calls and self._calls[0].live is first.live and self._calls[0].count <= room:
-            batch.append(self._calls.popleft())
-            room -= batch[-1].count
-        return batch
+    def _serve_here(self, batch: list[Call]) -> None:
+        if batch[0].live.here:
+            self._serve(batch)
+        else:
+            self._move(batch)
+
+    def _serve_bulk_here(self, bulk: Bulk) -> None:
+        if bulk.call.live.here:
+            self._serve_piece(bulk)
+        else:
+            self._bulk.popleft()
+            self._move([bulk.call], bulk)
+
+    def _move(self, batch: list[Call], bulk: Bulk | None = None) -> None:
+        """The model was let go of between the call and its turn: it has to wait after all."""
+        for call in batch:
+            try:
+                self._line_up(call, bulk)
+            except Busy as error:
+                self._fail([call], error)
 
     def _serve(self, batch: list[Call]) -> None:
         try:
-            rows = concat([call.rows for call in batch])
+            rows, _ = joined(batch)
             live = batch[0].live
-            parts = answer(live, rows, self._points(live, rows))
+            parts = answer(live, rows, self._points(live, rows), alone=len(batch) == 1)
             answers = self._record(batch, rows, parts)
         except Exception as error:
-            self._fail(batch, error)
+            self._fail_here(batch, error)
             return
         self._tell(batch, answers)
 
-    def _serve_piece(self, bulk: "Bulk") -> None:
+    def _serve_piece(self, bulk: Bulk) -> None:
         """The next rows of a large call; it is recorded and answered as a whole, when its last rows are through."""
         live = bulk.call.live
         try:
-            rows = bulk.next_rows(self.limits.rows_max)
-            bulk.add(answer(live, rows, self._points(live, rows)), length(rows))
+            rows, _ = bulk.next_rows(self.limits.rows_max)
+            bulk.add(answer(live, rows, self._points(live, rows), alone=True), length(rows))
             if not bulk.whole:
                 return
             answers = self._record([bulk.call], bulk.call.rows, bulk.parts)
@@ -174,21 +161,101 @@ class Desk:
         self._bulk.popleft()
         self._tell([bulk.call], answers)
 
+    def _fail_here(self, batch: list[Call], error: Exception) -> None:
+        """One caller's rows must not cost another's: a failed batch is tried again call by call."""
+        if len(batch) == 1:
+            self._fail(batch, error)
+            return
+        for call in batch:
+            self._serve([call])
+
+    # -- models that are elsewhere, or cold: lines, and batches in flight
+
+    def _line_up(self, call: Call, bulk: Bulk | None = None) -> None:
+        """To the end of the line for the models that its rows go to; Busy if that is full."""
+        live = call.live
+        call.points = self._points(live, call.rows)
+        ways = {0} if call.points is None else set(live.split.pick(call.points).tolist()) or {0}
+        lanes = frozenset(live.split.lanes[way] for way in ways)
+        line = self._lines.get((live, lanes)) or Line(live, lanes)
+        if line.rows + call.count > self.limits.line_rows_max:
+            self._refuse(line.rows, self.limits.line_rows_max, f" for {live.name}")
+        self._lines[live, lanes] = line
+        if bulk is None and call.count > self.limits.rows_max:
+            bulk = Bulk(call)
+        line.add(call, bulk)
+        self._board(line)
+
+    def _board(self, line: Line) -> None:
+        """See that somebody takes the next batch as soon as the model has room for it."""
+        if line.waits and not line.boarding:
+            line.boarding = True
+            flight = self._loop.create_task(self._fly(line))
+            self._flights.add(flight)
+            flight.add_done_callback(self._flights.discard)
+
+    async def _fly(self, line: Line) -> None:
+        """One batch of a line, to the model and back."""
+        async with line.slots.turn():
+            line.boarding = False
+            batch = line.take(self.limits.rows_max)
+            self._board(line)  # the batch after this one waits for its own turn
+            if isinstance(batch, Bulk):
+                await self._fly_piece(line, batch)
+            else:
+                await self._fly_batch(line, batch)
+        self._board(line)
+        if not (line.waits or line.rows) and self._lines.get((line.live, line.lanes)) is line:
+            del self._lines[line.live, line.lanes]
+        self._schedule()
+
+    async def _fly_batch(self, line: Line, batch: list[Call]) -> None:
+        try:
+            rows, points = joined(batch)
+            parts = await answer_away(line.live, rows, points, alone=len(batch) == 1, in_turn=not line.single)
+            answers = self._record(batch, rows, parts)
+        except Exception as error:
+            if isinstance(error, NotReady):
+                self._fail(batch, ModelFailed(str(error)))
+            elif len(batch) == 1 or isinstance(error, Unavailable):
+                self._fail(batch, error)
+            else:
+                line.again(batch)
+            return
+        self._tell(batch, answers)
+
+    async def _fly_piece(self, line: Line, bulk: Bulk) -> None:
+        try:
+            rows, points = bulk.next_rows(self.limits.rows_max)
+            parts = await answer_away(line.live, rows, points, alone=True, in_turn=not line.single)
+            bulk.add(parts, length(rows))
+            if not bulk.whole:
+                line.bulk.append(bulk)
+                return
+            answers = self._record([bulk.call], bulk.call.rows, bulk.parts)
+        except Exception as error:
+            self._fail([bulk.call], ModelFailed(str(error)) if isinstance(error, NotReady) else error)
+            return
+        self._tell([bulk.call], answers)
+
+    # -- the end of a call
+
     def _tell(self, batch: list[Call], answers: list[Answered]) -> None:
         for call, answered in zip(batch, answers, strict=True):
-            self._waiting_rows -= call.count
+            self._leave(call)
             self.counters.answered += call.count
             call.done(answered)
 
     def _fail(self, batch: list[Call], error: Exception) -> None:
-        """One caller's rows must not cost another's: a failed batch is tried again call by call."""
-        if len(batch) > 1:
-            for call in batch:
-                self._serve([call])
-            return
-        self._waiting_rows -= batch[0].count
-        self.counters.failed += 1
-        batch[0].done(error)
+        for call in batch:
+            self._leave(call)
+            self.counters.failed += 1
+            call.done(error)
+
+    def _leave(self, call: Call) -> None:
+        self._waiting_rows -= call.count
+        if call.line is not None:
+            call.line.rows -= call.count
 
     def _record(self, batch: list[Call], rows: Rows, parts: list[Part]) -> list[Answered]:
         """Into the journal, all or nothing; only then there is something to tell."""
@@ -207,7 +274,7 @@ class Desk:
         ends = np.cumsum([call.count for call in batch])
         return [whole.slice(int(end) - call.count, int(end)) for call, end in zip(batch, ends, strict=True)]
 
-    def _points(self, live: Live, rows: Rows) -> NDArray[np.float64] | None:
+    def _points(self, live: Live, rows: Rows) -> Points:
         if live.split.single:
             return None
         key = live.revision.policy.route_by

@@ -1,16 +1,19 @@
 """Arms that only watch: asked after the answer has left, recorded as shadows, never in anybody's way."""
 
+import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from payoff.journal.writer import Writer
-from payoff.records import length, take
-from payoff.serving.answer import Part, Rows, watch
+from payoff.records import concat, length, take
+from payoff.serving.answer import Part, Rows, watch, watch_away
 from payoff.serving.live import Live
 from payoff.serving.record import Stamp, note
+
+AWAY_SHARE = 4  # one watcher that is elsewhere may take a quarter of the room
 
 
 @dataclass(slots=True)
@@ -40,26 +43,74 @@ class Seen:
     at_us: int
 
 
-class Watching:
-    """Batches that watchers have yet to see; more than the limit are left out and counted."""
+@dataclass(slots=True)
+class View:
+    """The rows of an answered batch that one watcher is to see; `index` None: all."""
 
-    def __init__(self, writer: Writer, counters: Counters, rows_max: int) -> None:
+    seen: Seen
+    index: NDArray[np.intp] | None
+
+    def __len__(self) -> int:
+        return len(self.seen.high) if self.index is None else len(self.index)
+
+    def rows(self) -> Rows:
+        return self.seen.rows if self.index is None else take(self.seen.rows, self.index)
+
+
+@dataclass(slots=True)
+class Away:
+    """What waits for one watcher that computes elsewhere."""
+
+    views: deque[View] = field(default_factory=deque)
+    rows: int = 0  # that wait, or are with the model
+
+    def take(self, rows_max: int) -> list[View]:
+        """The views at the head that fit one model call."""
+        views = [self.views.popleft()]
+        room = rows_max - len(views[0])
+        while self.views and len(self.views[0]) <= room:
+            views.append(self.views.popleft())
+            room -= len(views[-1])
+        return views
+
+
+class Watching:
+    """Batches that watchers have yet to see; more than the limit are left out and counted.
+
+    Watchers whose models are here see them one batch in a turn of the loop. Each that is elsewhere has a queue of its
+    own, with a part of the room, so that one that hangs keeps nothing from the others.
+    """
+
+    def __init__(self, writer: Writer, counters: Counters, waiting_rows_max: int, rows_max: int) -> None:
         self._writer = writer
         self._counters = counters
+        self._waiting_rows_max = waiting_rows_max
         self._rows_max = rows_max
         self._seen: deque[Seen] = deque()
         self._rows = 0
+        self._away: dict[tuple[Live, int], Away] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def due(self) -> bool:
+        """Whether there is something to do in a turn of the loop."""
+        return bool(self._seen)
 
     @property
     def waits(self) -> bool:
-        return bool(self._seen)
+        """Whether there is anything to do at all."""
+        return bool(self._seen or self._away)
+
+    def lives(self) -> set[Live]:
+        """The live revisions that somebody is to watch still."""
+        return {seen.live for seen in self._seen} | {live for live, _ in self._away}
 
     def add(self, seen: Seen) -> None:
         """Remember a batch for the endpoint's watchers, if it has any and there is room."""
         if not seen.live.watchers:
             return
         count = length(seen.rows)
-        if self._rows + count > self._rows_max:
+        if self._rows + count > self._waiting_rows_max:
             self._counters.shadow_dropped += count
             return
         self._rows += count
@@ -72,19 +123,69 @@ class Watching:
         self._rows -= count
         try:
             for lane, others_only in seen.live.watchers:
-                self._show(seen, lane, _others(seen.parts, lane, count) if others_only else None)
+                index = _others(seen.parts, lane, count) if others_only else None
+                if index is not None and not len(index):
+                    continue
+                view = View(seen, index)
+                if seen.live.seats[lane].here is None:
+                    self._send(seen.live, lane, view)
+                else:
+                    self._note(view, lane, watch(seen.live, lane, view.rows()))
             self._writer.flush()
         except Exception:
             self._counters.shadow_failed += count
 
-    def _show(self, seen: Seen, lane: int, index: NDArray[np.intp] | None) -> None:
-        if index is not None and not len(index):
-            return
-        part = watch(seen.live, lane, seen.rows if index is None else take(seen.rows, index))
-        part.index = index
+    def _note(self, view: View, lane: int, part: Part) -> None:
+        seen = view.seen
+        part.index = view.index
         stamp = Stamp(seen.high, seen.low, seen.at_us, np.zeros(len(seen.high), np.int64))
         note(self._writer, seen.live, part, stamp, shadow=True)
         self._counters.shadowed += len(part)
+
+    # -- watchers that compute elsewhere
+
+    def _send(self, live: Live, lane: int, view: View) -> None:
+        """Into the queue of a watcher, whose task shows it when the model has time."""
+        queue = self._away.get((live, lane))
+        if queue is None:
+            queue = self._away[live, lane] = Away()
+            task = asyncio.get_running_loop().create_task(self._show(live, lane, queue))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if queue.rows + len(view) > self._waiting_rows_max // AWAY_SHARE:
+            self._counters.shadow_dropped += len(view)
+            return
+        queue.rows += len(view)
+        queue.views.append(view)
+
+    async def _show(self, live: Live, lane: int, queue: Away) -> None:
+        while queue.views:
+            views = queue.take(self._rows_max)
+            try:
+                part = await watch_away(live, lane, concat([view.rows() for view in views]))
+                self._note_each(views, lane, part)
+            except Exception:
+                self._counters.shadow_failed += sum(map(len, views))
+            queue.rows -= sum(map(len, views))
+        del self._away[live, lane]
+
+    def _note_each(self, views: list[View], lane: int, part: Part) -> None:
+        start = 0
+        for view in views:
+            rows = slice(start, start + len(view))
+            own = Part(
+                lane=lane,
+                index=None,
+                inputs=take(part.inputs, rows),
+                outputs=take(part.outputs, rows),
+                decision=None if part.decision is None else part.decision.take(rows),
+                why=part.why,
+                violations=None,
+                cpu_ns=part.cpu_ns * len(view) // max(1, len(part)),
+            )
+            self._note(view, lane, own)
+            start += len(view)
+        self._writer.flush()
 
 
 def _others(parts: list[Part], lane: int, count: int) -> NDArray[np.intp]:

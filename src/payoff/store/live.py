@@ -7,6 +7,7 @@ disk, and the control plane writes all of them anew when it starts.
 
 import fcntl
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +31,10 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What one worker does: per endpoint the revision it serves, the one it made ready, the one it could not load."""
+    """What one worker does: per endpoint the revision it serves, the one it made ready, the one it could not load.
+
+    `out` holds the arms, of the revisions it serves, whose model crashed again and again and is asked no more.
+    """
 
     worker: int
     pid: int
@@ -40,8 +44,11 @@ class Status:
     ready: dict[str, int] = field(default_factory=dict)
     failed: dict[str, tuple[int, str]] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
+    out: dict[str, dict[str, str]] = field(default_factory=dict)  # endpoint -> arm -> why
 
 
+_YOUNG_NS = 1_000_000_000
+_NO_MARK = (0, 0, 0)  # of a file that is to be read again
 _LIVE = msgspec.json.Decoder(Live)
 _STATUS = msgspec.json.Decoder(Status)
 
@@ -104,8 +111,45 @@ def stamp(home: Path) -> int:
 
 def read_all(home: Path) -> dict[str, Live | str]:
     """What every endpoint serves; where a file cannot be read, the reason, and the worker keeps what it had."""
-    found = {path.name.removesuffix(".json"): _read(path) for path in sorted((home / "live").glob("[!.]*.json"))}
-    return {endpoint: live for endpoint, live in found.items() if live is not None}
+    return Reader(home).read()
+
+
+class Reader:
+    """Reads what every endpoint serves, again and again; files that have not changed since are not read again.
+
+    A file counts as unchanged if it was old when it was read and looks the same: times of files come in ticks of some
+    milliseconds, and of two changes within one the second would be missed.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._live = home / "live"
+        self._found: dict[str, tuple[tuple[int, int, int], Live | str]] = {}
+
+    def read(self) -> dict[str, Live | str]:
+        """As `read_all`; what is unchanged is the same object as before."""
+        self._found = {path.name: found for path in self._paths() if (found := self._look(path)) is not None}
+        return {name.removesuffix(".json"): live for name, (_, live) in self._found.items()}
+
+    def _paths(self) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self._live) as entries:
+                found = [one for one in entries if one.name.endswith(".json") and not one.name.startswith(".")]
+        except FileNotFoundError:
+            return []
+        return sorted(found, key=lambda entry: entry.name)
+
+    def _look(self, entry: os.DirEntry[str]) -> tuple[tuple[int, int, int], Live | str] | None:
+        before = self._found.get(entry.name)
+        try:
+            state = entry.stat()
+        except FileNotFoundError:
+            return None
+        mark = (state.st_ino, state.st_mtime_ns, state.st_size)
+        if before is not None and before[0] == mark:
+            return before
+        young = time.time_ns() - state.st_mtime_ns < _YOUNG_NS
+        live = _read(Path(entry.path))
+        return None if live is None else (_NO_MARK if young else mark, live)
 
 
 def boot_id() -> str:

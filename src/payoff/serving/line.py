@@ -1,0 +1,129 @@
+"""Calls on their way to an answer, and the line they wait in where a model computes elsewhere or is still cold.
+
+A line holds the calls for one live revision whose rows go the same ways. So a call for the champion never waits for a
+challenger that hangs; calls that come while the model is busy share its next batch.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Optional
+
+import numpy as np
+from numpy.typing import NDArray
+
+from payoff.records import concat, length, take
+from payoff.routing import FALLBACK
+from payoff.serving.answer import Part, Rows
+from payoff.serving.live import Live
+from payoff.serving.reply import Answered
+from payoff.serving.seat import Slots
+
+Done = Callable[[Answered | Exception], None]
+Points = NDArray[np.float64] | None
+
+
+@dataclass(slots=True)
+class Call:
+    """Rows of one caller for one endpoint, as it was when they came."""
+
+    live: Live
+    rows: Rows
+    done: Done
+    arrived_us: int
+    points: Points = None  # where its rows lie in the split; known from the start to those that wait in a line
+    line: Optional["Line"] = None
+    alone: bool = False  # it was in a batch that failed, and is tried again by itself
+    count: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.count = length(self.rows)
+
+
+@dataclass(slots=True)
+class Bulk:
+    """A call of more rows than fit one model call, as far as it was answered."""
+
+    call: Call
+    parts: list[Part] = field(default_factory=list)
+    through: int = 0
+
+    @property
+    def whole(self) -> bool:
+        return self.through == self.call.count
+
+    def next_rows(self, rows_max: int) -> tuple[Rows, Points]:
+        """The rows that come next, and their points if they are known."""
+        rows = slice(self.through, self.through + rows_max)
+        return take(self.call.rows, rows), None if self.call.points is None else self.call.points[rows]
+
+    def add(self, parts: list[Part], count: int) -> None:
+        """What was answered to them, with their places in the whole call."""
+        for part in parts:
+            places = np.arange(count) if part.index is None else part.index
+            part.index = places + self.through
+        self.parts += parts
+        self.through += count
+
+
+class Line:
+    """Calls that wait for the same models. `slots` is whom the next batch has to wait for."""
+
+    def __init__(self, live: Live, lanes: frozenset[int]) -> None:
+        self.live = live
+        self.lanes = lanes
+        asked = [live.seats[lane] for lane in lanes if lane != FALLBACK]
+        self.single = len(asked) == 1 == len(lanes)
+        self.slots = asked[0].slots if self.single else Slots(1)  # of several, each piece takes its turn by itself
+        self.calls: deque[Call] = deque()
+        self.bulk: deque[Bulk] = deque()
+        self.rows = 0  # that wait, or are with the model
+        self.boarding = False  # whether somebody already waits for a slot, to take the next batch
+        self.bulk_next = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is a batch to take."""
+        return bool(self.calls or self.bulk)
+
+    def add(self, call: Call, bulk: Bulk | None) -> None:
+        """At the end; `bulk` for a call that does not fit one batch."""
+        call.line = self
+        self.rows += call.count
+        if bulk is not None:
+            self.bulk.append(bulk)
+        else:
+            self.calls.append(call)
+
+    def again(self, batch: list[Call]) -> None:
+        """A batch that failed: back to the head, each call by itself."""
+        for call in reversed(batch):
+            call.alone = True
+            self.calls.appendleft(call)
+
+    def take(self, rows_max: int) -> "list[Call] | Bulk":
+        """The next batch. Small calls pass a large one, which goes on between their batches."""
+        self.bulk_next, bulk_now = not self.bulk_next, self.bulk and (self.bulk_next or not self.calls)
+        if bulk_now:
+            return self.bulk.popleft()
+        return together(self.calls, rows_max)
+
+
+def together(calls: deque[Call], rows_max: int) -> list[Call]:
+    """The calls at the head that go to one live revision and fit one model call."""
+    first = calls.popleft()
+    batch, room = [first], rows_max - first.count
+    while calls and not first.alone and _joins(calls[0], first, room):
+        batch.append(calls.popleft())
+        room -= batch[-1].count
+    return batch
+
+
+def _joins(call: Call, first: Call, room: int) -> bool:
+    return call.live is first.live and call.count <= room and not call.alone
+
+
+def joined(batch: list[Call]) -> tuple[Rows, Points]:
+    """The rows of a batch as one table, and their points if they are known."""
+    points = [call.points for call in batch if call.points is not None]
+    return concat([call.rows for call in batch]), np.concatenate(points) if points else None
