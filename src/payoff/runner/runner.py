@@ -14,7 +14,7 @@ from payoff.records.signature import Field
 from payoff.runner import kinds
 from payoff.runner.guest import frames
 from payoff.runner.process import Direct, Process, cpu_ns, end_in_words, rss_bytes
-from payoff.runner.variables import variables
+from payoff.runner.variables import setup, variables
 from payoff.runner.wire import Wire
 
 
@@ -31,6 +31,7 @@ class Runner:
         self._bounds = bounds
         self._cpu_ns = 0
         self.ended = ""  # why, once it has
+        self.walls: dict[str, str] = {}  # which there are, each with why it does not stand, or "" if it does
 
     @classmethod
     def start(
@@ -58,14 +59,17 @@ class Runner:
                 ours.close()
                 raise ModelFailed(f"the model's process could not be started: {python}: {error.strerror}") from error
         runner = cls(process, Wire(ours, bounds.memory_bytes_max), bounds)
-        runner._load(kind, file, artefact, options)
+        read = [str(artefact.resolve()), str(file.parent)]
+        runner._load(setup(bounds, scratch, read), kind, file, artefact, options)
         return runner
 
-    def _load(self, kind: str, file: Path, artefact: Path, options: Mapping[str, Any]) -> None:
+    def _load(self, setup: bytes, kind: str, file: Path, artefact: Path, options: Mapping[str, Any]) -> None:
         own = kinds.is_own(file)
         words = {"kind": kind, "file": "" if own else str(file), "path": str(artefact), "options": dict(options)}
         try:
-            self._say(frames.LOAD, words, self._bounds.load_s_max, "the model could not be loaded")
+            asked = [setup, *frames.say(frames.LOAD, words)]
+            frame = self._exchange(asked, self._bounds.load_s_max)
+            self.walls = self._words(frame, "the model could not be loaded")["walls"]
         except BaseException:
             self.close()
             raise
@@ -137,7 +141,9 @@ class Runner:
 
     def _say(self, verb: int, words: Any, seconds: float, trouble: str, rows: Columns | None = None) -> Any:
         columns = None if rows is None else {name: (column.values, column.valid) for name, column in rows.items()}
-        frame = self._exchange(frames.say(verb, words, columns), seconds)
+        return self._words(self._exchange(frames.say(verb, words, columns), seconds), trouble)
+
+    def _words(self, frame: frames.Frame, trouble: str) -> Any:
         if frame.verb != frames.DONE:
             raise self._failure(frame, trouble)
         try:

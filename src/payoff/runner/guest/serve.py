@@ -23,16 +23,17 @@ from . import frames
 from .answers import tidy
 
 
-def main(fd: int) -> None:
-    """Serve the socket until payoff lets go of it."""
-    Guest(socket.socket(fileno=fd)).serve()
+def main(sock: socket.socket, walls: dict[str, str]) -> None:
+    """Serve the socket until payoff lets go of it; `walls` is told with the first reply."""
+    Guest(sock, walls).serve()
 
 
 class Guest:
     """One model and the socket it is asked through."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, walls: dict[str, str]) -> None:
         self._sock = sock
+        self._walls = walls
         self._incoming = frames.Incoming()
         self._model: Any = None
 
@@ -71,7 +72,7 @@ class Guest:
         self._model = kind.load(words["path"], words["options"])
         gc.collect()
         gc.freeze()  # what a model is made of stays: no need to look through it at every collection
-        return frames.say(frames.DONE, {})
+        return frames.say(frames.DONE, {"walls": self._walls})
 
     def _to_onnx(self, words: dict[str, Any], frame: frames.Frame) -> list[frames.Piece]:
         if not hasattr(self._model, "to_onnx"):

@@ -2,14 +2,20 @@
 
 payoff is not installed here, and the folder above must not be on the path (its rooms have names of the standard
 library), so the package is put together by hand and called `payoff_guest`.
+
+The first that comes through the socket is the length of a JSON text in 4 bytes, and the text: what the walls need to
+know. They stand before NumPy is imported. `start.py --walls` puts them up, says which stand, and ends.
 """
 
 import ctypes
 import importlib
 import importlib.util
+import json
 import os
 import signal
+import socket
 import sys
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -36,12 +42,34 @@ def package() -> None:
     spec.loader.exec_module(module)
 
 
+def setup_of(sock: socket.socket) -> Any:
+    """What comes first: how to set this process up."""
+    size = int.from_bytes(_exactly(sock, 4), "little")
+    return json.loads(_exactly(sock, size))
+
+
+def _exactly(sock: socket.socket, size: int) -> bytes:
+    got = b""
+    while len(got) < size:
+        piece = sock.recv(size - len(got))
+        if not piece:
+            os._exit(0)
+        got += piece
+    return got
+
+
 def main() -> None:
     """Serve one model until the socket ends."""
+    package()
+    walls = importlib.import_module("payoff_guest.walls")
+    if sys.argv[1:] == ["--walls"]:
+        walls.told()
+        return
     fd, parent = map(int, sys.argv[1:3])
     die_with(parent)
-    package()
-    importlib.import_module("payoff_guest.serve").main(fd)
+    sock = socket.socket(fileno=fd)
+    stand = walls.up(setup_of(sock))
+    importlib.import_module("payoff_guest.serve").main(sock, stand)
 
 
 if __name__ == "__main__":
