@@ -78,7 +78,7 @@ def test_requirements_are_read_with_the_files_they_include(write: Write) -> None
 
 @pytest.mark.parametrize("line", ["-e .", "./wheel.whl", "--index-url https://example.com", "own @ file:///srv/own"])
 def test_requirements_that_are_no_packages_are_refused(write: Write, line: str) -> None:
-    with pytest.raises(BadInput, match="only packages by name and version can be installed"):
+    with pytest.raises(BadInput, match=r"^requirements.txt: "):
         needs_of(write(requirements_txt=line))
 
 
@@ -107,7 +107,7 @@ def test_the_python_that_the_user_said_goes_first(tmp_path: Path) -> None:
 
 
 def test_a_pyproject_without_dependencies_is_refused(write: Write) -> None:
-    with pytest.raises(BadInput, match=r"pyproject\.toml has no \[project\] dependencies"):
+    with pytest.raises(BadInput, match=r"pyproject\.toml has no list \[project\] dependencies"):
         needs_of(write(pyproject_toml="[tool.poetry]\nname = 'x'"))
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import sys
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from payoff.environments.requirements import checked, of_project
 from payoff.errors import BadInput
 from payoff.flavors.flavor import Arrival
 
 _FILES_MAX, _BYTES_MAX = 20, 1 << 20
 _NEWEST_MINOR = 14
+_INCLUDED = re.compile(r"\s*(?:-r|--requirement)[\s=]+([^\s#]+)\s*(?:#.*)?$")
 _ORDER = re.compile(r"(>=|<=|==|!=|~=|>|<)\s*(\d+)(?:\.(\d+))?[\w.*]*$")
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -30,12 +30,10 @@ class Needs:
 def needs_of(folder: Path) -> Needs | None:
     """What requirements.txt says, else pyproject.toml; None where neither is there."""
     file, project = folder / "requirements.txt", folder / "pyproject.toml"
-    asked = _python(project)
+    text = _text(project) if project.is_file() else None
     if file.is_file():
-        return Needs(requirements(file), asked)
-    if project.is_file():
-        return Needs(_dependencies(project), asked)
-    return None
+        return Needs(requirements(file), _python(text))
+    return None if text is None else Needs(of_project(text), _python(text))
 
 
 def on_python(arrival: Arrival, python: str | None) -> Arrival:
@@ -47,34 +45,19 @@ def on_python(arrival: Arrival, python: str | None) -> Arrival:
 
 def requirements(file: Path) -> tuple[str, ...]:
     """The packages named in a requirements file and the files that it includes; BadInput for what is no package."""
-    return tuple(dict.fromkeys(_lines(file, file.parent.resolve(), [])))
+    return tuple(dict.fromkeys(checked(_lines(file, file.parent.resolve(), []), file.name)))
 
 
 def _lines(file: Path, root: Path, seen: list[Path]) -> list[str]:
+    """The lines of a file, those of an included file in the place of its -r."""
     seen.append(file)
     if len(seen) > _FILES_MAX:
         raise BadInput(f"{file.name}: requirement files include each other; write one that names the packages")
     found: list[str] = []
-    for line in _text(file).replace("\\\n", " ").splitlines():
-        said = re.sub(r"(^|\s)#.*$", "", line)
-        said = re.sub(r"\s--hash=\S+", "", said).strip()
-        included = re.match(r"(?:-r|--requirement)[\s=]+(\S+)$", said)
-        if included:
-            found += _lines(_inside(file.parent / included[1], root, file), root, seen)
-        elif said:
-            found.append(_package(said, file))
+    for line in _text(file).splitlines():
+        included = _INCLUDED.match(line)
+        found += _lines(_inside(file.parent / included[1], root, file), root, seen) if included else [line]
     return found
-
-
-def _package(said: str, file: Path) -> str:
-    """One requirement; BadInput for options and paths, which mean nothing where the environment is built."""
-    local = said.startswith((".", "/", "file:")) or "@ file:" in said or said.endswith(".whl")
-    if said.startswith("-") or local:
-        raise BadInput(
-            f"{file.name} says {said[:100]!r}, and only packages by name and version can be installed; "
-            "put your own modules beside the model, and set the package index for payoff as for pip (PIP_INDEX_URL)"
-        )
-    return said
 
 
 def _inside(path: Path, root: Path, file: Path) -> Path:
@@ -94,28 +77,13 @@ def _text(file: Path) -> str:
         raise BadInput(f"{file.name} is not UTF-8 text: {error}; save it as such") from error
 
 
-def _project(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        return {}
-    try:
-        return tomllib.loads(_text(file))
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{file.name} is not TOML: {error}") from error
-
-
-def _dependencies(file: Path) -> tuple[str, ...]:
-    found = _project(file)
-    dependencies = found.get("project", {}).get("dependencies")
-    if dependencies is None:
-        raise BadInput(f"{file.name} has no [project] dependencies; list them there, or write a requirements.txt")
-    return tuple(_package(str(one), file) for one in dependencies)
-
-
-def _python(file: Path) -> str | None:
+def _python(project: str | None) -> str | None:
     """The version of Python for `requires-python`: the one payoff runs on if it will do, else the newest that does."""
-    asked = str(_project(file).get("project", {}).get("requires-python", ""))
+    found = re.search(r"""^requires-python\s*=\s*["']([^"']*)["']""", project or "", re.MULTILINE)
+    if found is None:
+        return None
     minors = [int(HERE.partition(".")[2]), *range(_NEWEST_MINOR, 8, -1)]
-    return next((f"3.{minor}" for minor in minors if _suits(minor, asked)), None) if asked else None
+    return next((f"3.{minor}" for minor in minors if _suits(minor, found[1])), None)
 
 
 def _suits(minor: int, asked: str) -> bool:
