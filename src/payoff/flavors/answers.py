@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from payoff.errors import BadInput, ModelFailed
-from payoff.flavors.session import Port
+from payoff.flavors.port import Port
 from payoff.records.columns import Column
 from payoff.records.signature import Field
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from payoff.errors import ModelFailed
-from payoff.flavors.session import Port
+from payoff.flavors.port import Port
 from payoff.records.columns import Column, Columns
 from payoff.records.signature import Field, Type
 

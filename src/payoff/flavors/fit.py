@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from payoff.errors import BadInput
+from payoff.flavors.port import Port
 from payoff.flavors.rowfile import Rows
 from payoff.records.columns import Column
 from payoff.records.signature import Field, Type
-
-if TYPE_CHECKING:  # onnxruntime, which the control plane does without
-    from payoff.flavors.session import Port
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from payoff.errors import ModelFailed
 from payoff.flavors.answers import Reader, empty, gives, reader
 from payoff.flavors.feeds import Feed, Feeder, feeder
 from payoff.flavors.flavor import Run
-from payoff.flavors.session import Port, inputs_of, open_session, outputs_of, reason
+from payoff.flavors.port import Port
+from payoff.flavors.session import inputs_of, open_session, outputs_of, reason
 from payoff.records.columns import Column, Columns, length
 from payoff.records.signature import Signature
 

@@ -1,7 +1,6 @@
 """An onnxruntime session as payoff opens it, and its inputs and outputs as plain facts."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 import onnxruntime as ort
 
 from payoff.errors import BadInput, ModelFailed
+from payoff.flavors.port import Port
 from payoff.records.signature import Type
 
 _TYPES = {
@@ -17,22 +17,6 @@ _TYPES = {
     "uint8": Type.UINT8, "uint16": Type.UINT16, "uint32": Type.UINT32, "uint64": Type.UINT64,
 }  # fmt: skip
 _MAPS = re.compile(r"seq\(map\((int64|string),tensor\(float\)\)\)")
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """One input or output of a graph. `dims` are those of one row; None where the graph leaves them open.
-
-    `batch` is None where any number of rows goes, or the number of rows that the graph was fixed to.
-    `maps`: not a tensor but one dictionary per row, class -> probability (skl2onnx's ZipMap).
-    """
-
-    name: str
-    type: Type
-    dtype: np.dtype[Any]  # as onnxruntime wants it: float16 where Type can only say float32
-    dims: tuple[int | None, ...]
-    batch: int | None
-    maps: bool = False
 
 
 def open_session(path: Path) -> ort.InferenceSession:
