@@ -1,4 +1,4 @@
-"""A kind of artefact as the suite tries it: how it is trained with its own library, and what payoff should make of it."""
+"""A kind of artefact as the suite tries it: how its own library makes it, and what payoff should make of it."""
 
 from dataclasses import dataclass, field
 from typing import Any
