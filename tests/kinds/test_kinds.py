@@ -54,11 +54,11 @@ def test_a_model_answers_in_production_as_it_does_at_home(case: Case, server: Se
     rows = rows_of(trained)
     reply = httpx.post(f"{server.inference}/predict/{name}", json={"rows": rows}, timeout=120)
     assert reply.status_code == 200, reply.text[:2000]
-    answered = reply.json()["rows"]
+    answered = reply.json()["predictions"]
     expected = json.loads((trained / "expected.json").read_text())
     for column, values in expected.items():
         assert_same([row[column] for row in answered], values, case.tolerance)
-    alone = httpx.post(f"{server.inference}/predict/{name}", json={"rows": rows[:1]}, timeout=120).json()["rows"]
+    alone = httpx.post(f"{server.inference}/predict/{name}", json={"rows": rows[:1]}, timeout=120).json()["predictions"]
     for column, values in expected.items():
         assert_same([alone[0][column]], values[:1], case.tolerance)
 
