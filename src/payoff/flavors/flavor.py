@@ -131,9 +131,12 @@ class Servable(Protocol):
 FLAVORS: Plugins[Flavor] = Plugins(
     "flavors",
     {
+        "mlflow": "payoff.flavors.mlflow:FLAVOR",
+        "mlflow-server": "payoff.flavors.tracking:FLAVOR",
         "native": "payoff.flavors.native:FLAVOR",
         "onnx": "payoff.flavors.onnx:FLAVOR",
         "python": "payoff.flavors.python:FLAVOR",
+        "remote": "payoff.flavors.remote:FLAVOR",
         "rule": "payoff.flavors.rule:FLAVOR",
         "sklearn": "payoff.flavors.sklearn:FLAVOR",
     },

@@ -72,8 +72,8 @@ def _from_frame(answer: Any) -> dict[str, Any]:
         answer = answer.to_pandas()
     if answer.ndim == 1:
         return {PREDICTION if answer.name is None else str(answer.name): answer}
-    if len(answer.columns) == 1 and answer.columns[0] == 0:
-        return {PREDICTION: answer.iloc[:, 0]}
+    if list(answer.columns) == list(range(len(answer.columns))):  # an array that was made a frame
+        return _from_array(answer.to_numpy())
     names = [str(name) for name in answer.columns]
     if len(set(names)) < len(names):
         raise ValueError(f"predict answered a frame in which names occur twice: {', '.join(names)}")
