@@ -98,7 +98,7 @@ class House:
     def journal(self, what: str = "predictions") -> list[dict[str, Any]]:
         """Everything recorded."""
         with closing(Journal(self.home)) as journal:
-            found: list[dict[str, Any]] = journal.connect().sql(f"select * from {what}").arrow().read_all().to_pylist()
+            found: list[dict[str, Any]] = journal.connect().sql(f"select * from {what}").to_arrow_table().to_pylist()
         return found
 
 

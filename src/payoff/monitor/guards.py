@@ -11,7 +11,7 @@ from payoff.monitor.docket import Docket
 from payoff.monitor.lives import Brief
 from payoff.records.endpoint import Revision, Role
 
-_ACTIVE = (Role.CHAMPION, Role.CHALLENGER)
+ACTIVE = (Role.CHAMPION, Role.CHALLENGER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Held:
 def moves(docket: Docket) -> list[Move]:
     """The orders that are due, kills first. Whoever gives one looks again before the next."""
     due = [brief for brief in docket.briefs if brief.guard and docket.case(brief).reached]
-    kills = [brief for brief in due if brief.question.kind == LOSES and brief.arm.role in _ACTIVE]
+    kills = [brief for brief in due if brief.question.kind == LOSES and brief.arm.role in ACTIVE]
     promotions = [
         brief
         for brief in due
@@ -65,7 +65,7 @@ def held(docket: Docket) -> list[Held]:
 
 def idle(docket: Docket, revision: Revision) -> str | None:
     """What to say when no model answers any more and none is known to be better than the fallback; else None."""
-    if any(arm.role in _ACTIVE for arm in revision.arms):
+    if any(arm.role in ACTIVE for arm in revision.arms):
         return None
     cases = [
         docket.case(brief)

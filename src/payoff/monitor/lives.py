@@ -40,7 +40,7 @@ def briefs(history: Sequence[Revision]) -> list[Brief]:
 
 
 def _losing(history: Sequence[Revision], arm: Arm) -> list[Brief]:
-    since, until = _life(history, arm)
+    since, until = life(history, arm)
     if since is None:
         return []
     policy = history[-1].policy
@@ -56,7 +56,7 @@ def _losing(history: Sequence[Revision], arm: Arm) -> list[Brief]:
 def _beating(history: Sequence[Revision], arm: Arm) -> list[Brief]:
     current = history[-1]
     champion = next((other for other in current.arms if seat(other) is Role.CHAMPION), None)
-    since, _ = _life(history, arm)
+    since, _ = life(history, arm)
     if arm.role is not Role.CHALLENGER or champion is None or since is None:
         return []
     since = max(since, _worth_since(history, None))
@@ -79,7 +79,7 @@ def _question(kind: str, arm: Arm, against: str, guard: Guard | None, policy: Po
     return Question(kind, arm.model, arm.version, against, error, cap, policy.currency)
 
 
-def _life(history: Sequence[Revision], arm: Arm) -> tuple[int | None, int | None]:
+def life(history: Sequence[Revision], arm: Arm) -> tuple[int | None, int | None]:
     """The revision at which the version's present life began, and the one that killed it, if one did."""
     since = until = last = None
     for revision in history:

@@ -6,7 +6,7 @@ that endpoint; the loop goes on with the others and comes back to it later.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,16 @@ from payoff.journal import ids
 from payoff.journal.query import Journal
 from payoff.journal.snapshot import Snapshot
 from payoff.ledger import prices
-from payoff.monitor import guards
+from payoff.monitor import crashes, guards
 from payoff.monitor.docket import Docket
 from payoff.monitor.evidence import SETTLE_US, advance, history, newest_outcome
-from payoff.monitor.lives import Brief, briefs
+from payoff.monitor.guards import Move
+from payoff.monitor.lives import Brief, briefs, life
 from payoff.monitor.worth import worth
 from payoff.records.endpoint import Revision
 from payoff.registry.registry import Registry
+from payoff.store import live
+from payoff.store.live import Status
 
 LOOK_S = 1.0  # rows also mature by time alone, without anybody posting an outcome
 BACKOFF_S_MAX = 60.0
@@ -112,6 +115,9 @@ class Watch:
             snapshot = self._journal.snapshot()
             for gone in self._posts.keys() - {current.endpoint for current in currents}:
                 del self._posts[gone]
+            statuses = live.statuses(self._home)
+            for current in currents:
+                self._mind_crashes(current, statuses, now_us)
             waits = [self._visit(current, snapshot, now_us) for current in currents]
             return min(waits, default=self._look_s)
 
@@ -125,6 +131,24 @@ class Watch:
                 wait_s = _backoff_s(failures)
             self._wake.wait(wait_s)
             self._wake.clear()
+
+    def _mind_crashes(self, current: Revision, statuses: Sequence[Status], now_us: int) -> None:
+        """Say of every version that crashed out of a worker that it did, and kill it where the fallback can answer."""
+        outs = crashes.outs(current, statuses)
+        post = self._posts.setdefault(current.endpoint, _Post())
+        if not outs or now_us < post.again_us:
+            return
+        try:
+            past = history(self._registry, current.endpoint)
+            for out in outs:
+                since, _ = life(past, out.arm)
+                key = f"{out.name} is out, alive since revision {since}"
+                self._say(current.endpoint, post, key, "alarm", crashes.tell(current, out))
+            due = [move for out in outs if (move := crashes.move(current, out))]
+            if due and past[-1].number == current.number:
+                self._give(current.endpoint, due[0])  # the next, if there is one, at the next look
+        except Exception as error:
+            self._failed(current.endpoint, post, error)
 
     def _visit(self, current: Revision, snapshot: Snapshot, now_us: int) -> float:
         """Judge one endpoint, if there may be something to judge; in how many seconds there may be more."""
@@ -168,17 +192,19 @@ class Watch:
         due = guards.moves(post.docket)
         if not due or self._registry.current(endpoint).number != post.past[-1].number:
             return bool(due)
-        move = due[0]
         try:
-            self._desk.give(
-                endpoint, move.verb, arm=move.arm, author=move.author, reason=move.reason, evidence=move.evidence
-            )
+            self._give(endpoint, due[0])
         except (Conflict, NotFound):
             if self._registry.current(endpoint).number == post.past[-1].number:
                 raise
         post.past = history(self._registry, endpoint)
         post.docket.ask(briefs(post.past))
         return True
+
+    def _give(self, endpoint: str, move: Move) -> None:
+        self._desk.give(
+            endpoint, move.verb, arm=move.arm, author=move.author, reason=move.reason, evidence=move.evidence
+        )
 
     def _report(self, endpoint: str, post: _Post, fallback_known: bool) -> None:
         current = post.past[-1]
