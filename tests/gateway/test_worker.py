@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -48,9 +48,10 @@ def _served(home: Path, factor: float) -> Served:
 
 
 @contextmanager
-def worker(home: Path, key: str | None = None) -> Iterator[str]:
+def worker(home: Path, key: str | None = None, *flags: str) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as door:
         command = [sys.executable, "-m", "payoff.gateway.worker", "--home", str(home), "--fd", str(door.fileno())]
+        command += flags
         environment = {**os.environ, **({"PAYOFF_KEY": key} if key else {})}
         process = subprocess.Popen(command, pass_fds=(door.fileno(),), env=environment)
         try:
@@ -290,3 +291,58 @@ def test_a_version_that_does_not_reproduce_its_sample_rows_here_never_takes_traf
         (status,) = live.statuses(tmp_path)
         assert "does not reproduce 1 of its 2 sample rows" in status.failed["times"][1]
         assert ask(url, {"x": 8}).json()["predictions"][0]["y"] == 16
+
+
+def endpoint(home: Path, name: str, factor: float, policy: Policy = POLICY) -> Revision:
+    return replace(revision(home, 1, (Role.CHAMPION, factor, 0), policy=policy), endpoint=name)
+
+
+def reported(home: Path, true: Callable[[live.Status], object]) -> live.Status:
+    """The worker's status, as soon as it says something."""
+    while not (found := [status for status in live.statuses(home) if true(status)]):
+        time.sleep(0.005)
+    return found[0]
+
+
+def test_more_endpoints_than_models_stay_loaded_all_answer(tmp_path: Path) -> None:
+    for factor in range(2, 8):
+        live.publish(tmp_path, endpoint(tmp_path, f"times-{factor}", factor))
+    with worker(tmp_path, None, "--hot", "2") as url:
+        for _ in range(2):
+            for factor in range(2, 8):
+                rows = httpx.post(f"{url}/predict/times-{factor}", json={"x": 8}).json()["predictions"]
+                assert rows[0]["y"] == 8 * factor
+        status = reported(tmp_path, lambda status: status.counters["models_loaded"] >= 12)
+        assert status.counters["models_hot"] == 2
+        assert len(status.serving) == 6
+
+
+def test_a_worker_that_starts_serves_at_once_and_says_what_cannot_be_loaded(tmp_path: Path) -> None:
+    whole, broken = endpoint(tmp_path, "whole", 2), endpoint(tmp_path, "broken", 3, Policy())
+    safe = endpoint(tmp_path, "safe", 3)
+    for one in (whole, broken, safe):
+        live.publish(tmp_path, one)
+    Blobs(tmp_path / "artifacts").path(broken.arms[0].served.digest).unlink()
+    with worker(tmp_path) as url:
+        assert httpx.post(f"{url}/predict/whole", json={"x": 8}).json()["predictions"][0]["y"] == 16
+        reply = httpx.post(f"{url}/predict/broken", json={"x": 8})
+        assert (reply.status_code, reply.json()["kind"]) == (422, "model_failed")
+        assert "is missing from artifacts/" in reply.json()["error"]
+        row = httpx.post(f"{url}/predict/safe", json={"x": 8}).json()["predictions"][0]
+        assert (row["decision"], row["arm"]) == (False, "fallback")
+        assert row["why"].startswith("fallback: artefact")
+        status = reported(tmp_path, lambda status: len(status.failed) == 2)
+        assert set(status.failed) == {"broken", "safe"}
+        assert set(status.serving) == {"whole", "broken", "safe"}
+
+
+def test_a_kill_never_waits_for_a_model_that_is_cold(tmp_path: Path) -> None:
+    live.publish(tmp_path, revision(tmp_path, 1, (Role.CHAMPION, 2, 0)))
+    live.publish(tmp_path, endpoint(tmp_path, "other", 3))
+    with worker(tmp_path, None, "--hot", "1") as url:
+        assert httpx.post(f"{url}/predict/other", json={"x": 8}).status_code == 200
+        Blobs(tmp_path / "artifacts").path(_served(tmp_path, 2).digest).unlink()
+        live.publish(tmp_path, revision(tmp_path, 2, (Role.KILLED, 2, 0)))
+        served(tmp_path, 2)
+        row = ask(url, {"x": 8}).json()["predictions"][0]
+        assert row["why"] == "fallback: times v2 is killed"

@@ -23,6 +23,9 @@ def up(
         bool, typer.Option("--sync", help="Survive loss of power too: flush to the disk each time.")
     ] = False,
     body_max: Annotated[int, typer.Option(min=1, help="The largest body of one inference call, in MiB.")] = 64,
+    hot: Annotated[
+        int, typer.Option(min=1, help="Models that each worker keeps loaded; the rest come back on their next call.")
+    ] = 50,
     as_json: Json = False,
 ) -> None:
     """Start payoff on this machine; stop it with Ctrl-C."""
@@ -30,7 +33,7 @@ def up(
 
     say = (lambda text: show.put_json({"said": text}, indent=None)) if as_json else typer.echo
     count = workers or max(1, os.cpu_count() or 1)
-    settings = supervisor.Settings(_place(home), count, http, console, sync, body_max << 20)
+    settings = supervisor.Settings(_place(home), count, http, console, sync, body_max << 20, hot)
     supervisor.run(settings, say)
 
 

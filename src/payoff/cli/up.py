@@ -38,6 +38,7 @@ class Settings:
     console: str = "127.0.0.1:8080"
     sync: bool = False
     body_bytes_max: int = 64 << 20
+    hot_max: int = 50
 
 
 @dataclass(slots=True)
@@ -165,6 +166,7 @@ def children(settings: Settings, http: socket.socket, console: socket.socket, li
     for index in range(settings.workers):
         worker = [sys.executable, "-m", "payoff.gateway.worker", *shared, "--fd", str(http.fileno())]
         worker += ["--index", str(index), "--body-max", str(settings.body_bytes_max)]
+        worker += ["--hot", str(settings.hot_max)]
         found.append(Child(f"worker {index}", worker, (http.fileno(), lifeline)))
     return found
 
