@@ -19,7 +19,7 @@ from payoff.clock import Clock, now_us
 from payoff.deploy.steps import Steps
 from payoff.environments.environments import Environments
 from payoff.errors import BadInput, Busy, NotFound, TooLarge, Unavailable
-from payoff.flavors.flavor import Arrival, Pointer, Prepared, Said
+from payoff.flavors.flavor import Arrival, Moving, Pointer, Prepared, Said
 from payoff.flavors.recognise import recognise
 from payoff.flavors.sample import rows_of
 from payoff.records import names
@@ -101,7 +101,7 @@ class Intake:
                 came = _packed(shown, room / "came.tar")
                 blob, size_bytes = _digest(came, self._limits.artefact_bytes_max)
                 digest = _identity(blob, said)
-            known = self._known(model, digest)
+            known = None if isinstance(found, Moving) else self._known(model, digest)
             if known is not None and self._complete(known):
                 if sample is not None:
                     _suit(sample, known)
@@ -110,6 +110,11 @@ class Intake:
                 made = found.prepare(
                     Arrival(shown, room / "made", self._environments, sample, said, self._registry.find, steps.step)
                 )
+            if isinstance(found, Moving):
+                digest = _identity(_digest(made.served_path, self._limits.artefact_bytes_max)[0], said)
+                known = self._known(model, digest)
+                if known is not None and self._complete(known):
+                    return Taken(known, True, steps.all())
             version = self._keep(
                 came,
                 made,

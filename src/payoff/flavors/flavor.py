@@ -92,6 +92,16 @@ class Pointer(Protocol):
         """Bring the artefact itself into `into`, and say where it lies; it is recognised anew."""
 
 
+@runtime_checkable
+class Moving(Protocol):
+    """A flavor whose artefact may stay the same while what it stands for changes: a server's model, `latest`.
+
+    What makes a version the same is then not the artefact but what was made of it.
+    """
+
+    moves: bool
+
+
 def no_close() -> None:
     """Nothing to give back."""
 
@@ -131,6 +141,7 @@ class Servable(Protocol):
 FLAVORS: Plugins[Flavor] = Plugins(
     "flavors",
     {
+        "chain": "payoff.flavors.chain:FLAVOR",
         "mlflow": "payoff.flavors.mlflow:FLAVOR",
         "mlflow-server": "payoff.flavors.tracking:FLAVOR",
         "native": "payoff.flavors.native:FLAVOR",

@@ -46,6 +46,7 @@ class Remote:
     """Recognised by the key `remote`; asked by the worker, without waiting for it."""
 
     name = "remote"
+    moves = True  # the server may take and give something else tomorrow, under the same address
     takes = "a model on another server (YAML with 'remote: http://HOST:PORT' and 'model: NAME')"
 
     def recognises(self, path: Path, head: bytes) -> bool:
@@ -175,8 +176,8 @@ def _port(told: Told, said: oip_ask.Said) -> Port:
     kind = oip_ask.TYPES[said.datatype]
     if not said.shape or said.shape[0] != -1:
         raise BadInput(
-            f"{told.where}: input {said.name!r} has the shape {list(said.shape)}, without room for rows; payoff asks any "
-            "number of rows at once: let the server take a free first dimension (-1), "
+            f"{told.where}: input {said.name!r} has the shape {list(said.shape)}, without room for rows; payoff asks "
+            "any number of them at once: let the server take a free first dimension (-1), "
             "or say inputs: {name: type} in the file if it does"
         )
     return Port(said.name, kind, kind.dtype, tuple(None if n < 0 else n for n in said.shape[1:]))
