@@ -181,12 +181,14 @@ def _combiner(chain: Chain) -> Callable[[Columns, Answers], dict[str, Column]]:
 
 def _whole(steps: Sequence[Loaded], run: Any, ask: Any) -> Loaded:
     elsewhere = [step for step in steps if step.ask is not None]
+    counted = [step.cpu_ns for step in steps if step.cpu_ns is not None]
     return Loaded(
         run,
         ask if elsewhere else None,
         lambda: _close(steps),
         min((step.batches_max for step in elsewhere), default=1),
         lambda: next((why for step in steps if (why := step.is_out())), ""),
+        (lambda: sum(cpu_ns() for cpu_ns in counted)) if counted else None,
     )
 
 
