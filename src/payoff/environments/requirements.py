@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from payoff.errors import BadInput
 
@@ -29,17 +28,6 @@ _SAME = {
     "--no-index": "--index-url",
     "-f": "--find-links",
 }
-
-
-def read(path: Path) -> tuple[str, ...]:
-    """The requirements in a file; one that is called *.toml is read as a pyproject.toml."""
-    try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(
-            f"{path.name} is not text in UTF-8 ({error}); requirements are lines such as pandas==2.3.1"
-        ) from error
-    return of_project(text, path.name) if path.suffix == ".toml" else checked(text.splitlines(), path.name)
 
 
 def checked(lines: Iterable[str], name: str = "the requirements") -> tuple[str, ...]:
@@ -68,16 +56,6 @@ def of_project(text: str, name: str = "pyproject.toml") -> tuple[str, ...]:
             "or put a requirements.txt beside it (poetry export and pdm export make one)"
         )
     return checked(lines, name)
-
-
-def python_of_project(text: str) -> str | None:
-    """The oldest Python that a pyproject.toml asks for ("3.11"), if it says so."""
-    try:
-        said = tomllib.loads(text).get("project", {}).get("requires-python", "")
-    except (tomllib.TOMLDecodeError, AttributeError):
-        return None
-    found = re.search(r"(?:>=|==|~=)\s*(3\.\d+)", str(said))
-    return found[1] if found else None
 
 
 def package(requirement: str) -> str:
