@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import decimal
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,13 @@ NUMBERS = (*(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32,
 _TAKEN = "taken are an array, a Series, a DataFrame, a dict of columns, or a list with one value or one dict per row"
 
 
-def columns_of(answer: Any, rows: int) -> dict[str, Pair]:
-    """The columns of an answer to `rows` rows; ValueError for anything that is not one value per row and column."""
+def columns_of(answer: Any, rows: int, inputs: Collection[str] = ()) -> dict[str, Pair]:
+    """The columns of an answer to `rows` rows; ValueError for anything that is not one value per row and column.
+
+    A Series that was made of an input has its name, which says nothing of the answer: it is the prediction.
+    """
+    if hasattr(answer, "iloc") and answer.ndim == 1 and answer.name in inputs:
+        answer = answer.rename(None)
     return {name: _column(name, values, rows) for name, values in _named(answer, rows).items()}
 
 

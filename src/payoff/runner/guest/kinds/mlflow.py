@@ -80,7 +80,7 @@ class MLflow:
                 answer = self._model.predict(given, params=self._params) if self._params else self._model.predict(given)
         except Exception as error:
             raise ValueError(f"MLflow's predict fails: {_words(error)}") from error
-        found = results.columns_of(_dense(answer), rows)
+        found = results.columns_of(_dense(answer), rows, columns)
         return self._named(found)
 
     @property
@@ -107,11 +107,12 @@ class MLflow:
 
 
 def _specs(schema: Any) -> list[dict[str, Any]] | None:
-    """MLflow's schema as names with types, or with dtypes and shapes where it is of arrays."""
-    if schema is None or not schema.to_dict():
+    """MLflow's schema as names with types, or with dtypes and shapes where it is of arrays; None where it says nothing."""
+    told = [] if schema is None else schema.to_dict()
+    if not told or (told[0]["type"] == "any" and told[0].get("name") is None):
         return None
     found = []
-    for one in schema.to_dict():
+    for one in told:
         spec = {"name": one.get("name"), "type": one["type"], "required": one.get("required", True)}
         if one["type"] == "tensor":
             spec["dtype"] = one["tensor-spec"]["dtype"]

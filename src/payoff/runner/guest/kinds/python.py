@@ -69,7 +69,7 @@ class Python:
                 found = results.row_by_row(given)
             else:
                 answer = self._blame(lambda: _awaited(self._all(columns)), "predicts")
-                found = results.columns_of(answer, rows)
+                found = results.columns_of(answer, rows, columns)
         return {name: results.cast(column, self._given.get(name)) for name, column in found.items()}
 
     def _one(self, row: dict[str, Any]) -> Any:
