@@ -141,14 +141,19 @@ class Servable(Protocol):
 FLAVORS: Plugins[Flavor] = Plugins(
     "flavors",
     {
+        "catboost": "payoff.flavors.catboost:FLAVOR",
         "chain": "payoff.flavors.chain:FLAVOR",
+        "lightgbm": "payoff.flavors.lightgbm:FLAVOR",
         "mlflow": "payoff.flavors.mlflow:FLAVOR",
         "mlflow-server": "payoff.flavors.tracking:FLAVOR",
         "native": "payoff.flavors.native:FLAVOR",
         "onnx": "payoff.flavors.onnx:FLAVOR",
+        "pickle": "payoff.flavors.pickle:FLAVOR",
         "python": "payoff.flavors.python:FLAVOR",
         "remote": "payoff.flavors.remote:FLAVOR",
         "rule": "payoff.flavors.rule:FLAVOR",
         "sklearn": "payoff.flavors.sklearn:FLAVOR",
+        "skops": "payoff.flavors.skops:FLAVOR",
+        "xgboost": "payoff.flavors.xgboost:FLAVOR",
     },
 )

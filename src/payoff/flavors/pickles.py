@@ -1,4 +1,6 @@
-"""Opens pickles of scikit-learn models without letting them run anything else. Only ever used in a child process.
+"""Opens pickles of scikit-learn models with payoff's own scikit-learn, without letting them run anything else.
+
+Only ever used in a child process, on the quick road. ModelFailed: not here, but perhaps in an environment of its own.
 
 A pickle is a small program: it names callables and has them called. Here a name is looked up only if it stands on a
 list: estimators, the parts that estimators are made of, and the few functions with which NumPy, SciPy and Cython put
@@ -22,7 +24,7 @@ from typing import Any
 
 from joblib.numpy_pickle import NumpyUnpickler
 
-from payoff.errors import BadInput, PayoffError
+from payoff.errors import BadInput, ModelFailed, PayoffError
 from payoff.flavors.inside import Shut
 
 _NUMPY = {
@@ -133,23 +135,21 @@ def open_pickle(path: Path, name: str) -> Any:
         with _decompressed(path) as file:
             return Careful(name, file, ensure_native_byte_order=True).load()
     except (Refused, Shut) as refused:
-        raise BadInput(refusal(name, str(refused))) from refused
+        raise ModelFailed(refusal(name, str(refused))) from refused
     except (PayoffError, MemoryError, RecursionError):
         raise
     except Exception as error:
-        raise BadInput(
+        raise ModelFailed(
             f"{name} cannot be read as a pickle of a scikit-learn model ({type(error).__name__}: {error}); "
-            "it may be cut short, or made by versions that do not fit those here. Save it again, best as ONNX"
+            "it may be cut short, or made by versions that do not fit those here"
         ) from error
 
 
 def refusal(name: str, wanted: str) -> str:
-    """Why a file is not opened, and the way out."""
+    """Why a file is not opened here."""
     return (
-        f"{name} was not opened: it asks for {wanted}, {_whose(wanted.partition('.')[0])}. Opening a pickle may run "
-        "anything, so payoff lets it make scikit-learn's, NumPy's and SciPy's own objects only. Convert the model to "
-        "ONNX where it was trained (skl2onnx.to_onnx) and deploy that file, or build it of scikit-learn's own steps "
-        "and save it with skops"
+        f"{name} was not opened with payoff's own scikit-learn, which makes scikit-learn's, NumPy's and SciPy's own "
+        f"objects only: it asks for {wanted}, {_whose(wanted.partition('.')[0])}"
     )
 
 

@@ -1,10 +1,11 @@
-"""Opens a scikit-learn model, converts it to ONNX and compares both: the one place where such a file is opened.
+"""Opens a scikit-learn model with payoff's own scikit-learn, converts it to ONNX and compares both: the quick road.
 
-Runs in a child process that is given nothing worth stealing and that the parent stops when it takes too long.
+Runs in a child process that is given nothing worth stealing and that the parent stops when it takes too long. BadInput:
+no other road helps. ModelFailed: not this way, but in an environment of its own it may be served (see `pickle.py`).
 """
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +15,6 @@ from payoff.errors import BadInput, ModelFailed, PayoffError
 from payoff.flavors.agree import TOLERANCE, Comparison, compare, table
 from payoff.flavors.answers import gives
 from payoff.flavors.apart import GOLDEN, MODEL, Job, Report
-from payoff.flavors.convert import convert, ways
 from payoff.flavors.edges import edges
 from payoff.flavors.flavor import Run
 from payoff.flavors.golden import write
@@ -26,6 +26,8 @@ from payoff.flavors.running import load
 from payoff.flavors.session import open_session, outputs_of
 from payoff.records.columns import Column
 from payoff.records.signature import Field, Signature
+from payoff.runner.guest.conversion.scikit import ways, written
+from payoff.runner.guest.kinds.sklearn import class_of
 
 _PACKAGES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy")
 
@@ -49,10 +51,9 @@ def work(job: Job) -> Report:
     if job.sample is None:
         raise BadInput(f"{job.name} needs sample rows: --sample FILE")
     sample = read_rows(job.sample)[0]["inputs"]
-    rows = choose(model, sample)
+    rows = choose(home, sample)
     answers = _ask(home, rows, job.name)
-    first = answers.fields[0]
-    taken = _convert(replace(home, outputs=first.shape[0] if first.shape else 1), rows, answers, job.name)
+    taken = _convert(home, rows, answers, job.name)
     write(Path(GOLDEN), rows, Rows(taken.signature.outputs, _as(taken.signature.outputs, answers)))
     ignored = [field.name for field in sample.fields if field not in rows.fields]
     environment = {name: version(name) for name in _PACKAGES}
@@ -80,36 +81,34 @@ def _open_skops(job: Job) -> Any:
         unknown = get_untrusted_types(file=job.path)
         foreign = [name for name in unknown if not allowed(name)]
         if foreign:
-            raise BadInput(refusal(job.name, ", ".join(foreign[:5])))
+            raise ModelFailed(refusal(job.name, ", ".join(foreign[:5])))
         return load_skops(job.path, trusted=unknown)
     except (PayoffError, MemoryError, RecursionError):
         raise
     except Exception as error:
-        raise BadInput(
+        raise ModelFailed(
             f"{job.name} cannot be read as a skops file ({type(error).__name__}: {error}); save the model again"
         ) from error
 
 
 def _ask(home: Home, rows: Rows, name: str) -> Rows:
     try:
-        answers: Rows = home.ask(rows)
-    except PayoffError:
-        raise
-    except Exception as error:
+        return home.ask(rows)
+    except ValueError as error:
         raise BadInput(
-            f"the model in {name} fails on the sample rows in scikit-learn itself ({type(error).__name__}: "
-            f"{str(error)[:300]}); give rows of the kind that it was trained on"
+            f"the model in {name} fails on the sample rows in scikit-learn itself ({error}); give rows of the kind "
+            "that it was trained on"
         ) from error
-    return answers
 
 
 def _convert(home: Home, rows: Rows, answers: Rows, name: str) -> Taken:
     """The first way to convert that agrees with home, on the sample and on the rows made from it."""
     tried: list[str] = []
     apart: tuple[str, Comparison, int] | None = None
-    for way in ways(rows.fields):
+    given = {field.name: (answers.columns[field.name].values, None) for field in answers.fields}
+    for way in ways([{"name": one.name, "type": one.type.value, "nullable": one.nullable} for one in rows.fields]):
         try:
-            Path(MODEL).write_bytes(convert(home, way).SerializeToString())
+            Path(MODEL).write_bytes(written(home.kind, way, given).SerializeToString())
             signature = _signature(rows, answers)
             run = load(Path(MODEL), signature)
             found = _compare(home, run, rows, answers)
@@ -125,20 +124,16 @@ def _convert(home: Home, rows: Rows, answers: Rows, name: str) -> Taken:
     raise _refused(home, name, tried, apart)
 
 
-def _refused(home: Home, name: str, tried: list[str], apart: Any) -> PayoffError:
-    """Why no way of converting will do, and the way out."""
-    way_out = "Convert it where it was trained and deploy the ONNX file, or train a model that converts"
-    what = _class_of(home.model)
+def _refused(home: Home, name: str, tried: list[str], apart: Any) -> ModelFailed:
+    """Why no way of converting will do."""
+    what = class_of(home.kind.model)
     if apart is None:
-        return BadInput(
-            f"{name} ({what}) cannot be converted to ONNX for now: {tried[0] if tried else 'no way'}. {way_out}"
-        )
+        return ModelFailed(f"{name} ({what}) does not convert to ONNX: {tried[0] if tried else 'no way'}")
     words, comparison, rows = apart
     off = len({(one.row, one.output) for one in comparison.differences})
     return ModelFailed(
         f"{name} ({what}) was converted to ONNX ({words}), and {off} answers to {rows} rows (the sample's, and others "
-        f"made of its values) differ there; a number may be off by {TOLERANCE}:\n{table(comparison.differences)}\n"
-        f"It is not taken. {way_out}"
+        f"made of its values) differ there; a number may be off by {TOLERANCE}:\n{table(comparison.differences)}"
     )
 
 
@@ -179,7 +174,7 @@ def _as(fields: tuple[Field, ...], answers: Rows) -> dict[str, Column]:
 def _provenance(job: Job, model: Any, taken: Taken, ignored: list[str], seen: list[str]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "file": job.name,
-        "estimator": _class_of(model),
+        "estimator": class_of(model),
         "converted": f"scikit-learn to ONNX, inputs as {taken.words}",
         "compared rows": taken.rows,
         "tolerance": str(TOLERANCE),
@@ -189,12 +184,6 @@ def _provenance(job: Job, model: Any, taken: Taken, ignored: list[str], seen: li
         "notes": [*taken.notes, *seen],
     }
     return {name: value for name, value in told.items() if value not in ([], 0) or name == "worst difference"}
-
-
-def _class_of(model: Any) -> str:
-    last = model.steps[-1][1] if hasattr(model, "steps") else model
-    outer, inner = type(model).__name__, type(last).__name__
-    return outer if last is model else f"{outer} ending in {inner}"
 
 
 def _before(job: Job) -> None:
