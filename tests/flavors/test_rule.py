@@ -125,6 +125,11 @@ def test_a_constant_is_a_baseline_if_it_names_an_input(tmp_path: Path) -> None:
             "rule: inputs.a\ninputs: {a: string}", "no column type 'string'; did you mean 'text'", id="a wrong type"
         ),
         pytest.param("rule: inputs.a\noutputs: {b: inputs.a}", "'rule' for one output or 'outputs'", id="both"),
+        pytest.param(
+            "outputs: {b: coalesce(inputs.a, 0)}",
+            r"outputs.0\): there is no expression; one with a comma",
+            id="a comma",
+        ),
         pytest.param("outputs: {b: outputs.c}\ninputs: {a: text}", "no column outputs.c", id="an output not there yet"),
     ],
 )

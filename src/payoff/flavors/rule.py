@@ -167,6 +167,8 @@ def _constant(place: Place) -> Place:
     """`rule: 0.1` and `rule: true` are expressions too, though YAML reads no text there."""
     if isinstance(place.value, bool | int | float):
         return Place(str(place.value).lower(), place.path, place.line)
+    if place.value is None:
+        raise place.wrong("there is no expression; one with a comma, a colon or a brace in it needs quotes inside {...}")
     return Place(place.text(), place.path, place.line)
 
 
