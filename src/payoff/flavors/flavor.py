@@ -143,6 +143,9 @@ FLAVORS: Plugins[Flavor] = Plugins(
     {
         "catboost": "payoff.flavors.catboost:FLAVOR",
         "chain": "payoff.flavors.chain:FLAVOR",
+        "huggingface": "payoff.flavors.huggingface:FLAVOR",
+        "jax": "payoff.flavors.jax:FLAVOR",
+        "keras": "payoff.flavors.keras:FLAVOR",
         "lightgbm": "payoff.flavors.lightgbm:FLAVOR",
         "mlflow": "payoff.flavors.mlflow:FLAVOR",
         "mlflow-server": "payoff.flavors.tracking:FLAVOR",
@@ -152,8 +155,11 @@ FLAVORS: Plugins[Flavor] = Plugins(
         "python": "payoff.flavors.python:FLAVOR",
         "remote": "payoff.flavors.remote:FLAVOR",
         "rule": "payoff.flavors.rule:FLAVOR",
+        "safetensors": "payoff.flavors.safetensors:FLAVOR",
         "sklearn": "payoff.flavors.sklearn:FLAVOR",
         "skops": "payoff.flavors.skops:FLAVOR",
+        "tensorflow": "payoff.flavors.tensorflow:FLAVOR",
+        "torch": "payoff.flavors.torch:FLAVOR",
         "xgboost": "payoff.flavors.xgboost:FLAVOR",
     },
 )

@@ -8,7 +8,7 @@ nor shapes) the sample says, which payoff hands over as the option "columns".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Port(NamedTuple):
 
     name: str
     dtype: Any = None  # NumPy's; object for text
-    dims: Optional[Tuple[Optional[int], ...]] = None
+    dims: tuple[int | None, ...] | None = None
     is_optional: bool = False  # left out where no column has its name
 
 
@@ -218,7 +218,9 @@ def _plain(name: str, values: Any, rows: int) -> Any:
         raise ValueError(f"the model answers complex numbers in {name!r}, which no column can hold")
     if values.dtype.kind in "OS":
         texts = np.empty(values.size, object)
-        texts[:] = [one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in values.ravel().tolist()]
+        texts[:] = [
+            one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in values.ravel().tolist()
+        ]
         return texts.reshape(values.shape)
     return values.astype(np.float32) if values.dtype.kind == "V" else values  # bfloat16 and its kin
 

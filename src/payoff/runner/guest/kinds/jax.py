@@ -15,11 +15,11 @@ if os.environ.get("OMP_NUM_THREADS", "1") == "1":
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-import jax  # noqa: E402 - reads these variables when it is imported
-import numpy as np  # noqa: E402
-from jax import export  # noqa: E402
+import jax
+import numpy as np
+from jax import export
 
-from .. import ports  # noqa: E402
+from .. import ports
 
 PRELOAD = ("jax",)
 FORK = False  # its threads do not survive a fork

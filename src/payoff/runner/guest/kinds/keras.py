@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from .. import ports
-from ..ports import Ports
 
 PRELOAD = ()  # the backend is known only with the model
 FORK = False
@@ -76,7 +75,9 @@ def _open(keras: Any, path: Path) -> Any:
             ) from error
         raise ValueError(f"Keras cannot load it: {said[:400]}") from error
     if not getattr(model, "inputs", None):
-        raise ValueError("it does not say its inputs; call it once before it is saved, or save it with model.export(folder)")
+        raise ValueError(
+            "it does not say its inputs; call it once before it is saved, or save it with model.export(folder)"
+        )
     return model
 
 
@@ -147,7 +148,10 @@ class Keras:
     def _of_jax(self) -> Any:
         import jax
 
-        state = [[one.value for one in self._model.trainable_variables], [one.value for one in self._model.non_trainable_variables]]
+        state = [
+            [one.value for one in self._model.trainable_variables],
+            [one.value for one in self._model.non_trainable_variables],
+        ]
         struct = getattr(self._model, "_inputs_struct", None)
 
         def pure(trained: Any, rest: Any, flat: Any) -> Any:

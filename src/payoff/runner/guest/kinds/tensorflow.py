@@ -83,7 +83,9 @@ class SavedModel:
         return write_onnx(lambda **given: self._call(**given), self._specs, shapes, target)
 
     def _answer(self, arrays: dict[str, Any]) -> dict[str, Any]:
-        return to_arrays(self._call(**{name: tensor(values, self._specs[name].dtype) for name, values in arrays.items()}))
+        return to_arrays(
+            self._call(**{name: tensor(values, self._specs[name].dtype) for name, values in arrays.items()})
+        )
 
 
 def tensor(values: Any, dtype: Any) -> Any:

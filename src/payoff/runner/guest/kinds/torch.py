@@ -249,4 +249,3 @@ def _refused(error: Exception | None) -> str:
     said = [line.strip() for line in str(error).splitlines() if line.strip()]
     last = next((line for line in reversed(said) if "Error:" in line), said[-1] if said else "")
     return f"the model refuses these rows: {last[:400]}"
-
