@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from payoff.client.client import Client as Client
     from payoff.client.connect import connect as connect
     from payoff.client.endpoint import Endpoint as Endpoint
+    from payoff.client.written import rule as rule
 
 __version__ = VERSION
 
@@ -15,6 +16,7 @@ _FACES = {
     "connect": "payoff.client.connect",
     "Client": "payoff.client.client",
     "Endpoint": "payoff.client.endpoint",
+    "rule": "payoff.client.written",
 }
 
 

@@ -1,9 +1,11 @@
 """Deploying over HTTP: what comes back works, and what cannot be deployed is named and leaves nothing."""
 
+import io
 import json
 import pickle
 import shlex
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ def said(reply: httpx.Response) -> tuple[int, str]:
 
 def test_a_deploy_answers_with_a_curl_line_that_works(calls: Made) -> None:
     assert (calls["version"], calls["role"], calls["endpoint"]) == (1, "champion", "calls")
-    assert {step["what"] for step in calls["steps"]} >= {"upload", "recognise", "convert", "record", "publish"}
+    assert {step["what"] for step in calls["steps"]} >= {"upload", "recognise", "try out", "record", "publish"}
     done = subprocess.run(shlex.split(calls["curl"]), capture_output=True, check=True, timeout=30)
     (row,) = json.loads(done.stdout)["predictions"]
     assert row["version"] == 1
@@ -54,6 +56,64 @@ def test_the_same_bytes_are_the_same_version_and_may_serve_two_endpoints(
 def test_without_a_name_the_files_name_is_taken(http: httpx.Client, artifact: bytes) -> None:
     made = http.post("/deploy", files={"artifact": ("My Model (2).onnx", artifact)}).json()
     assert (made["model"], made["endpoint"]) == ("my-model-2", "my-model-2")
+
+
+def packed(**files: bytes) -> bytes:
+    """A folder as `tar -cf` packs it, folders and all."""
+    into = io.BytesIO()
+    with tarfile.open(fileobj=into, mode="w") as tar:
+        top = tarfile.TarInfo("./")
+        top.type = tarfile.DIRTYPE
+        tar.addfile(top)
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return into.getvalue()
+
+
+def test_a_folder_comes_as_a_tar_and_is_looked_into(http: httpx.Client) -> None:
+    files = {"artifact": ("mine.tar", packed(notes=b"nothing to run"))}
+    reply = http.post("/deploy", files=files, data={"folder": "yes"})
+    assert said(reply)[0] == 400
+    assert "mine is a folder that holds no model" in said(reply)[1]
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    pytest.param(b"no tar at all", "packed with `tar -cf`", id="no tar"),
+    pytest.param(packed(**{"../out": b"x"}), "no plain file inside it", id="a way out"),
+    pytest.param(packed(**{"/etc/x": b"x"}), "no plain file inside it", id="an absolute path"),
+    pytest.param(packed(**{"a": b"x", "a/b": b"x"}), "twice", id="a file that is a folder too"),
+])  # fmt: skip
+def test_a_folder_that_cannot_be_unpacked_is_told(http: httpx.Client, content: bytes, words: str) -> None:
+    reply = http.post("/deploy", files={"artifact": ("mine.tar", content)}, data={"folder": "yes", "name": "mine"})
+    assert said(reply)[0] == 400
+    assert words in said(reply)[1]
+    assert http.get("/models/mine/versions").status_code == 404
+
+
+def test_how_a_deploy_went_can_be_asked_by_its_id(http: httpx.Client, artifact: bytes) -> None:
+    files = {"artifact": ("asked.onnx", artifact)}
+    made = http.post("/deploy", files=files, params={"id": "my-deploy"})
+    view = http.get("/deploys/my-deploy").json()
+    assert (view["state"], view["reply"]) == ("done", made.json())
+    assert [step["what"] for step in view["steps"]] == [step["what"] for step in made.json()["steps"]]
+    refused = http.post("/deploy", files=files, params={"id": "my-deploy"})
+    assert refused.status_code == 409
+    http.post("/deploy", files={"artifact": ("no.onnx", b"text")}, params={"id": "my-other-deploy"})
+    view = http.get("/deploys/my-other-deploy").json()
+    assert (view["state"], view["error"]["kind"]) == ("failed", "bad_input")
+    assert http.get("/deploys/nobody-knows").status_code == 404
+
+
+def test_where_a_version_comes_from_is_kept_and_stays(http: httpx.Client, other_artifact: bytes) -> None:
+    form = {"name": "traced", "code": "9f584d0", "data": "s3://calls", "metrics": '{"auc": 0.9}', "note": "first"}
+    files = {"artifact": ("m.onnx", other_artifact)}
+    assert http.post("/deploy", files=files, data=form).json()["notes"] == []
+    again = http.post("/deploy", files=files, data=form | {"note": "second"}).json()
+    assert "traced v1 is this artefact already; code, data, metrics, note stay as they were" in again["notes"]
+    (version,) = http.get("/models/traced/versions").json()["versions"]
+    assert version["lineage"] == {"code": "9f584d0", "data": "s3://calls", "metrics": {"auc": 0.9}, "note": "first"}
 
 
 def test_tags_are_kept(http: httpx.Client, other_artifact: bytes) -> None:

@@ -17,7 +17,8 @@ from payoff.cli import main
 
 COMMANDS = [
     "up", "demo", "deploy", "predict", "outcomes", "models", "endpoints", "versions", "revisions", "predictions",
-    "findings", "orders", "roi", "promote", "ramp", "rollback", "kill", "revive", "apply", "diff", "sql", "doctor",
+    "findings", "orders", "roi", "alias", "promote", "ramp", "rollback", "kill", "revive", "apply", "diff", "sql",
+    "doctor",
 ]  # fmt: skip
 NOBODY = "http://127.0.0.1:9"  # the discard port: nobody listens
 
@@ -91,11 +92,14 @@ def test_with_json_an_error_is_an_object_on_stdout(payoff: Payoff) -> None:
 
 @pytest.mark.parametrize(("words", "said"), [
     pytest.param(["deploy", "no/such.onnx"], "there is no model file at no/such.onnx", id="no file"),
-    pytest.param(["deploy", "."], ". is a directory", id="a directory"),
+    pytest.param(["deploy", "mlflow:churn"], "names no model", id="no model of a tracking server"),
     pytest.param(["predict", "e", "rows.xlsx"], "cannot tell the format of rows.xlsx", id="a format nobody reads"),
     pytest.param(["apply", "no/such.yaml"], "there is no endpoint file", id="no endpoint file"),
     pytest.param(["models", "--url", "nonsense"], "expected something like http://", id="an address that is none"),
     pytest.param(["deploy", "pyproject.toml", "--tag", "x"], "KEY=VALUE", id="a tag that is none"),
+    pytest.param(["deploy", "pyproject.toml", "--metric", "auc=good"], "say a number", id="a metric that is none"),
+    pytest.param(["deploy", "pyproject.toml", "--option", "a=1", "--option", "a=2"], "twice", id="an option twice"),
+    pytest.param(["deploy", "pyproject.toml", "--requirements", "no.txt"], "no requirements file", id="no such list"),
 ])  # fmt: skip
 def test_what_cannot_be_used_is_named_without_a_stack_trace(payoff: Payoff, words: list[str], said: str) -> None:
     done = payoff(*words)

@@ -119,8 +119,8 @@ def test_what_is_not_there_is_named_with_what_is(client: Client, endpoint: Endpo
         client.endpoint("notebok")
     with pytest.raises(BadInput, match="prediction_id"):
         endpoint.outcomes([{"subscribed": True}])
-    with pytest.raises(BadInput, match="is a directory"):
-        client.deploy(Path.cwd())
+    with pytest.raises(NotFound, match="there is no model file"):
+        client.deploy(Path("no/such.onnx"))
     with pytest.raises(BadInput, match="endpoint: NAME"):
         client.apply({"arms": {}})
     answer = endpoint.predict({"age": 1, "job": "x", "balance": 0.0})

@@ -1,55 +1,75 @@
-"""The path that takes a model: upload, recognise, convert, prove, register, and give the order."""
+"""The path that takes a model: upload, recognise, prepare, prove, register, and give the order."""
 
-import json
-import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from litestar import Request, post
+from litestar import Request, get, post
 from litestar.concurrency import sync_to_thread
+from litestar.params import Parameter
 
-from payoff.api import examples, samples, uploads, views
+from payoff.api import examples, said, samples, uploads, views
 from payoff.api.endpoints import urls
 from payoff.api.engines import Engines, House
 from payoff.api.uploads import UPLOAD_BYTES_MAX, Form
+from payoff.api.views import LINEAGE
+from payoff.deploy.intake import Taken
 from payoff.deploy.plan import share_of
+from payoff.deploy.steps import Steps
 from payoff.errors import BadInput
 from payoff.records import names
+from payoff.store import folders
 
-FIELDS = ("name", "endpoint", "as", "traffic", "flavor", "author", "reason", "tags")
+FIELDS = ("name", "endpoint", "as", "traffic", "flavor", "author", "reason", "tags", "folder", *said.FIELDS,
+          *LINEAGE)  # fmt: skip
 _HEAD_BYTES_MAX = 1 << 20
+Id = Annotated[str | None, Parameter(description="A name of your own for this deploy, to ask how it goes.")]
 
 
 @post("/deploy", status_code=201, request_max_body_size=UPLOAD_BYTES_MAX + _HEAD_BYTES_MAX)
-async def deploy(request: Request[Any, Any, Any], house: House) -> dict[str, Any]:
+async def deploy(request: Request[Any, Any, Any], house: House, id: Id = None) -> dict[str, Any]:
     """Puts a model into production.
 
     multipart/form-data with the files `artifact` and, if wanted, `sample` (rows of its inputs: CSV, JSON, JSON lines,
-    Parquet, Arrow), and the fields name, endpoint, as (champion, challenger, shadow), traffic (10%), flavor, author,
-    reason, tags (a JSON object of texts). The reply comes when every worker answers with it.
+    Parquet, Arrow). A folder comes as an uncompressed tar file with the field folder=yes.
+
+    Where it goes: name, endpoint, as (champion, challenger, shadow), traffic (10%), reason. What it is: flavor, options
+    (an object, for the flavor), native (yes: never converted). What it needs: requirements (lines as in a requirements
+    file), python (3.11). What it may use: memory (4G), call_timeout and load_timeout (30s), runners, threads, network
+    (yes). Where it comes from: author, code, data, metrics (an object of numbers), note, tags (an object of texts).
+
+    The reply comes when every worker answers with it; meanwhile GET /api/deploys/ID tells how it goes.
     """
-    with uploads.room_for_one(house.home) as folder:
-        began = time.perf_counter()
-        form = await uploads.receive(request.stream(), request.headers.get("content-type", ""), folder)
-        upload = ("upload", time.perf_counter() - began)
-        return await sync_to_thread(_deploy, house, form, upload)
+    with house.deploys.running(id) as run, uploads.room_for_one(house.home) as folder:
+        with run.steps.step("upload"):
+            form = await uploads.receive(request.stream(), request.headers.get("content-type", ""), folder)
+        run.reply = await sync_to_thread(_deploy, house, form, folder, run.steps)
+        return run.reply
 
 
-def _deploy(house: Engines, form: Form, upload: tuple[str, float]) -> dict[str, Any]:
+@get("/deploys/{id:str}", sync_to_thread=True)
+def deploys(house: House, id: str) -> dict[str, Any]:
+    """How a deploy goes that was sent with this id: its steps so far, and how it ended.
+
+    `state` is running, done or failed; `reply` is what the deploy answers, `error` why it did not.
+    """
+    return house.deploys.view(id)
+
+
+def _deploy(house: Engines, form: Form, folder: Path, steps: Steps) -> dict[str, Any]:
     texts = _texts(form)
-    artifact, filename = _artifact(form)
+    artifact, filename = _artifact(form, texts, folder)
     name = names.check(texts.get("name") or names.suggest(Path(filename).stem), "model")
     endpoint = names.check(texts.get("endpoint") or name, "endpoint")
     author = texts.get("author") or "api"
     traffic = share_of(texts["traffic"]) if "traffic" in texts else None
     taken = house.intake.take(
         artifact, model=name, author=author, file_name=filename[:200], sample=_sample(form), flavor=texts.get("flavor"),
-        tags=_tags(texts.get("tags")),
+        said=said.read(texts), provenance=said.lineage(texts), tags=said.tags(texts), steps=steps,
     )  # fmt: skip
     version = taken.version
     done = house.desk.give(
         endpoint, "deploy", author=author, reason=texts.get("reason", ""), evidence={"file": filename[:200]},
-        model=name, version=version.number, role=texts.get("as"), traffic=traffic,
+        steps=steps, model=name, version=version.number, role=texts.get("as"), traffic=traffic,
     )  # fmt: skip
     address = urls(house, endpoint)
     row = examples.row(done.revision, house.blobs)
@@ -57,14 +77,16 @@ def _deploy(house: Engines, form: Form, upload: tuple[str, float]) -> dict[str, 
     return {
         "model": name,
         "version": version.number,
+        "flavor": version.flavor,
+        "served": views.served(version),
         "endpoint": endpoint,
         "revision": done.revision.number,
         "role": str(arm.role),
         "url": address["predict"],
         "curl": examples.curl(address["predict"], row, house.asks_for_key),
         "example": row,
-        "steps": views.steps([upload, *taken.steps, *done.steps]),
-        "notes": list(done.notes),
+        "steps": views.steps(steps.all()),
+        "notes": [*_notes(taken, texts), *done.notes],
     }
 
 
@@ -73,20 +95,30 @@ def _texts(form: Form) -> dict[str, str]:
     for name in form.texts:
         if name in ("artifact", "sample"):
             raise BadInput(f"{name!r} came as text; send it as a file, as in curl -F {name}=@PATH")
-        if name not in FIELDS:
-            raise BadInput(f"there is no field {name[:40]!r}; there are: artifact, sample, {', '.join(FIELDS)}")
+    said.only(form.texts, FIELDS)
     if wrong := [name for name in form.files if name not in ("artifact", "sample")]:
         raise BadInput(f"there is no file {wrong[0][:40]!r} to send; there are: artifact, sample")
     return {name: text.strip() for name, text in form.texts.items() if text.strip()}
 
 
-def _artifact(form: Form) -> tuple[Path, str]:
+def _artifact(form: Form, texts: dict[str, str], folder: Path) -> tuple[Path, str]:
+    """The file that was sent, or the folder that was in it, and what its owner calls it."""
     if "artifact" not in form.files:
         raise BadInput("the form has no file 'artifact'; send the model as one, as in curl -F artifact=@model.onnx")
     path, filename = form.files["artifact"]
     if path.stat().st_size == 0:
         raise BadInput(f"the file {filename[:80]!r} is empty; save the model again")
+    if said.flag(texts, "folder"):
+        return _unpacked(path, folder / "folder"), said.upload_name(filename)
     return path, filename
+
+
+def _unpacked(packed: Path, into: Path) -> Path:
+    """The folder in a tar; one that holds nothing but a folder is that folder (`tar -cf model.tar model`)."""
+    into.mkdir()
+    folders.unpack(packed, into, UPLOAD_BYTES_MAX)
+    inside = list(into.iterdir())
+    return inside[0] if len(inside) == 1 and inside[0].is_dir() else into
 
 
 def _sample(form: Form) -> Any:
@@ -96,16 +128,13 @@ def _sample(form: Form) -> Any:
     return samples.read(path, filename)
 
 
-def _tags(text: str | None) -> dict[str, str]:
-    if text is None:
-        return {}
-    try:
-        tags = json.loads(text)
-    except ValueError as error:
-        raise BadInput(f"tags are not JSON: {error}") from error
-    if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
-        raise BadInput('tags are a JSON object of texts, as in {"team": "risk"}')
-    return tags
+def _notes(taken: Taken, texts: dict[str, str]) -> list[str]:
+    """A version never changes: what is said of one that is there already is not kept."""
+    lost = [name for name in (*LINEAGE, "tags") if name in texts]
+    if not taken.known:
+        return []
+    of = f"{taken.version.model} v{taken.version.number} is this artefact already"
+    return [f"{of}; {', '.join(lost)} stay as they were" if lost else of]
 
 
-HANDLERS = [deploy]
+HANDLERS = [deploy, deploys]

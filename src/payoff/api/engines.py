@@ -7,6 +7,7 @@ from pathlib import Path
 from litestar.di import Provide
 from litestar.params import SkipValidation
 
+from payoff.api.progress import Deploys
 from payoff.clock import Clock, now_us
 from payoff.deploy import Desk, Intake
 from payoff.journal.ids import Ids
@@ -34,6 +35,7 @@ class Engines:
     key: str | None = None  # what every request must bring
     clock: Clock = now_us
     writing: threading.Lock = field(default_factory=threading.Lock)
+    deploys: Deploys = field(default_factory=Deploys)
 
     @property
     def asks_for_key(self) -> bool:

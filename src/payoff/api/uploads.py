@@ -20,7 +20,7 @@ from multipart import (  # type: ignore[import-untyped]
 from payoff.errors import BadInput, TooLarge, Unavailable
 
 UPLOAD_BYTES_MAX = 2 * 1024**3
-TEXT_BYTES_MAX = 64 * 1024
+TEXT_BYTES_MAX = 1024 * 1024
 PARTS_MAX = 32
 
 

@@ -10,6 +10,7 @@ from payoff.records import Arm, Field, Finding, Order, Revision, Version
 from payoff.registry import Model
 
 View = dict[str, Any]
+LINEAGE = ("code", "data", "metrics", "note")  # what a user says of where a version comes from
 
 
 def model(one: Model, latest: Version) -> View:
@@ -36,10 +37,17 @@ def version(one: Version) -> View:
         "tags": dict(one.tags),
         "inputs": fields(one.served.signature.inputs),
         "outputs": fields(one.served.signature.outputs),
-        "served": {"flavor": one.served.flavor, "digest": one.served.digest, "sampled": one.served.golden is not None},
+        "served": served(one),
         "environment": dict(one.environment),
-        "provenance": dict(one.provenance),
+        "lineage": {name: one.provenance[name] for name in LINEAGE if name in one.provenance},
+        "provenance": {name: value for name, value in one.provenance.items() if name not in LINEAGE},
     }
+
+
+def served(one: Version) -> View:
+    """How a version runs: as what, where, within which bounds, and whether it is checked with rows of its own."""
+    found = {"flavor": one.served.flavor, "digest": one.served.digest, "sampled": one.served.golden is not None}
+    return found | {"place": None if one.served.place is None else asdict(one.served.place)}
 
 
 def fields(some: Sequence[Field]) -> list[View]:

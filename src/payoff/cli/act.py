@@ -1,4 +1,4 @@
-"""Commands that move things: deploy, promote, ramp, rollback, kill, revive."""
+"""Commands that move things: deploy, alias, promote, ramp, rollback, kill, revive."""
 
 import re
 from pathlib import Path
@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from payoff.cli import show
+from payoff.cli import pairs, show
 from payoff.cli.server import Endpoint, Json, Reason, Url, client
-from payoff.errors import BadInput
 
 Arm = Annotated[
     str | None, typer.Argument(metavar="[ARM]", help="Which arm: its name, role or version.", show_default=False)
@@ -25,30 +24,78 @@ def share(text: str) -> float:
 
 
 def deploy(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="The model's file.", show_default=False)],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A file or folder; or mlflow:models:/NAME/VERSION.",
+                                        show_default=False)],
     name: Annotated[str | None, typer.Option(help="The model's name [the file's].")] = None,
     endpoint: Annotated[str | None, typer.Option(help="The endpoint's name [the model's].")] = None,
     sample: Annotated[Path | None, typer.Option(help="A file of sample rows: CSV, JSON, Parquet, Arrow.")] = None,
     role: Annotated[str | None, typer.Option("--as", help="champion, challenger or shadow.")] = None,
     traffic: Annotated[str | None, typer.Option(help="The challenger's share: 10%.")] = None,
-    flavor: Annotated[str | None, typer.Option(help="What the file is, if payoff cannot tell.")] = None,
+    flavor: Annotated[str | None, typer.Option(help="What the artefact is, if payoff cannot tell.")] = None,
+    requirements: Annotated[
+        str | None, typer.Option(metavar="FILE|TEXT", help="What it needs: a file, or 'a==1, b>=2' [what it says].")
+    ] = None,
+    python: Annotated[str | None, typer.Option(metavar="VERSION", help="The Python it needs: 3.11.")] = None,
+    memory: Annotated[str | None, typer.Option(help="What one of its processes may use [4G].")] = None,
+    call_timeout: Annotated[str | None, typer.Option(help="How long one call may take [30s].")] = None,
+    load_timeout: Annotated[str | None, typer.Option(help="How long loading may take [120s].")] = None,
+    runners: Annotated[int | None, typer.Option(min=1, help="Its processes in each worker [1].")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of one process [1].")] = None,
+    network: Annotated[bool, typer.Option("--network", help="It may use the network.")] = False,
+    native: Annotated[bool, typer.Option("--native", help="Never convert it: run it in its own framework.")] = False,
+    option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE for its flavor; repeatable.")] = None,
+    code: Annotated[str | None, typer.Option(metavar="REF", help="The code it is from [git's commit].")] = None,
+    data: Annotated[str | None, typer.Option(metavar="REF", help="The data it was trained on.")] = None,
+    metric: Annotated[list[str] | None, typer.Option(metavar="NAME=NUMBER", help="How good it is; repeatable.")] = None,
+    note: Annotated[str | None, typer.Option(help="Anything else to know of it.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="KEY=VALUE to keep with the version; repeatable.")] = None,
+    author: Annotated[str | None, typer.Option(help="Who deploys [your login].")] = None,
+    tracking: Annotated[
+        str | None, typer.Option(envvar="MLFLOW_TRACKING_URI", help="The MLflow server of mlflow:...")
+    ] = None,
     reason: Reason = "",
     url: Url = None,
     as_json: Json = False,
-) -> None:
-    """Put a model into production."""
-    made = client(url).deploy(
-        path, name, sample=sample, endpoint=endpoint, as_=role, traffic=None if traffic is None else share(traffic),
-        flavor=flavor, reason=reason, tags=dict(map(_pair, tag or [])),
-    )  # fmt: skip
+) -> None:  # fmt: skip
+    """Put a model into production.
+
+    A file or folder of any framework; see docs/models.md. It may take minutes the first time, while the model's
+    environment is built.
+    """
+    from payoff.cli.going import Going
+
+    going = Going(quiet=as_json)
+    with going:
+        made = client(url).deploy(
+            path, name, sample=sample, endpoint=endpoint, as_=role, traffic=None if traffic is None else share(traffic),
+            flavor=flavor, requirements=requirements, python=python, memory=memory, call_timeout=call_timeout,
+            load_timeout=load_timeout, runners=runners, threads=threads, network=network, native=native,
+            options=pairs.values(option, "option"), author=author, code=code, data=data,
+            metrics=pairs.numbers(metric, "metric"), note=note, tags=pairs.texts(tag, "tag"), reason=reason,
+            tracking=tracking, hears=going.hear,
+        )  # fmt: skip
     done = made.deployment or {}
     if as_json:
         return show.put_json(done)
+    going.rest(done["steps"])
     typer.echo(show.safe(f"{done['model']} v{done['version']} is {done['role']} on {done['endpoint']}"
-                         f" (revision {done['revision']})"))  # fmt: skip
-    told(done)
+                         f" (revision {done['revision']}), {_how(done)}"))  # fmt: skip
+    show.notes(done)
     typer.echo(f"\n{done['url']}\n\n{done['curl']}")
+
+
+def alias(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.", show_default=False)],
+    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="A word for a version.", show_default=False)],
+    version: Annotated[int, typer.Argument(metavar="VERSION", help="The version's number.", show_default=False)],
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Point a name such as `approved` at a version."""
+    done = client(url).alias(model, alias, version)
+    if as_json:
+        return show.put_json(done)
+    typer.echo(show.safe(f"{done['model']}@{done['alias']} is v{done['version']}"))
 
 
 def promote(endpoint: Endpoint, arm: Arm = None, reason: Reason = "", url: Url = None, as_json: Json = False) -> None:
@@ -126,11 +173,12 @@ def _why(reason: str, verb: str) -> str:
     return reason
 
 
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise BadInput(f"the tag {text!r} is not KEY=VALUE")
-    return key, value
+def _how(done: dict[str, Any]) -> str:
+    """What it turned out to be, and how it runs."""
+    flavor, runs = done["flavor"], done["served"]["flavor"]
+    if runs == "native":
+        return f"{flavor} in its own framework"
+    return flavor if runs == flavor else f"{flavor} converted to {runs.upper()}"
 
 
-COMMANDS = (deploy, promote, ramp, rollback, kill, revive)
+COMMANDS = (deploy, alias, promote, ramp, rollback, kill, revive)

@@ -1,22 +1,44 @@
-"""A model in the user's own process becomes a file that can be sent."""
+"""What a user hands over (a path, a text such as mlflow:models:/NAME/3, an object) becomes a file that can be sent."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from payoff.errors import BadInput, NotFound
+from payoff.errors import BadInput, NotFound, PayoffError
+
+MLFLOW = "mlflow:"
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """A file to send, and what is known of it beside its bytes."""
+
+    path: Path
+    name: str  # what its owner calls it
+    is_folder: bool = False  # the file is a folder, packed as tar
+    requirements: tuple[str, ...] | None = None  # what is installed where the object was, and it needs
+    python: str | None = None
 
 
 @contextmanager
-def as_file(model: Any) -> Iterator[Path]:
-    """The path of an artefact: the user's own file, or a temporary one for an ONNX ModelProto or a fitted estimator."""
-    if isinstance(model, str | Path):
-        yield existing(Path(model), "model file")
-        return
+def as_artefact(model: Any, sample: Any = None, tracking: str | None = None) -> Iterator[Artefact]:
+    """The artefact: the user's own file, or a temporary one. `sample` are rows as the model takes them.
+
+    `tracking` is the MLflow server that mlflow:... is asked of; without it MLFLOW_TRACKING_URI.
+    """
     with tempfile.TemporaryDirectory(prefix="payoff-") as folder:
-        yield _write(model, Path(folder))
+        if isinstance(model, str) and model.startswith(MLFLOW):
+            yield _pointer(model, tracking, Path(folder))
+        elif isinstance(model, str | Path):
+            yield _found(Path(model), Path(folder))
+        else:
+            from payoff.client.objects import save
+
+            yield save(model, Path(folder), sample)
 
 
 def existing(path: Path, what: str) -> Path:
@@ -30,30 +52,44 @@ def existing(path: Path, what: str) -> Path:
     return path
 
 
-def _write(model: Any, folder: Path) -> Path:
-    if isinstance(model, bytes | bytearray):
-        path = folder / "model.bin"
-        path.write_bytes(model)
-        return path
-    if hasattr(model, "SerializeToString") and hasattr(model, "graph"):
-        path = folder / "model.onnx"
-        path.write_bytes(model.SerializeToString())
-        return path
-    if hasattr(model, "predict") and hasattr(model, "get_params"):
-        return _dump(model, folder / "model.joblib")
-    raise BadInput(
-        f"cannot deploy a {type(model).__module__}.{type(model).__qualname__}; "
-        "give a fitted scikit-learn estimator, an ONNX model or the path of a file"
-    )
+def packed(folder: Path, target: Path) -> Path:
+    """The folder in one file."""
+    from payoff.store.folders import pack
+
+    if not any(folder.iterdir()):
+        raise BadInput(f"{folder} is an empty folder; give the one that the model was saved in")
+    try:
+        pack(folder, target)
+    except PayoffError as error:
+        raise type(error)(f"{folder} cannot be sent: {error}") from error
+    return target
 
 
-def _dump(model: Any, path: Path) -> Path:
-    try:
-        import joblib
-    except ImportError as error:
-        raise BadInput("sending an estimator takes joblib: pip install 'payoff[sklearn]'") from error
-    try:
-        joblib.dump(model, path)
-    except Exception as error:
-        raise BadInput(f"this {type(model).__name__} cannot be saved with joblib: {error}") from error
-    return path
+def _found(path: Path, room: Path) -> Artefact:
+    if path.is_dir():
+        return Artefact(packed(path, room / "folder.tar"), path.resolve().name or "model", is_folder=True)
+    return Artefact(existing(path, "model file"), path.name)
+
+
+def _pointer(text: str, tracking: str | None, room: Path) -> Artefact:
+    """A small file that says where the model is; the server fetches it from there."""
+    where = text.removeprefix(MLFLOW)
+    if not where.startswith(("models:/", "runs:/")) or any(one in where for one in " \n\r\t"):
+        raise BadInput(
+            f"{text!r} names no model of a tracking server; write mlflow:models:/NAME/VERSION, "
+            "mlflow:models:/NAME@ALIAS or mlflow:runs:/RUN/PATH"
+        )
+    server = tracking or os.environ.get("MLFLOW_TRACKING_URI") or ""
+    if not server.startswith(("http://", "https://")) or any(one in server for one in " \n\r\t"):
+        raise BadInput(
+            f"{text} is asked of a tracking server, and its address is {server or 'missing'!r}; "
+            "say it with --tracking http://HOST:PORT or in MLFLOW_TRACKING_URI"
+        )
+    path = room / "model.mlflow"
+    path.write_text(f"mlflow: {where}\ntracking: {server}\n")
+    return Artefact(path, f"{_plain_name(where)}.mlflow")
+
+
+def _plain_name(where: str) -> str:
+    """models:/churn/3 and models:/churn@champion are churn."""
+    return where.partition(":/")[2].strip("/").partition("/")[0].partition("@")[0] or "model"

@@ -1,13 +1,17 @@
 """The whole server, as an object."""
 
-import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from payoff.client import frames
-from payoff.client.artefacts import as_file, existing
+from payoff.client.artefacts import Artefact, as_artefact, existing
+from payoff.client.delivery import Delivery, Hears, no_ears
 from payoff.client.endpoint import Endpoint
+from payoff.client.fields import fields
+from payoff.client.fields import requirements as listed
 from payoff.client.form import Form, Part
+from payoff.client.whoami import code as commit
 from payoff.client.whoami import whoami
 from payoff.client.wire import ARROW, Body, Wire
 from payoff.errors import BadInput
@@ -42,27 +46,53 @@ class Client:
         as_: str | None = None,
         traffic: float | str | None = None,
         flavor: str | None = None,
+        requirements: str | Path | Sequence[str] | None = None,
+        python: str | None = None,
+        memory: str | int | None = None,
+        call_timeout: str | float | None = None,
+        load_timeout: str | float | None = None,
+        runners: int | None = None,
+        threads: int | None = None,
+        network: bool = False,
+        native: bool = False,
+        options: Mapping[str, Any] | None = None,
         author: str | None = None,
+        code: str | None = None,
+        data: str | None = None,
+        metrics: Mapping[str, float] | None = None,
+        note: str | None = None,
+        tags: Mapping[str, str] | None = None,
         reason: str = "",
-        tags: dict[str, str] | None = None,
+        tracking: str | None = None,
+        hears: Hears = no_ears,
     ) -> Endpoint:
-        """Puts a model into production and returns its endpoint.
+        """Puts a model into production and returns its endpoint; it takes as long as its environment takes to build.
 
-        `model` is a fitted scikit-learn estimator, an ONNX ModelProto or the path of a file; `sample` some rows of its
-        inputs (any frame, or the path of a file), from which the signature is taken and with which the model is
-        checked where it will run. `as_` is "champion", "challenger" or "shadow"; `traffic` a challenger's share.
+        `model` is an object (a fitted estimator, a booster, a PyTorch module, a Keras model, a pipeline, a function,
+        `payoff.rule(...)`), the path of a file or folder, or a text such as "mlflow:models:/NAME/3" (from the server
+        at `tracking`, else MLFLOW_TRACKING_URI). `sample` are some rows of its inputs (any frame, or the path of a
+        file), from which the signature is taken and with which the model is checked where it will run.
+        `as_` is "champion", "challenger" or "shadow"; `traffic` a challenger's share.
+
+        What it needs: `requirements` (a file, "a==1, b>=2" or a list; an object brings along what is installed here),
+        `python` ("3.11"). What it may use: `memory` ("4G"), `call_timeout` and `load_timeout` ("30s"), `runners`
+        (processes in each worker), `threads` of one, `network`. `native` never converts it; `options` are for its
+        flavor. Where it comes from: `code` (the commit of the folder's git work tree unless said), `data`, `metrics`,
+        `note`, `tags`. `hears` is called now and then with how the deploy goes.
         """
-        texts = {
-            "name": name, "endpoint": endpoint, "as": as_, "traffic": None if traffic is None else str(traffic),
-            "flavor": flavor, "author": author or whoami(), "reason": reason or None,
+        said = {
+            "name": name, "endpoint": endpoint, "as": as_, "traffic": traffic, "flavor": flavor,
+            "memory": memory, "call_timeout": call_timeout, "load_timeout": load_timeout, "runners": runners,
+            "threads": threads, "network": network or None, "native": native or None, "options": options,
+            "author": author or whoami(), "code": commit() if code is None else code, "data": data,
+            "metrics": metrics, "note": note, "tags": tags, "reason": reason,
         }  # fmt: skip
-        form = {key: value for key, value in texts.items() if value is not None}
-        if tags:
-            form["tags"] = json.dumps(tags)
-        with as_file(model) as path:
-            files = {"artifact": (path.name, path)} | ({} if sample is None else {"sample": _sample(sample)})
-            body = Form(form, files)
-            reply = self._wire.post("deploy", body=Body(body, body.content_type))
+        with as_artefact(model, sample, tracking) as artefact:
+            form = fields(said | _needed(artefact, {"requirements": listed(requirements), "python": python}))
+            files: dict[str, tuple[str, Part]] = {"artifact": (artefact.name, artefact.path)}
+            if sample is not None:
+                files["sample"] = _sample(sample)
+            reply = Delivery(self._wire, Form(form, files), hears).run()
         return Endpoint(self._wire, reply["endpoint"], reply)
 
     def endpoint(self, name: str) -> Endpoint:
@@ -129,6 +159,16 @@ class Client:
     def _list(self, what: str, **query: Any) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._wire.get(what, **query)[what]
         return found
+
+
+def _needed(artefact: Artefact, said: dict[str, Any]) -> dict[str, Any]:
+    """What is said of the environment; else what the object brings along."""
+    brought = {
+        "requirements": None if artefact.requirements is None else "\n".join(artefact.requirements) or None,
+        "python": artefact.python,
+        "folder": artefact.is_folder or None,
+    }
+    return said | {name: value for name, value in brought.items() if said.get(name) is None}
 
 
 def _sample(sample: Any) -> tuple[str, Part]:

@@ -103,8 +103,13 @@ def _is_address(url: str) -> bool:
 def said(status: int, body: bytes) -> PayoffError:
     """The error that a reply carries, as the class it had on the server."""
     kind, what = _read(body)
-    one = _CLASSES.get(kind or _BY_STATUS.get(status, ""), PayoffError)
-    return one(what or f"the server answered with status {status} and no reason")
+    words = what or f"the server answered with status {status} and no reason"
+    return error_of(kind or _BY_STATUS.get(status, ""), words)
+
+
+def error_of(kind: str, what: str) -> PayoffError:
+    """The error with these words, as the class that has this name on the wire."""
+    return _CLASSES.get(kind, PayoffError)(what)
 
 
 def _read(body: bytes) -> tuple[str | None, str]:

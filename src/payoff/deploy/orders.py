@@ -95,6 +95,7 @@ class Desk:
         author: str,
         reason: str = "",
         evidence: Mapping[str, Any] | None = None,
+        steps: Steps | None = None,
         **arguments: Any,
     ) -> Done:
         """Carry out an order; when it returns, every living worker serves the new revision, or `steps` say who is late.
@@ -102,14 +103,14 @@ class Desk:
         deploy(model, version, role, traffic), apply(file), promote | kill | revive | retire(arm), ramp(traffic, arm),
         rollback(to). BadInput, NotFound, Conflict: refused; ModelFailed: a worker cannot run it; Busy: the endpoint is
         still busy with another deployment; Unavailable: disk, database or a worker does not answer. Then nothing has
-        changed.
+        changed. `steps` hears of every step as it begins and ends.
         """
         check(endpoint, "endpoint")
         told = _evidence(evidence or {})
         ask = _Ask(endpoint, verb, arguments, _words(author, "author"), _words(reason, "reason"), told)
         if not author.strip():
             raise BadInput("an order needs an author: say who gives it")
-        turn, steps = self._turn(endpoint), Steps()
+        turn, steps = self._turn(endpoint), steps or Steps()
         for _ in range(_TRIES):
             try:
                 return self._carry_out(ask, turn, steps)

@@ -1,4 +1,4 @@
-"""Folders as blobs: packed into a tar that depends on nothing but names and contents, unpacked where they are needed."""
+"""Folders as blobs: packed into a tar that depends on names and contents alone, unpacked where they are needed."""
 
 import os
 import shutil
@@ -38,11 +38,16 @@ def unpack(source: Path, target: Path, bytes_max: int | None = None) -> None:
         with tarfile.open(source, "r:") as tar:
             for number, entry in enumerate(tar):
                 total += entry.size
-                if number >= FILES_MAX or (bytes_max is not None and total > bytes_max):
-                    raise TooLarge(f"{source.name} unpacks to more than {FILES_MAX:,} files or {bytes_max:,} bytes")
-                _take(tar, entry, target)
+                if number >= FILES_MAX:
+                    raise TooLarge(f"the packed folder holds more than {FILES_MAX:,} files; send the model's own only")
+                if bytes_max is not None and total > bytes_max:
+                    raise TooLarge(f"the packed folder unpacks to more than {bytes_max:,} bytes")
+                if not entry.isdir():  # the folders of files are made with them
+                    _take(tar, entry, target)
     except tarfile.TarError as error:
-        raise BadInput(f"{source.name} is no folder that was packed as tar: {error}") from error
+        raise BadInput(f"this is no folder packed with `tar -cf`, without compression: {error}") from error
+    except (FileExistsError, NotADirectoryError) as error:
+        raise BadInput(f"the packed folder holds {Path(error.filename).name!r} twice; pack it anew") from error
 
 
 class Unpacked:
@@ -73,7 +78,7 @@ def _files(source: Path) -> Iterator[tuple[str, Path]]:
         folders[:] = sorted(name for name in folders if name not in ("__pycache__", ".git", ".ipynb_checkpoints"))
         for path in sorted(Path(where) / name for name in [*files, *folders]):
             if path.is_symlink() and not path.resolve().is_relative_to(root):
-                raise BadInput(f"{path.relative_to(source)} is a link that leads out of {source.name}; copy the file in")
+                raise BadInput(f"{path.relative_to(source)} is a link out of {source.name}; copy the file in")
             if path.is_symlink() and path.is_dir():
                 raise BadInput(f"{path.relative_to(source)} is a link to a folder; copy the folder in")
             if path.is_dir():
