@@ -152,6 +152,7 @@ FLAVORS: Plugins[Flavor] = Plugins(
         "native": "payoff.flavors.native:FLAVOR",
         "onnx": "payoff.flavors.onnx:FLAVOR",
         "pickle": "payoff.flavors.pickle:FLAVOR",
+        "pmml": "payoff.flavors.pmml:FLAVOR",
         "python": "payoff.flavors.python:FLAVOR",
         "remote": "payoff.flavors.remote:FLAVOR",
         "rule": "payoff.flavors.rule:FLAVOR",

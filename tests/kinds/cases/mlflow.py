@@ -3,7 +3,7 @@
 from tests.kinds.case import Case
 
 MLFLOW = "mlflow-skinny==3.17.2"
-START = '''
+START = """
 import json
 import os
 from pathlib import Path
@@ -24,7 +24,7 @@ frame.to_json("sample.json", orient="records")
 def expect(**columns):
     Path("expected.json").write_text(json.dumps({name: np.asarray(v).tolist() for name, v in columns.items()}))
 
-'''
+"""
 
 SKLEARN = (
     START

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .answers import plain
-from .frames import Pair
+from .frames import TYPES, Pair
 
 PREDICTION = "prediction"
 NUMBERS = (*(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)), "float32", "float64")
@@ -35,11 +35,14 @@ def row_by_row(answers: Sequence[Any]) -> dict[str, Pair]:
 
 
 def cast(column: Pair, type_name: str | None) -> Pair:
-    """The column as a number of the type that a hint promised, whatever whole numbers came by chance."""
+    """The column as the type that a hint promised, whatever came by chance: whole numbers only, or nothing at all."""
     values, valid = column
-    if type_name not in NUMBERS or values.dtype.kind not in "biuf":
-        return column
-    return values.astype(type_name), valid
+    if type_name in NUMBERS and values.dtype.kind in "biuf":
+        return values.astype(type_name), valid
+    if type_name in TYPES and type_name not in NUMBERS and values.dtype.kind == "f" and np.isnan(values).all():
+        empty = np.full(len(values), "", object) if type_name == "text" else np.zeros(len(values), TYPES[type_name])
+        return empty, np.zeros(len(values), bool)
+    return column
 
 
 def record_of(value: Any) -> Mapping[str, Any] | None:

@@ -107,7 +107,7 @@ class MLflow:
 
 
 def _specs(schema: Any) -> list[dict[str, Any]] | None:
-    """MLflow's schema as names with types, or with dtypes and shapes where it is of arrays; None where it says nothing."""
+    """MLflow's schema as names with types, or with dtypes and shapes where it is of arrays; None if it says nothing."""
     told = [] if schema is None else schema.to_dict()
     if not told or (told[0]["type"] == "any" and told[0].get("name") is None):
         return None
