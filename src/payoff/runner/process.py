@@ -68,10 +68,21 @@ class Direct:
 
 def rss_bytes(pid: int) -> int:
     """Memory that a process has in use now; 0 where that cannot be known."""
+    return _statm(pid)[1] * _PAGE_BYTES
+
+
+def held_bytes(pid: int) -> int:
+    """What its limit counts (all it may write to, in use or not), or what is in use, if that is more."""
+    _, resident, _, _, _, data, _ = _statm(pid)
+    return max(resident, data) * _PAGE_BYTES
+
+
+def _statm(pid: int) -> tuple[int, ...]:
+    """Sizes in pages, as proc(5) has them."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES
-    except (OSError, IndexError):
-        return 0
+        return tuple(map(int, Path(f"/proc/{pid}/statm").read_bytes().split()))
+    except OSError:
+        return (0,) * 7
 
 
 def cpu_ns(pid: int) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from payoff.errors import ModelFailed
 from payoff.records.columns import Column, Columns, length
@@ -13,9 +14,15 @@ from payoff.records.model import Bounds
 from payoff.records.signature import Field
 from payoff.runner import kinds
 from payoff.runner.guest import frames
-from payoff.runner.process import Direct, Process, cpu_ns, end_in_words, rss_bytes
+from payoff.runner.process import Direct, Process, cpu_ns, end_in_words, held_bytes, rss_bytes
 from payoff.runner.variables import setup, variables
-from payoff.runner.wire import Wire
+from payoff.runner.wire import Hear, Wire
+
+Heard = TypeVar("Heard")
+
+
+class WantedMemory(ModelFailed):
+    """The model was refused memory past its limit; its process lives."""
 
 
 class Ended(ModelFailed):
@@ -27,9 +34,10 @@ class Runner:
 
     def __init__(self, process: Process, wire: Wire, bounds: Bounds) -> None:
         self._process = process
-        self._wire = wire
+        self.wire = wire
         self._bounds = bounds
         self._cpu_ns = 0
+        self._ending = threading.Lock()
         self.ended = ""  # why, once it has
         self.walls: dict[str, str] = {}  # which there are, each with why it does not stand, or "" if it does
 
@@ -68,11 +76,12 @@ class Runner:
         words = {"kind": kind, "file": "" if own else str(file), "path": str(artefact), "options": dict(options)}
         try:
             asked = [setup, *frames.say(frames.LOAD, words)]
-            frame = self._exchange(asked, self._bounds.load_s_max)
-            self.walls = self._words(frame, "the model could not be loaded")["walls"]
+            trouble = "the model could not be loaded"
+            said = self._exchange(asked, self._bounds.load_s_max, lambda frame: self._words(frame, trouble))
         except BaseException:
             self.close()
             raise
+        self.walls = dict(said.get("walls", {})) if isinstance(said, dict) else {}
 
     def describe(self) -> dict[str, Any]:
         """What the model takes and is, as its kind tells it."""
@@ -83,8 +92,9 @@ class Runner:
 
     def ask(self, columns: Columns) -> dict[str, Column]:
         """The model's answer to these rows. ModelFailed; if it is Ended, this runner answers no more."""
-        frame = self._exchange(self.question(columns), self._bounds.call_s_max)
-        return self.answer(frame, length(columns))
+        rows = length(columns)
+        question = self.question(columns)
+        return self._exchange(question, self._bounds.call_s_max, lambda frame: self.answer(frame, rows))
 
     def to_onnx(self, target: Path, fields: Sequence[Field], rows: Columns) -> list[str]:
         """Have the model written as ONNX to `target`, a file in the scratch folder; says in words how it was done."""
@@ -111,13 +121,22 @@ class Runner:
         return 0 if self.ended else rss_bytes(self.pid)
 
     @property
+    def held_bytes(self) -> int:
+        """What of its limit the process has taken, in use or not."""
+        return 0 if self.ended else held_bytes(self.pid)
+
+    @property
     def cpu_ns(self) -> int:
         """Computing time that the process has used so far."""
         if not self.ended:
             self._cpu_ns = max(self._cpu_ns, cpu_ns(self.pid))
         return self._cpu_ns
 
-    # -- what a question and an answer are
+    # -- for an event loop, which must not wait
+
+    def begin(self, question: Sequence[frames.Piece], hear: Hear) -> None:
+        """Ask without waiting; `hear` gets the reply, for `answer`, or what went wrong, for `lost`."""
+        self.wire.begin(question, self._bounds.call_s_max, hear)
 
     @staticmethod
     def question(columns: Columns) -> list[frames.Piece]:
@@ -125,70 +144,70 @@ class Runner:
         return frames.pack(frames.ASK, {name: (column.values, column.valid) for name, column in columns.items()})
 
     def answer(self, frame: frames.Frame, rows: int) -> dict[str, Column]:
-        """A frame as columns; the process is not believed that they fit."""
+        """A reply as columns; the process is not believed that they fit. frames.Garbled: it cannot be read."""
         if frame.verb != frames.DONE:
             raise self._failure(frame, "the model failed")
         try:
             columns = {name: Column(*pair) for name, pair in frames.unpack(frame).items()}
-        except (frames.Garbled, ValueError) as error:
-            raise self._garbled(error) from error
+        except (ValueError, TypeError) as error:
+            raise frames.Garbled(str(error)) from error
         if not columns or frame.rows != rows:
             got = f"answered {frame.rows:,}" if columns else "answered no column"
             raise ModelFailed(f"the model was asked {rows:,} rows and {got}")
         return columns
 
+    def lost(self, error: Exception, seconds: float | None = None) -> Ended:
+        """End the process after an exchange that failed; why, in words. Waits until all of it is gone."""
+        if isinstance(error, TimeoutError):
+            seconds = self._bounds.call_s_max if seconds is None else seconds
+            return Ended(self._end(lambda status: f"it was not done after {seconds:g} s, the most it may take"))
+        if isinstance(error, frames.Garbled):
+            return Ended(self._end(lambda status: f"what it answered cannot be read ({error})"))
+        return Ended(self._end(lambda status: end_in_words(status, self._process.log)))
+
+    @property
+    def gone(self) -> bool:
+        """Whether the process has ended by itself."""
+        return bool(self.ended) or self._process.status() is not None
+
     # -- one exchange
 
     def _say(self, verb: int, words: Any, seconds: float, trouble: str, rows: Columns | None = None) -> Any:
         columns = None if rows is None else {name: (column.values, column.valid) for name, column in rows.items()}
-        return self._words(self._exchange(frames.say(verb, words, columns), seconds), trouble)
+        return self._exchange(frames.say(verb, words, columns), seconds, lambda frame: self._words(frame, trouble))
 
     def _words(self, frame: frames.Frame, trouble: str) -> Any:
         if frame.verb != frames.DONE:
             raise self._failure(frame, trouble)
-        try:
-            return frames.read_json(frame.head)
-        except frames.Garbled as error:
-            raise self._garbled(error) from error
+        return frames.read_json(frame.head)
 
-    def _exchange(self, pieces: Sequence[frames.Piece], seconds: float) -> frames.Frame:
+    def _exchange(self, pieces: Sequence[frames.Piece], seconds: float, read: Callable[[frames.Frame], Heard]) -> Heard:
         if self.ended:
             raise Ended(f"the model's process has ended: {self.ended}")
         try:
-            return self._wire.ask(pieces, seconds)
-        except TimeoutError as error:
-            raise self._late(seconds) from error
-        except EOFError as error:
-            raise self._gone() from error
-        except frames.Garbled as error:
-            raise self._garbled(error) from error
+            return read(self.wire.ask(pieces, seconds))
+        except (TimeoutError, EOFError, frames.Garbled) as error:
+            raise self.lost(error, seconds) from error
+        except ModelFailed:
+            raise
         except BaseException:  # interrupted half-way: the next reply would be this one's
             self.close()
             raise
 
     def _failure(self, frame: frames.Frame, trouble: str) -> ModelFailed:
-        try:
-            words = frames.read_json(frame.head)
-            kind, message = str(words["type"]), str(words["message"])
-        except (frames.Garbled, LookupError, TypeError) as error:
-            return self._garbled(error)
+        words = frames.read_json(frame.head)
+        if not isinstance(words, dict) or not {"type", "message"} <= words.keys():
+            raise frames.Garbled("an error without words")
+        kind, message = str(words["type"]), str(words["message"])
         if kind == "MemoryError":
-            limit = self._bounds.memory_bytes_max
-            return ModelFailed(f"{trouble}: it wanted more memory than it may use ({limit / 2**30:.3g} GiB)")
+            limit = self._bounds.memory_bytes_max / 2**30
+            return WantedMemory(f"{trouble}: it wanted more memory than it may use ({limit:.3g} GiB)")
         return ModelFailed(f"{trouble}: {message}" if kind == "ValueError" else f"{trouble}: {kind}: {message}")
 
-    def _late(self, seconds: float) -> Ended:
-        return Ended(self._end(lambda status: f"it was not done after {seconds:g} s, the most it may take"))
-
-    def _gone(self) -> Ended:
-        return Ended(self._end(lambda status: end_in_words(status, self._process.log)))
-
-    def _garbled(self, error: Exception) -> Ended:
-        return Ended(self._end(lambda status: f"what it answered cannot be read ({error})"))
-
     def _end(self, why: Callable[[int], str]) -> str:
-        if not self.ended:
-            self._cpu_ns = self.cpu_ns
-            self._wire.sock.close()
-            self.ended = why(self._process.end())
+        with self._ending:
+            if not self.ended:
+                self._cpu_ns = self.cpu_ns
+                self.ended = why(self._process.end())
+                self.wire.close()
         return f"the model's process ended: {self.ended}"

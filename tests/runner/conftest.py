@@ -1,0 +1,63 @@
+"""Runners and crews of kinds that live in a folder beside these tests, in payoff's own interpreter."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from payoff.records.columns import Column, Columns
+from payoff.records.model import Bounds
+from payoff.runner.crew import Crew
+from payoff.runner.runner import Runner
+
+KINDS = Path(__file__).parent / "kinds"
+PYTHON = Path(sys.executable)
+SMALL = Bounds(memory_bytes_max=512 << 20, load_s_max=30.0, call_s_max=20.0)
+
+Start = Callable[..., Runner]
+Gather = Callable[..., Crew]
+
+
+def ask_to(*deeds: str) -> Columns:
+    """Rows for the wild kind."""
+    return {"do": Column(np.array(deeds, object))}
+
+
+def told(answer: dict[str, Column]) -> list[str]:
+    """What the wild kind tells."""
+    return [str(value) for value in answer["told"].values]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts runners that end with the test."""
+    made: list[Runner] = []
+
+    def begin(kind: str = "wild", bounds: Bounds = SMALL, **options: Any) -> Runner:
+        runner = Runner.start(
+            PYTHON, kind, tmp_path / "artefact", options, bounds, tmp_path / "scratch", kinds_path=KINDS
+        )
+        made.append(runner)
+        return runner
+
+    yield begin
+    for runner in made:
+        runner.close()
+
+
+@pytest.fixture
+def gather(tmp_path: Path) -> Iterator[Gather]:
+    """Makes crews that end with the test; they are not started."""
+    made: list[Crew] = []
+
+    def begin(kind: str = "wild", bounds: Bounds = SMALL, **options: Any) -> Crew:
+        crew = Crew(PYTHON, kind, tmp_path / "artefact", options, bounds, tmp_path / "scratch", kinds_path=KINDS)
+        made.append(crew)
+        return crew
+
+    yield begin
+    for crew in made:
+        crew.close()
