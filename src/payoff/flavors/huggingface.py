@@ -1,4 +1,4 @@
-"""Hugging Face: a folder from save_pretrained, with its weights, served from local files and without code of its own."""
+"""Hugging Face: a folder from save_pretrained, served from its own files, none of which is run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from payoff.errors import BadInput
 from payoff.flavors.flavor import Arrival, Prepared
 from payoff.flavors.native import prepare_native
 from payoff.flavors.sampled import columns_of
+from payoff.flavors.scan import refuse_dangerous, scan
 
 _CONFIG, _SENTENCES = "config.json", "modules.json"
 _WEIGHTS = ("model*.safetensors", "model.safetensors.index.json", "pytorch_model*.bin", "pytorch_model.bin.index.json")
@@ -52,6 +53,8 @@ class HuggingFace:
         """Served with transformers, asked as its task says."""
         path = arrival.path
         _check(path)
+        with arrival.step("scan"):
+            refuse_dangerous(scan(path), path.name)
         said = _versions(path)
         is_sentences = (path / _SENTENCES).is_file()
         needs = [_at_least("sentence-transformers", said.get("sentence_transformers"))] if is_sentences else []
@@ -69,14 +72,14 @@ def _check(path: Path) -> None:
     for name in (_CONFIG, "tokenizer_config.json", "preprocessor_config.json", "processor_config.json"):
         if "auto_map" in _json(path / name, strict=(path / name).is_file()):
             raise BadInput(
-                f"{path.name} was not opened: {name} has auto_map, so it runs Python code from the folder, which payoff "
-                "does not trust; use an architecture that transformers has, or deploy a folder with model.py"
+                f"{path.name} was not opened: {name} has auto_map, so it runs Python code from the folder, which "
+                "payoff does not; use an architecture that transformers has, or deploy a folder with model.py"
             )
     for module in _modules(path):
         if not module.startswith("sentence_transformers."):
             raise BadInput(
-                f"{path.name} was not opened: {_SENTENCES} asks for {module}, which is no part of sentence-transformers; "
-                "use its own modules, or deploy a folder with model.py"
+                f"{path.name} was not opened: {_SENTENCES} asks for {module}, which is no part of sentence-"
+                "transformers; use its own modules, or deploy a folder with model.py"
             )
     if any(next(path.glob(pattern), None) for pattern in _WEIGHTS):
         return

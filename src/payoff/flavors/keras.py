@@ -7,12 +7,12 @@ import mmap
 import re
 import zipfile
 from pathlib import Path
-from typing import Any
 
 from payoff.errors import BadInput
 from payoff.flavors.flavor import Arrival, Prepared
 from payoff.flavors.native import prepare_native
 from payoff.flavors.sampled import columns_of
+from payoff.flavors.scan import refuse_dangerous, scan
 from payoff.flavors.tensorflow import CONVERT
 from payoff.flavors.tensorflow import requirements as tensorflow
 
@@ -20,8 +20,6 @@ _ZIP, _HDF5 = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
 _MEMBERS = {"config.json", "metadata.json", "model.weights.h5"}
 _JSON_BYTES_MAX = 64 << 20
 _BACKENDS = {"tensorflow": tensorflow(), "jax": ["jax"], "torch": ["torch"]}
-_LAMBDA = re.compile(rb'"class_name":\s*"Lambda"')
-_OUT = "save the model with model.export(folder), which keeps the computation and no code, and deploy the folder"
 
 
 class Keras:
@@ -39,7 +37,13 @@ class Keras:
         """Served with Keras on its backend, or as ONNX where that answers the same."""
         path = arrival.path
         is_zip = zipfile.is_zipfile(path)
-        _check_zip(path) if is_zip else _check_hdf5(path)
+        if not is_zip and not _mentions(path, b"model_config"):
+            raise BadInput(
+                f"{path.name} holds weights only, not the layers that they belong to; save the whole model: "
+                'model.save("model.keras")'
+            )
+        with arrival.step("scan"):
+            refuse_dangerous(scan(path), path.name)
         backend = str(arrival.said.options.get("backend", "tensorflow"))
         if backend not in _BACKENDS:
             raise BadInput(f"Keras has no backend {backend!r} here; choose one of {', '.join(_BACKENDS)}")
@@ -67,47 +71,6 @@ def _read(path: Path, name: str) -> bytes:
             return file.read(_JSON_BYTES_MAX)
     except (KeyError, zipfile.BadZipFile) as error:
         raise BadInput(f"{path.name} has no {name}, so it is no Keras model; save it with model.save") from error
-
-
-def _check_zip(path: Path) -> None:
-    try:
-        config = json.loads(_read(path, "config.json"))
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"config.json in {path.name} is not JSON: {error}; save the model again") from error
-    found = [one for one in _objects(config) if one.get("class_name") in ("Lambda", "__lambda__")]
-    if found:
-        raise _code(path)
-
-
-def _check_hdf5(path: Path) -> None:
-    if not _mentions(path, b"model_config"):
-        raise BadInput(
-            f"{path.name} holds weights only, not the layers that they belong to; save the whole model: "
-            'model.save("model.keras")'
-        )
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if _LAMBDA.search(content):
-            raise _code(path)
-
-
-def _code(path: Path) -> BadInput:
-    return BadInput(
-        f"{path.name} was not opened: it has a Lambda layer, which is code in the file. Write it as a layer class of "
-        f"Keras, or {_OUT}"
-    )
-
-
-def _objects(config: Any) -> list[dict[str, Any]]:
-    """Every object in the JSON, however deep."""
-    found, left = [], [config]
-    while left:
-        one = left.pop()
-        if isinstance(one, dict):
-            found.append(one)
-            left += one.values()
-        elif isinstance(one, list):
-            left += one
-    return found
 
 
 def _mentions(path: Path, word: bytes) -> bool:

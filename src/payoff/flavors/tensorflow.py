@@ -9,6 +9,7 @@ from payoff.errors import BadInput
 from payoff.flavors.flavor import Arrival, Prepared
 from payoff.flavors.native import prepare_native
 from payoff.flavors.sampled import columns_of
+from payoff.flavors.scan import refuse_dangerous, scan
 
 GRAPH = "saved_model.pb"
 _LITE = b"TFL3"
@@ -32,11 +33,13 @@ class Tensorflow:
         path = arrival.path
         if path.is_file():
             raise BadInput(
-                f"{path.name} is no SavedModel folder (TensorFlow Lite is for phones); deploy the model that it was made "
-                "of: tf.saved_model.save(model, folder), or tf2onnx for an ONNX file"
+                f"{path.name} is no SavedModel folder (TensorFlow Lite is for phones); deploy the model that it was "
+                "made of: tf.saved_model.save(model, folder), or tf2onnx for an ONNX file"
             )
         if not (path / GRAPH).is_file():
             raise BadInput(f"{path.name} has no {GRAPH}; save the model with tf.saved_model.save(model, folder)")
+        with arrival.step("scan"):
+            refuse_dangerous(scan(path), path.name)
         return prepare_native(
             arrival, "tensorflow", requirements(recorded(path)), options=columns_of(arrival), convert=CONVERT
         )

@@ -10,6 +10,7 @@ from payoff.errors import BadInput
 from payoff.flavors.flavor import Arrival, Prepared
 from payoff.flavors.native import prepare_native
 from payoff.flavors.sampled import columns_of
+from payoff.flavors.scan import refuse_dangerous, scan
 
 _ZIP = b"PK\x03\x04"
 _OLD_CHECKPOINT = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # what torch.save wrote before 1.6 begins with
@@ -45,6 +46,8 @@ class Torch:
             )
         if not _is_script(names) and not _is_program(names):
             raise BadInput(f"{path.name} holds {_holding(path, names)}; {_OUT}")
+        with arrival.step("scan"):
+            refuse_dangerous(scan(path), path.name)
         is_script = _is_script(names)
         return prepare_native(
             arrival,

@@ -49,7 +49,7 @@ class Ports:
         wanted = [port for port in self.ports if not port.is_optional]
         if any(port.dtype is None or port.dims is None or None in port.dims for port in wanted):
             return None
-        return [_field(port.name, port.dtype, [] if port.dims == (1,) else port.dims) for port in wanted]
+        return [_field(port.name, port.dtype, () if port.dims == (1,) else port.dims or ()) for port in wanted]
 
     def tensors(self, columns: Mapping[str, Pair]) -> dict[str, Any]:
         """One array per input that has columns, of the input's dtype and shape where these are known."""

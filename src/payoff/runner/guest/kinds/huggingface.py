@@ -89,7 +89,7 @@ class Task:
         self._columns = _columns(task, options.get(ports.COLUMNS))
         if not self._sees:
             self._mend_tokenizer()
-        self._answer: Callable[..., dict[str, Any]] = {
+        answers: dict[str, Callable[..., dict[str, Any]]] = {
             "text-classification": self._classes,
             "image-classification": self._classes,
             "token-classification": self._entities,
@@ -99,7 +99,8 @@ class Task:
             "text2text-generation": self._texts,
             "feature-extraction": self._vectors,
             "image-feature-extraction": self._vectors,
-        }[task]
+        }
+        self._answer = answers[task]
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -134,7 +135,7 @@ class Task:
             raise ValueError(f"transformers {transformers.__version__} cannot open it with {name}: {said}") from error
 
     def _whole(self, model: Any, told: dict[str, Any]) -> Any:
-        """The model, if the file has all weights that its answers are made of: transformers makes up what is missing."""
+        """The model, if all its weights are there: transformers makes up what is missing."""
         missing = sorted(name for name in told["missing_keys"] if "pooler" not in name)
         if missing:
             raise ValueError(

@@ -139,10 +139,10 @@ class Keras:
 
         self._specs = {one.name: tf.TensorSpec(tuple(one.shape), one.dtype, one.name) for one in self._model.inputs}
 
-        @tf.function(input_signature=list(self._specs.values()))
-        def call(*tensors: Any) -> dict[str, Any]:
+        def named(*tensors: Any) -> dict[str, Any]:
             return self._named(dict(zip(self._specs, tensors)))
 
+        call = tf.function(named, input_signature=list(self._specs.values()))
         return lambda given: call(*[kind.tensor(given[name], spec.dtype) for name, spec in self._specs.items()])
 
     def _of_jax(self) -> Any:

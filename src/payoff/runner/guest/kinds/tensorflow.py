@@ -46,11 +46,13 @@ class SavedModel:
         if odd:
             raise ValueError(f"input {odd[0]!r} of the signature is no plain tensor; save a signature of dense tensors")
         wanted = [(key, _numpy(spec), _shape(spec)) for key, spec in self._specs.items()]
-        if any(shape is None for _, _, shape in wanted):
-            self._ports, self._by_row = Ports([ports.Port(key, dtype) for key, dtype, _ in wanted]), False
+        known = [(key, dtype, shape) for key, dtype, shape in wanted if shape is not None]
+        if len(known) < len(wanted):
+            loose = [ports.Port(key, dtype) for key, dtype, _ in wanted]
+            self._ports, self._by_row = Ports(loose, options.get(ports.COLUMNS)), False
         else:
-            self._ports, self._by_row = ports.fitted(wanted, options.get(ports.COLUMNS))
-        self._most = None if self._by_row else _batch([shape for _, _, shape in wanted])
+            self._ports, self._by_row = ports.fitted(known, options.get(ports.COLUMNS))
+        self._most = None if self._by_row else _batch([shape for _, _, shape in known])
         self._notes = [] if name == SIGNATURE else [f"signature {name}"]
 
     def describe(self) -> dict[str, Any]:
@@ -114,12 +116,12 @@ def write_onnx(call: Callable[..., Any], specs: Mapping[str, Any], shapes: Mappi
     order: list[str] = []
     open_specs = [tf.TensorSpec((None, *shapes[name][1:]), spec.dtype, name=name) for name, spec in specs.items()]
 
-    @tf.function(input_signature=open_specs)
-    def function(*tensors: Any) -> dict[str, Any]:
+    def traced(*tensors: Any) -> dict[str, Any]:
         answer: dict[str, Any] = call(**dict(zip(specs, tensors)))
         order[:] = answer
         return answer
 
+    function = tf.function(traced, input_signature=open_specs)
     made, _ = tf2onnx.convert.from_function(function, open_specs, opset=_ONNX_OPSET)
     _rename(made.graph, sorted(order), order)
     made.ir_version = min(made.ir_version, 10)

@@ -239,7 +239,7 @@ def _write(module: Any, tensors: dict[str, Any], target: str, answers: dict[str,
         output_names=list(answers),
         dynamo=is_program,
         external_data=False,
-        **({} if is_program else {"dynamic_axes": dict.fromkeys([*tensors, *answers], {0: "batch"})}),
+        **({} if is_program else {"dynamic_axes": {name: {0: "batch"} for name in [*tensors, *answers]}}),
     )
     return [f"torch.onnx of torch {torch.__version__}"]
 
