@@ -6,6 +6,7 @@ What a file is, its first bytes say. What cannot be read to its end is refused: 
 from __future__ import annotations
 
 import ast
+import builtins
 import bz2
 import gzip
 import io
@@ -29,7 +30,7 @@ _TIMES_MAX, _UNFOLDED_MIN = 1_100, 256 << 20  # deflate packs at most 1,032 time
 
 _PICKLES = (".pkl", ".pickle", ".joblib")
 _LZ4, _ZSTD, _7Z = b"\x04\x22\x4d\x18", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf\x27\x1c"
-_HDF5, _NPY = b"\x89HDF\r\n\x1a\n", b"\x93NUMPY"
+_ZIP, _HDF5, _NPY = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\x93NUMPY"
 _LAMBDA = re.compile(rb'"class_name"\s*:\s*"(Lambda|OpLambda)"|"__lambda__"')
 _DISGUISED = re.compile(rb"\\u00[2-7][0-9a-fA-F]")  # no writer of JSON escapes a plain letter
 _OPS = re.compile(rb"\x12[\x05-\x14](ReadFile|WriteFile|MatchingFiles|(?:Eager)?PyFunc(?:Stateless)?)(?![A-Za-z])")
@@ -77,6 +78,9 @@ def _file(path: Path, name: str, found: Found, pickled: bool) -> None:
         with path.open("rb") as file:
             is_zip = zipfile.is_zipfile(file)
             file.seek(0)
+            if file.read(4) == _ZIP and not is_zip:
+                raise Unreadable("an archive that is cut short")
+            file.seek(0)
             limit = max(_UNFOLDED_MIN, path.stat().st_size * _TIMES_MAX)
             _stream(io.BufferedReader(Counted(file, BYTES_MAX), 1 << 16), name, found, pickled and not is_zip, 0, limit)
             if is_zip:
@@ -100,7 +104,7 @@ def _stream(stream: io.BufferedReader[Any], name: str, found: Found, pickled: bo
         if depth >= DEPTH_MAX:
             raise Unreadable("it is packed too many times over")
         _stream(io.BufferedReader(Counted(unpacked, limit), 1 << 16), name, found, pickled, depth + 1, limit)
-    elif head.startswith(b"PK\x03\x04"):
+    elif head.startswith(_ZIP):
         if depth:
             _zip(io.BytesIO(_all(stream)), name, found, depth, limit)
     elif head.startswith(_NPY):
@@ -182,7 +186,7 @@ def _inner(found: Found, name: str, depth: int, limit: int) -> None:
         held = found.inner.pop()
         if depth >= DEPTH_MAX:
             raise Unreadable("files within files, too many times over")
-        if held.startswith(b"PK\x03\x04"):
+        if held.startswith(_ZIP):
             _zip(io.BytesIO(held), name, found, depth + 1, limit)
         else:
             _stream(io.BufferedReader(Counted(io.BytesIO(held), limit)), name, found, True, depth + 1, limit)
@@ -245,10 +249,15 @@ def _keras(text: bytes, found: Found) -> None:
         name, module = part.get("class_name"), part.get("module")
         if name in ("Lambda", "OpLambda", "__lambda__") or "__lambda__" in part:
             found.warn(_LAMBDA_WORDS)
-        if isinstance(module, str) and isinstance(name, str) and scan_names.is_name(module, name):
-            named = part.get("config") if name == "function" else name
-            if module != "builtins" or named != "function":
-                found.names.add((module, str(named) if scan_names.is_name("m", str(named)) else name))
+        if name == "function" and (module != "builtins" or part.get("config") in vars(builtins)):
+            name = part.get("config")  # a function by its name; those of Keras are said to be in builtins
+        if (
+            isinstance(module, str)
+            and isinstance(name, str)
+            and name != "function"
+            and scan_names.is_name(module, name)
+        ):
+            found.names.add((module, name))
 
 
 def _parts(config: Any) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ import pickletools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from payoff.flavors import scan_names
 
@@ -82,7 +82,7 @@ class Follower:
         """How many opcodes it has. Unreadable where it breaks off; what was found until then stays."""
         count = 0
         try:
-            for opcode, argument, _ in pickletools.genops(_Forward(self._stream)):
+            for opcode, argument, _ in pickletools.genops(cast("IO[bytes]", _Forward(self._stream))):
                 count += 1
                 self.marked |= count == 1 and opcode.name == "PROTO"
                 if opcode.name == "STOP":
