@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from payoff.client.client import Client as Client
     from payoff.client.connect import connect as connect
     from payoff.client.endpoint import Endpoint as Endpoint
+    from payoff.client.written import chain as chain
+    from payoff.client.written import remote as remote
     from payoff.client.written import rule as rule
 
 __version__ = VERSION
@@ -16,6 +18,8 @@ _FACES = {
     "connect": "payoff.client.connect",
     "Client": "payoff.client.client",
     "Endpoint": "payoff.client.endpoint",
+    "chain": "payoff.client.written",
+    "remote": "payoff.client.written",
     "rule": "payoff.client.written",
 }
 

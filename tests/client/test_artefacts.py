@@ -74,7 +74,9 @@ def test_a_model_of_a_tracking_server_goes_as_its_name(monkeypatch: pytest.Monke
     with as_artefact("mlflow:models:/churn@champion", tracking="http://127.0.0.1:5000") as made:
         assert made.path.read_text() == "mlflow: models:/churn@champion\ntracking: http://127.0.0.1:5000\n"
         assert made.name == "churn.mlflow"
-    with pytest.raises(BadInput, match="--tracking"), as_artefact("mlflow:models:/churn/3"):
+    with as_artefact("mlflow:models:/churn/3") as made:
+        assert made.path.read_text() == "mlflow: models:/churn/3\n"
+    with pytest.raises(BadInput, match="--tracking"), as_artefact("mlflow:models:/churn/3", tracking="a b"):
         pass
     with pytest.raises(BadInput, match="names no model"), as_artefact("mlflow:churn", tracking="http://127.0.0.1:1"):
         pass

@@ -4,7 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,14 @@ class Artefact:
     is_folder: bool = False  # the file is a folder, packed as tar
     requirements: tuple[str, ...] | None = None  # what is installed where the object was, and it needs
     python: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)  # for the flavor
 
 
 @contextmanager
 def as_artefact(model: Any, sample: Any = None, tracking: str | None = None) -> Iterator[Artefact]:
     """The artefact: the user's own file, or a temporary one. `sample` are rows as the model takes them.
 
-    `tracking` is the MLflow server that mlflow:... is asked of; without it MLFLOW_TRACKING_URI.
+    `tracking` is the MLflow server that mlflow:... is asked of; without it MLFLOW_TRACKING_URI, here or at the server.
     """
     with tempfile.TemporaryDirectory(prefix="payoff-") as folder:
         if isinstance(model, str) and model.startswith(MLFLOW):
@@ -80,13 +81,10 @@ def _pointer(text: str, tracking: str | None, room: Path) -> Artefact:
             "mlflow:models:/NAME@ALIAS or mlflow:runs:/RUN/PATH"
         )
     server = tracking or os.environ.get("MLFLOW_TRACKING_URI") or ""
-    if not server.startswith(("http://", "https://")) or any(one in server for one in " \n\r\t"):
-        raise BadInput(
-            f"{text} is asked of a tracking server, and its address is {server or 'missing'!r}; "
-            "say it with --tracking http://HOST:PORT or in MLFLOW_TRACKING_URI"
-        )
+    if any(one in server for one in " \n\r\t"):
+        raise BadInput(f"{server!r} is no address of a tracking server; write --tracking http://HOST:PORT")
     path = room / "model.mlflow"
-    path.write_text(f"mlflow: {where}\ntracking: {server}\n")
+    path.write_text(f"mlflow: {where}\n" + (f"tracking: {server}\n" if server else ""))
     return Artefact(path, f"{_plain_name(where)}.mlflow")
 
 

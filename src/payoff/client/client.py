@@ -83,12 +83,13 @@ class Client:
         said = {
             "name": name, "endpoint": endpoint, "as": as_, "traffic": traffic, "flavor": flavor,
             "memory": memory, "call_timeout": call_timeout, "load_timeout": load_timeout, "runners": runners,
-            "threads": threads, "network": network or None, "native": native or None, "options": options,
+            "threads": threads, "network": network or None, "native": native or None,
             "author": author or whoami(), "code": commit() if code is None else code, "data": data,
             "metrics": metrics, "note": note, "tags": tags, "reason": reason,
         }  # fmt: skip
         with as_artefact(model, sample, tracking) as artefact:
-            form = fields(said | _needed(artefact, {"requirements": listed(requirements), "python": python}))
+            own = {"requirements": listed(requirements), "python": python, "options": options or None}
+            form = fields(said | _needed(artefact, own))
             files: dict[str, tuple[str, Part]] = {"artifact": (artefact.name, artefact.path)}
             if sample is not None:
                 files["sample"] = _sample(sample)
@@ -167,6 +168,7 @@ def _needed(artefact: Artefact, said: dict[str, Any]) -> dict[str, Any]:
         "requirements": None if artefact.requirements is None else "\n".join(artefact.requirements) or None,
         "python": artefact.python,
         "folder": artefact.is_folder or None,
+        "options": artefact.options,
     }
     return said | {name: value for name, value in brought.items() if said.get(name) is None}
 

@@ -3,8 +3,10 @@
 import inspect
 import json
 import pickle
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ TAKEN = (
     "PyTorch module, a Keras model, a transformers pipeline, a sentence-transformers model, an ONNX ModelProto, a "
     "function, an object with predict, payoff.rule, payoff.remote, payoff.chain, or the path of a file or folder"
 )
+
+_READERS = {"sentencepiece", "google.protobuf", "tiktoken", "PIL", "torchvision"}  # of texts and images
 
 
 def save(model: Any, room: Path, sample: Any = None) -> Artefact:
@@ -141,7 +145,8 @@ def _keras(model: Any, room: Path, _: Any) -> Artefact:
     path = room / "model.keras"
     model.save(str(path))
     backend = packages.module("keras").backend.backend()
-    return Artefact(path, path.name, requirements=_needs({"keras", "numpy", backend}))
+    needs = _needs({"keras", "h5py", "numpy", backend})
+    return Artefact(path, path.name, requirements=needs, options={"backend": backend})
 
 
 def _jax(model: Any, room: Path, _: Any) -> Artefact:
@@ -153,9 +158,10 @@ def _pretrained(model: Any, room: Path, _: Any) -> Artefact:
     """A pipeline or an embedder of Hugging Face's, with weights, tokenizer and configuration."""
     folder = room / "model"
     model.save_pretrained(str(folder))
-    modules = {type(model).__module__, "transformers", "torch", "numpy"}
-    made = _folder(folder, room, getattr(model, "task", None) or "embedder")
-    return Artefact(made.path, made.name, is_folder=True, requirements=_needs(modules))
+    modules = {type(model).__module__, "transformers", "torch", "numpy"} | (_READERS & set(sys.modules))
+    task = getattr(model, "task", None)
+    made = _folder(folder, room, task or "embedder")
+    return replace(made, requirements=_needs(modules), options={"task": task} if task else {})
 
 
 def _bare_transformer(model: Any, *_: Any) -> Artefact:
