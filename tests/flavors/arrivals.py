@@ -19,13 +19,13 @@ from payoff.records.signature import Signature
 
 def prepared(
     path: Path,
-    sample: dict[str, Any] | None = None,
+    sample: dict[str, Any] | pa.Table | None = None,
     flavor: str | None = None,
     find: Callable[[str, int | str | None], Version] | None = None,
 ) -> Prepared:
     """The artefact recognised and prepared."""
     into = path.parent / f"{path.name}.made"
-    table = None if sample is None else pa.table(sample)
+    table = sample if sample is None or isinstance(sample, pa.Table) else pa.table(sample)
     found: Flavor = recognise(path, flavor)
     return found.prepare(Arrival(path, into, Environments(path.parent / "environments"), table, find=find))
 
@@ -54,6 +54,12 @@ class Around:
 
     def load(self, served: Served) -> Loaded:
         return cast(Servable, FLAVORS.take(served.flavor)).load(served, self)
+
+
+def loaded(made: Prepared) -> Loaded:
+    """The model as a worker loads it."""
+    around = Around()
+    return around.load(around.keep(made))
 
 
 def columns(signature: Signature, **values: list[Any]) -> dict[str, Column]:

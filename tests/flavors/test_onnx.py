@@ -1,12 +1,13 @@
 """ONNX models: what they take and give, and that they answer it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from onnx import TensorProto, external_data_helper
+from onnx import TensorProto, external_data_helper, numpy_helper
 from onnx.helper import (
     make_map_type_proto,
     make_node,
@@ -21,21 +22,22 @@ from onnx.helper import (
 from payoff.errors import BadInput, ModelFailed
 from payoff.flavors.flavor import Prepared
 from payoff.flavors.golden import check
-from payoff.flavors.onnx import FLAVOR
 from payoff.flavors.wire import check as check_file
 from payoff.records.columns import Column
 from payoff.records.signature import Field, Signature, Type
+from tests.flavors.arrivals import loaded
+from tests.flavors.arrivals import prepared as arrived
 from tests.flavors.models import onnx_model, port, row_sums, save
 
 ROWS = pa.table({"a": [1.0, 2.0], "b": [3, 4], "c": [True, False]})
 
 
 def prepare(model: Any, folder: Path, sample: pa.Table | None = None) -> Prepared:
-    return FLAVOR.prepare(save(model, folder / "model.onnx"), sample, folder / "into")
+    return arrived(save(model, folder / "model.onnx"), sample)
 
 
 def answers(prepared: Prepared, **columns: Any) -> dict[str, Any]:
-    run = FLAVOR.load(prepared.served_path, prepared.signature)
+    run = loaded(prepared).run
     types = {field.name: field.type.dtype for field in prepared.signature.inputs}
     given = {name: Column(np.array(values, types[name])) for name, values in columns.items()}
     return {name: column.values.tolist() for name, column in run(given).items()}
@@ -49,7 +51,7 @@ def test_one_matrix_and_a_sample_of_columns_takes_the_columns_by_name(tmp_path: 
     assert answers(prepared, c=[True, True], a=[1, 10], b=[2, 20]) == {"total": [4.0, 31.0]}
     assert prepared.served_path == tmp_path / "model.onnx"
     assert prepared.golden_path is not None
-    check(FLAVOR.load(prepared.served_path, prepared.signature), prepared.golden_path, prepared.signature)
+    check(loaded(prepared).run, prepared.golden_path, prepared.signature)
 
 
 def test_one_matrix_without_a_sample_takes_a_tensor(tmp_path: Path) -> None:
@@ -117,12 +119,12 @@ def test_a_null_is_nan_in_numbers_and_empty_in_text(tmp_path: Path) -> None:
     sample = pa.table({"a": [1.0, None], "b": [1.0, 2.0], "c": [0.0, 0.0]})
     prepared = prepare(row_sums(), tmp_path, sample)
     assert [field.nullable for field in prepared.signature.inputs] == [True, False, False]
-    run = FLAVOR.load(prepared.served_path, prepared.signature)
+    run = loaded(prepared).run
     one = Column(np.array([1.0], np.float32))
     null = Column(np.array([1.0], np.float32), np.array([False]))
     assert np.isnan(run({"a": null, "b": one, "c": one})["total"].values).all()
     words = prepare(two_inputs(), tmp_path, pa.table({"word": ["a", None], "n": [1, 2]}))
-    run = FLAVOR.load(words.served_path, words.signature)
+    run = loaded(words).run
     missing = Column(np.array(["secret"], object), np.array([False]))
     assert run({"word": missing, "n": Column(np.array([1]))})["same"].values.tolist() == [""]
 
@@ -177,7 +179,7 @@ def test_a_graph_fixed_to_one_row_is_asked_row_by_row_and_to_more_is_refused(tmp
 
 def test_no_rows_get_no_answers(tmp_path: Path) -> None:
     prepared = prepare(row_sums(), tmp_path)
-    run = FLAVOR.load(prepared.served_path, prepared.signature)
+    run = loaded(prepared).run
     got = run({"x": Column(np.empty((0, 3), np.float32))})
     assert got["total"].values.shape == (0,)
     assert got["total"].values.dtype == np.float32
@@ -193,16 +195,16 @@ def test_a_model_that_answers_for_fewer_rows_fails(tmp_path: Path) -> None:
 
 def test_a_call_that_the_graph_refuses_fails_with_its_reason(tmp_path: Path) -> None:
     prepared = prepare(row_sums(), tmp_path)
-    run = FLAVOR.load(prepared.served_path, prepared.signature)
+    run = loaded(prepared).run
     with pytest.raises(ModelFailed, match=r"failed on a call: .*Got: 2 Expected: 3"):
         run({"x": Column(np.zeros((1, 2), np.float32))})
 
 
 def test_a_model_under_the_signature_of_another_is_refused(tmp_path: Path) -> None:
-    path = save(two_inputs(), tmp_path / "m.onnx")
+    prepared = prepare(two_inputs(), tmp_path)
     inputs = (Field("word", Type.TEXT), Field("k", Type.INT64))
     with pytest.raises(ModelFailed, match="graph takes word, n, and the signature has word, k"):
-        FLAVOR.load(path, Signature(inputs, (Field("same", Type.TEXT), Field("minus", Type.INT64))))
+        loaded(replace(prepared, signature=Signature(inputs, prepared.signature.outputs)))
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.9, 0.99])
@@ -211,17 +213,57 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, share: float) -> No
     path = tmp_path / "cut.onnx"
     path.write_bytes(whole[: max(4, int(len(whole) * share))])
     with pytest.raises(BadInput, match=r"cut.onnx begins like an ONNX model but .*export or copy it again"):
-        FLAVOR.prepare(path, None, tmp_path)
+        arrived(path, flavor="onnx")
 
 
-def test_weights_in_other_files_are_refused(tmp_path: Path) -> None:
-    model = row_sums()
-    model.graph.initializer[0].raw_data = np.array([1], np.int64).tobytes()
-    del model.graph.initializer[0].int64_data[:]
-    external_data_helper.set_external_data(model.graph.initializer[0], location="../../secret")
+def scaled(folder: Path, location: str = "weights.bin") -> Path:
+    """Each row times (1, 2, 3), with these numbers in a file beside the model."""
+    by = numpy_helper.from_array(np.array([1, 2, 3], np.float32), "by")
+    shape = (None, 3)
+    model = onnx_model([port("x", shape=shape)], [port("y", shape=shape)], [make_node("Mul", ["x", "by"], ["y"])], [by])
+    external_data_helper.set_external_data(model.graph.initializer[0], location=location)
     model.graph.initializer[0].ClearField("raw_data")
-    with pytest.raises(BadInput, match=r"keeps weights in other files \(external data\).*save_as_external_data=False"):
-        prepare(model, tmp_path)
+    folder.mkdir(exist_ok=True)
+    (folder / "weights.bin").write_bytes(np.array([1, 2, 3], np.float32).tobytes())
+    return save(model, folder / "model.onnx")
+
+
+def test_weights_in_other_files_come_as_a_folder(tmp_path: Path) -> None:
+    folder = scaled(tmp_path / "scaled").parent
+    (folder / "README.md").write_text("by hand")
+    prepared = arrived(folder, {"x": [[1.0, 1.0, 1.0], [2.0, 0.0, 1.0]]})
+    assert prepared.served_path == folder
+    assert prepared.golden_path is not None
+    assert answers(prepared, x=[[1, 1, 1]]) == {"y": [[1.0, 2.0, 3.0]]}
+    check(loaded(prepared).run, prepared.golden_path, prepared.signature)
+
+
+def test_a_lone_file_with_weights_elsewhere_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"external data: weights.bin\); deploy the folder.*save_as_external_data=False"):
+        arrived(scaled(tmp_path / "scaled"))
+
+
+@pytest.mark.parametrize("location", ["../weights.bin", "/etc/passwd", "a\\b", "..", "", "sub/../../weights.bin"])
+def test_weights_outside_the_folder_are_refused(tmp_path: Path, location: str) -> None:
+    (tmp_path / "weights.bin").write_bytes(b"secret")
+    with pytest.raises(BadInput, match="which is not inside the folder; save it again"):
+        arrived(scaled(tmp_path / "scaled", location).parent)
+
+
+def test_weights_that_are_missing_or_a_link_out_are_refused(tmp_path: Path) -> None:
+    folder = scaled(tmp_path / "scaled").parent
+    (folder / "weights.bin").rename(tmp_path / "elsewhere")
+    with pytest.raises(BadInput, match=r"keeps weights in weights.bin, which is not in the folder; put it there"):
+        arrived(folder)
+    (folder / "weights.bin").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BadInput, match=r"weights.bin is a link that leads out of the folder; copy the file in"):
+        arrived(folder)
+
+
+def test_a_folder_with_two_models_is_none(tmp_path: Path) -> None:
+    save(row_sums(), scaled(tmp_path / "scaled").with_name("other.onnx"))
+    with pytest.raises(BadInput, match=r"holds no model payoff knows.*here are model.onnx, other.onnx, weights.bin"):
+        arrived(tmp_path / "scaled")
 
 
 def test_the_word_location_alone_is_no_external_data(tmp_path: Path) -> None:
@@ -264,7 +306,7 @@ def test_half_floats_are_floats_to_callers(tmp_path: Path) -> None:
 def test_the_sample_of_a_model_that_no_longer_answers_alike_stops_it(tmp_path: Path) -> None:
     prepared = prepare(row_sums(), tmp_path, ROWS)
     assert prepared.golden_path is not None
-    run = FLAVOR.load(prepared.served_path, prepared.signature)
+    run = loaded(prepared).run
 
     def off(columns: Any) -> dict[str, Column]:
         return {"total": Column(run(columns)["total"].values + np.array([0, 0.5], np.float32))}

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 
 from payoff.errors import BadInput, NotFound
-from payoff.flavors.recognise import recognise
-from payoff.flavors.sklearn import is_pickle
+from payoff.flavors.recognise import lone, recognise
+from payoff.flavors.pickle import is_pickle
 from payoff.flavors.wire import begins_like_onnx
 from tests.flavors.models import row_sums, save
 
@@ -33,30 +33,51 @@ def test_an_onnx_file_is_known_under_any_name(tmp_path: Path) -> None:
 def test_pickles_of_every_protocol_are_known(tmp_path: Path, protocol: int) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(pickle.dumps(MODEL, protocol))
-    assert recognise(path).name == "sklearn"
+    assert recognise(path).name == "pickle"
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zlib.compress])
 def test_a_compressed_pickle_is_known_by_what_is_inside(tmp_path: Path, compress: object) -> None:
     path = tmp_path / "model"
     path.write_bytes(compress(pickle.dumps(MODEL)))  # type: ignore[operator]
-    assert recognise(path).name == "sklearn"
+    assert recognise(path).name == "pickle"
 
 
 def test_joblib_and_skops_files_are_known(tmp_path: Path) -> None:
     joblib.dump(MODEL, tmp_path / "a", compress=("zlib", 3))
     skops.io.dump(MODEL, tmp_path / "b")
-    assert [recognise(tmp_path / name).name for name in "ab"] == ["sklearn", "sklearn"]
+    assert [recognise(tmp_path / name).name for name in "ab"] == ["pickle", "skops"]
 
 
-def test_a_folder_an_empty_file_and_no_file_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "empty").touch()
-    with pytest.raises(BadInput, match=r"is a folder, and one file is expected; taken are: onnx: .*sklearn: "):
+def test_an_empty_folder_an_empty_file_and_no_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="is an empty folder"):
         recognise(tmp_path)
+    (tmp_path / "empty").touch()
     with pytest.raises(BadInput, match="is empty; save the model again"):
         recognise(tmp_path / "empty")
     with pytest.raises(NotFound, match="there is no file"):
         recognise(tmp_path / "absent")
+
+
+def test_a_folder_that_is_no_model_is_told_which_folders_are(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(BadInput) as caught:
+        recognise(tmp_path)
+    assert "mlflow: an MLflow model (the folder" in str(caught.value)
+    assert "lightgbm" not in str(caught.value)
+    assert "(here are notes.txt)" in str(caught.value)
+
+
+def test_a_folder_with_nothing_but_one_model_in_it_is_that_model(tmp_path: Path) -> None:
+    path = save(row_sums(), tmp_path / "model.onnx")
+    assert lone(tmp_path) == path
+    assert lone(path) == path
+    (tmp_path / ".hidden").touch()
+    assert lone(tmp_path) == path
+    (tmp_path / "README.md").touch()
+    assert lone(tmp_path) == tmp_path
+    path.unlink()
+    assert lone(tmp_path) == tmp_path
 
 
 @pytest.mark.parametrize(
@@ -77,7 +98,7 @@ def test_a_folder_an_empty_file_and_no_file_are_refused(tmp_path: Path) -> None:
 def test_what_is_no_model_is_refused_with_what_it_looks_like(tmp_path: Path, content: bytes, looks_like: str) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
-    with pytest.raises(BadInput, match=f"looks like {looks_like}.*taken are: onnx.*--flavor NAME"):
+    with pytest.raises(BadInput, match=f"looks like {looks_like}.*taken are: .*onnx: .*--flavor NAME"):
         recognise(path)
 
 
@@ -91,7 +112,7 @@ def test_a_pytorch_checkpoint_is_told_what_to_do(tmp_path: Path) -> None:
 def test_a_flavor_by_name_overrules_and_a_wrong_name_is_answered_with_the_right_ones(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"hello")
     assert recognise(tmp_path / "x", "sklearn").name == "sklearn"
-    with pytest.raises(NotFound, match="no flavors called 'sklern'; there are: onnx, sklearn"):
+    with pytest.raises(NotFound, match="no flavors called 'sklern'; there are: .*onnx, .*sklearn"):
         recognise(tmp_path / "x", "sklern")
 
 

@@ -20,7 +20,7 @@ from payoff.deploy.steps import Steps
 from payoff.environments.environments import Environments
 from payoff.errors import BadInput, Busy, NotFound, TooLarge, Unavailable
 from payoff.flavors.flavor import Arrival, Moving, Pointer, Prepared, Said
-from payoff.flavors.recognise import recognise
+from payoff.flavors.recognise import lone, recognise
 from payoff.flavors.sample import rows_of
 from payoff.records import names
 from payoff.records.model import Served, Version
@@ -92,6 +92,7 @@ class Intake:
         with self._folder() as room:
             shown = _shown(path, file_name or path.name, room)
             with steps.step("recognise"):
+                shown = shown if flavor else lone(shown)
                 found = recognise(shown, flavor)
             if isinstance(found, Pointer):
                 with steps.step("fetch"):

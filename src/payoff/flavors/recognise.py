@@ -24,29 +24,58 @@ _LOOKS = (
 
 
 def recognise(path: Path, flavor: str | None = None) -> Flavor:
-    """The flavor of the file at `path`; `flavor` overrules the look at its content.
+    """The flavor of the file or folder at `path`; `flavor` overrules the look at its content.
 
     NotFound: no such file, no such flavor. BadInput: what it looks like instead, and what is taken.
     """
     _check_file(path)
     if flavor is not None:
         return FLAVORS.take(flavor)
-    head = b"" if path.is_dir() else _head(path)
-    for name in FLAVORS.names():
-        candidate = FLAVORS.take(name)
-        if candidate.recognises(path, head):
-            return candidate
+    found = _recognised(path)
+    if found is not None:
+        return found
     if path.is_dir():
-        raise BadInput(f"{path.name} is a folder that holds no model payoff knows; taken are: {taken()}")
+        raise BadInput(
+            f"{path.name} is a folder that holds no model payoff knows; folders that are taken: {taken(folders=True)}. "
+            f"A model that is one file is deployed as that file (here are {_some(path)})"
+        )
+    head = _head(path)
     raise BadInput(
         f"{path.name} looks like {looks_like(path, head)}, not like a model; taken are: {taken()}. "
         "If it is one of these all the same, say so with --flavor NAME"
     )
 
 
-def taken() -> str:
-    """Every flavor in the user's words, for messages."""
-    return "; ".join(f"{name}: {FLAVORS.take(name).takes}" for name in FLAVORS.names() if FLAVORS.take(name).takes)
+def lone(path: Path) -> Path:
+    """The file itself where a folder holds nothing but one file that is a model; else the path as it is."""
+    if not path.is_dir():
+        return path
+    inside = [one for one in path.iterdir() if not one.name.startswith(".")]
+    if len(inside) != 1 or not inside[0].is_file() or not inside[0].resolve().is_relative_to(path.resolve()):
+        return path
+    return inside[0] if inside[0].stat().st_size and _recognised(inside[0]) is not None else path
+
+
+def taken(folders: bool = False) -> str:
+    """Every flavor in the user's words, or those that take a folder, for messages."""
+    known = {name: FLAVORS.take(name).takes for name in FLAVORS.names()}
+    return "; ".join(
+        f"{name}: {takes}" for name, takes in known.items() if takes and (not folders or "folder" in takes)
+    )
+
+
+def _recognised(path: Path) -> Flavor | None:
+    head = b"" if path.is_dir() else _head(path)
+    for name in FLAVORS.names():
+        candidate = FLAVORS.take(name)
+        if candidate.recognises(path, head):
+            return candidate
+    return None
+
+
+def _some(folder: Path) -> str:
+    names = sorted(one.name for one in folder.iterdir())
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def looks_like(path: Path, head: bytes) -> str:

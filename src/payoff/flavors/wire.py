@@ -1,10 +1,10 @@
-"""A look at an ONNX file without running it: is it one, is it whole, does it point at other files?
+"""A look at an ONNX file without running it: is it one, is it whole, which other files does it point at?
 
 ONNX is a protobuf message; this reads only tags and lengths. Field numbers are those of `onnx.proto3`.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from payoff.errors import BadInput
 
@@ -24,6 +24,7 @@ _NESTED: dict[str, dict[int, str]] = {
     "tensor": {},
 }
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+_KEY, _VALUE = 1, 2
 
 
 class Cut(Exception):
@@ -39,6 +40,33 @@ def begins_like_onnx(head: bytes) -> bool:
 
 def check(path: Path) -> None:
     """BadInput unless the file is one whole ONNX model that carries all its weights itself."""
+    elsewhere = locations(path)
+    if elsewhere:
+        raise BadInput(
+            f"{path.name} keeps weights in other files (external data: {', '.join(sorted(elsewhere)[:3])}); deploy the "
+            "folder that holds the model and these files and no other model, or save it as one file: "
+            "onnx.save(onnx.load(PATH), NEW_PATH, save_as_external_data=False)"
+        )
+
+
+def check_folder(path: Path, folder: Path) -> None:
+    """BadInput unless the file is one whole ONNX model whose other files all lie in the folder."""
+    for location in sorted(locations(path)):
+        beside = PurePosixPath(location)
+        if not location or beside.is_absolute() or ".." in beside.parts or "\\" in location or "\0" in location:
+            raise BadInput(
+                f"{path.name} keeps weights in {location[:80]!r}, which is not inside the folder; save it again with "
+                "onnx.save(..., save_as_external_data=True, location='weights.bin')"
+            )
+        found = path.parent / beside
+        if not found.is_file():
+            raise BadInput(f"{path.name} keeps weights in {location[:80]}, which is not in the folder; put it there")
+        if not found.resolve().is_relative_to(folder.resolve()):
+            raise BadInput(f"{location[:80]} is a link that leads out of the folder; copy the file in")
+
+
+def locations(path: Path) -> set[str]:
+    """The files, besides itself, in which a model keeps weights; BadInput if it is not one whole ONNX model."""
     data = path.read_bytes()
     try:
         fields = {number for number, _, _ in _fields(data, 0, len(data))}
@@ -49,21 +77,31 @@ def check(path: Path) -> None:
     if _GRAPH not in fields or not fields <= _MODEL_FIELDS.keys():
         raise BadInput(f"{path.name} begins like an ONNX model but holds no graph; export or copy it again")
     # The walk through every node is slow in Python; a tensor kept elsewhere always has the key "location".
-    if b"location" in data and _points_elsewhere(data, 0, len(data), "model"):
-        raise BadInput(
-            f"{path.name} keeps weights in other files (external data), which payoff does not take yet; "
-            "save it as one file: onnx.save(onnx.load(PATH), NEW_PATH, save_as_external_data=False)"
-        )
+    if b"location" not in data:
+        return set()
+    try:
+        return set(_elsewhere(data, 0, len(data), "model"))
+    except Cut as cut:
+        raise BadInput(f"{path.name} is damaged: {cut}; export or copy it again") from cut
 
 
-def _points_elsewhere(data: bytes, start: int, end: int, kind: str) -> bool:
+def _elsewhere(data: bytes, start: int, end: int, kind: str) -> Iterator[str]:
+    """Where the tensors of a message are that it does not hold itself; an empty text where one does not say it."""
     inside = _NESTED[kind]
+    if kind == "tensor":
+        fields = list(_fields(data, start, end))
+        if any(number == _EXTERNAL_DATA or (number == _DATA_LOCATION and data[at] == 1) for number, at, _ in fields):
+            pairs = dict(_pair(data, at, stop) for number, at, stop in fields if number == _EXTERNAL_DATA)
+            yield pairs.get("location", "")
+        return
     for number, at, stop in _fields(data, start, end):
-        if kind == "tensor" and (number == _EXTERNAL_DATA or (number == _DATA_LOCATION and data[at] == 1)):
-            return True
-        if number in inside and _points_elsewhere(data, at, stop, inside[number]):
-            return True
-    return False
+        if number in inside:
+            yield from _elsewhere(data, at, stop, inside[number])
+
+
+def _pair(data: bytes, start: int, end: int) -> tuple[str, str]:
+    found = {number: data[at:stop].decode("utf-8", "replace") for number, at, stop in _fields(data, start, end)}
+    return found.get(_KEY, ""), found.get(_VALUE, "")
 
 
 def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
