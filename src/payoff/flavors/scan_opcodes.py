@@ -103,6 +103,8 @@ class Follower:
     def _constant(self, argument: Any) -> Any:
         if isinstance(argument, bytes | bytearray) and b"learner" in argument[:200]:
             self._xgboost(bytes(argument))
+        elif isinstance(argument, str) and "learner" in argument[:200]:  # how protocol 2 writes bytes
+            self._xgboost(argument.encode("latin1", "replace"))
         return argument
 
     def _xgboost(self, model: bytes) -> None:
