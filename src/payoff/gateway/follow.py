@@ -2,12 +2,15 @@
 
 Loading a model may take long and happens on threads of their own. A change that needs no loading, a kill above all,
 never waits for one that does: it takes effect at the next look, which comes every 20 ms. When a worker starts, what is
-published answered before: it is taken over cold, so that the doors open at once, and warmed while calls come in.
+published answered before: it is taken over asleep, so that the doors open at once, and woken and warmed while calls
+come in.
 """
 
 import asyncio
 import logging
 import os
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from payoff.clock import now_us
@@ -22,6 +25,7 @@ from payoff.store.folders import Unpacked
 
 LOOK_S = 0.02
 AGAIN_S = 0.5  # after a failure
+REST_S = 0.002  # between two endpoints that are woken: calls go first
 log = logging.getLogger("payoff.gateway")
 
 
@@ -39,20 +43,22 @@ class Follower:
         self._prepared: dict[str, Live] = {}
         self._failed: dict[str, tuple[Revision, str]] = {}
         self._loading: dict[str, tuple[Revision, asyncio.Task[None]]] = {}
-        self._warming: asyncio.Task[None] | None = None
+        self._asleep: dict[str, Revision] = {}
+        self._rousing: asyncio.Task[None] | None = None
         self._stamp = -1
         self._boot_id = exchange.boot_id()
 
     async def start(self) -> None:
-        """Take over what is published now, and begin to warm it."""
+        """Take over what is published now, and begin to wake and warm it."""
         stamp, self._published = exchange.stamp(self._home), self._reader.read()
         for name, found in self._published.items():
             if isinstance(found, exchange.Live) and found.current is not None:
-                self._take_over(name, found.current)
+                self._asleep[name] = found.current
+                self._desk.asleep[name] = partial(self._wake, name, found.current)
         self._stamp = stamp
         for name in self._published:
             self._settle(name)
-        self._warming = asyncio.get_running_loop().create_task(self._warm())
+        self._rousing = asyncio.get_running_loop().create_task(self._rouse())
         self.report()
 
     async def follow(self) -> None:
@@ -73,35 +79,53 @@ class Follower:
             return
         self._stamp = stamp
         self._published = self._reader.read()
-        for name in self._desk.lives.keys() - self._published.keys():
-            del self._desk.lives[name]
+        for name in set(self._desk.names()) - self._published.keys():
+            self._desk.lives.pop(name, None)
+            self._put_to_rest(name)
         for name in self._published:
             self._settle(name)
         self.let_go()
         self.report()
 
-    def _take_over(self, name: str, revision: Revision) -> None:
-        """Cold, as it answered before this worker started; it proves itself when it is loaded."""
+    def _wake(self, name: str, revision: Revision) -> Live:
+        """Make ready what was taken over; its models are cold, and prove themselves when they are loaded."""
+        self._asleep.pop(name, None)
         try:
-            self._desk.lives[name] = prepare(revision, self.models)
+            return prepare(revision, self.models)
         except Exception as error:
             self._failed[name] = (revision, words(error))
+            raise
 
-    async def _warm(self) -> None:
-        """Load what was taken over cold, the newest first, as much as is to stay hot."""
-        lives = sorted(self._desk.lives.values(), key=lambda live: live.revision.created_at_us, reverse=True)
-        seats = list(dict.fromkeys(seat for live in lives for seat in live.seats))
-        waiting = seats[: self.models.limits.hot_max]
-        await asyncio.gather(*map(self.models.heat, waiting), return_exceptions=True)
+    async def _rouse(self) -> None:
+        """Load what was taken over, the newest first, as much as is to stay hot; and wake all of it, bit by bit."""
+        newest = sorted(self._asleep.values(), key=lambda revision: revision.created_at_us, reverse=True)
+        hot = [seat for one in newest[: self.models.limits.hot_max] for seat in self.models.seats(one)]
+        heat = [self.models.heat(seat) for seat in dict.fromkeys(hot[: self.models.limits.hot_max])]
+        heating = asyncio.gather(*heat, return_exceptions=True)
+        for revision in newest:
+            with suppress(Exception):  # it is in the report
+                self._desk.wake(revision.endpoint)
+            await asyncio.sleep(REST_S)
+        await heating
+
+    def _put_to_rest(self, name: str) -> None:
+        """What was asleep is not to be woken any more."""
+        self._asleep.pop(name, None)
+        self._desk.asleep.pop(name, None)
+
+    def _current(self, name: str) -> Revision | None:
+        live = self._desk.lives.get(name)
+        return live.revision if live is not None else self._asleep.get(name)
 
     def _settle(self, name: str) -> None:
         found = self._published.get(name)
         if not isinstance(found, exchange.Live):
             return  # the file cannot be read: what is served stays
-        current = self._desk.lives.get(name)
-        if found.current is not None and (current is None or current.revision != found.current):
+        current = self._current(name)
+        if found.current is not None and found.current is not current and found.current != current:
             ready = self._ready(name, found.current)
             if ready is not None:
+                self._put_to_rest(name)
                 self._desk.lives[name] = ready
         if found.prepare is not None and self._ready(name, found.prepare) is not None:
             return
@@ -127,8 +151,8 @@ class Follower:
     def _fresh(self, name: str, revision: Revision) -> list[Seat]:
         """What has to be loaded and proven before the revision answers: versions that are new to the endpoint, and
         those that are out and come back. What has answered before may be cold."""
-        current = self._desk.lives.get(name)
-        known = set(current.seats) if current is not None else set()
+        current = self._current(name)
+        known = set(self.models.seats(current)) if current is not None else set()
         seats = [(arm, self.models.seat(arm.served)) for arm in revision.arms]
         return [seat for arm, seat in seats if seat not in known or (seat.out and arm.role is not Role.KILLED)]
 
@@ -157,9 +181,9 @@ class Follower:
             del self._failed[name]
 
     def let_go(self) -> None:
-        """Free what nothing needs; not while something is being loaded, which may need it next."""
+        """Free what nothing needs; not while something is being loaded or woken, which may need it next."""
         self.models.cool_down()
-        if not self._loading:
+        if not self._loading and not self._asleep:
             kept = [*self._desk.lives.values(), *self._prepared.values()]
             self.models.keep_only({seat for live in kept for seat in live.seats} | self._desk.in_use())
 
@@ -172,12 +196,13 @@ class Follower:
             "models_loaded": self.models.loads,
             "models_closed": self.models.closes,
         }
+        serving = {name: revision.number for name, revision in self._asleep.items()}
         status = exchange.Status(
             worker=self._index,
             pid=os.getpid(),
             boot_id=self._boot_id,
             at_us=now_us(),
-            serving={name: live.revision.number for name, live in self._desk.lives.items()},
+            serving=serving | {name: live.revision.number for name, live in self._desk.lives.items()},
             ready={name: live.revision.number for name, live in self._prepared.items()},
             failed=unread | self._cold_failures() | failed,
             counters=self._desk.counters.as_dict() | models,

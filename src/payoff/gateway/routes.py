@@ -121,7 +121,7 @@ class Routes:
         if path == "/v2":
             return _json({"name": "payoff", "version": VERSION, "extensions": ["binary_tensor_data"]})
         if path in ("", "/v2/models"):
-            return _json({"payoff": VERSION, "endpoints": sorted(self._desk.lives), "how": _HINT})
+            return _json({"payoff": VERSION, "endpoints": self._desk.names(), "how": _HINT})
         raise NotFound(f"there is no {path[:200]!r} on this door; {_HINT}")
 
 

@@ -8,6 +8,7 @@ Where a model computes elsewhere, or is cold, calls wait for it in a line (see `
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -44,6 +45,7 @@ class Desk:
 
     def __init__(self, writer: Writer, ids: Ids, limits: Limits = Limits()) -> None:
         self.lives: dict[str, Live] = {}
+        self.asleep: dict[str, Callable[[], Live]] = {}  # endpoints that become live when they are asked
         self.counters = Counters()
         self.limits = limits
         self._writer = writer
@@ -60,11 +62,22 @@ class Desk:
 
     def find(self, endpoint: str) -> Live:
         """The endpoint as it is now, or NotFound with the ones there are."""
-        live = self.lives.get(endpoint)
+        live = self.lives.get(endpoint) or self.wake(endpoint)
         if live is None:
-            names = ", ".join(sorted(self.lives)[:10]) or "none yet: `payoff deploy PATH` makes one"
+            names = ", ".join(self.names()[:10]) or "none yet: `payoff deploy PATH` makes one"
             raise NotFound(f"no endpoint called {endpoint[:80]!r}; there are: {names}")
         return live
+
+    def wake(self, endpoint: str) -> Live | None:
+        """Make an endpoint live that was asleep; None if it was not."""
+        make = self.asleep.pop(endpoint, None)
+        if make is not None:
+            self.lives[endpoint] = make()
+        return self.lives.get(endpoint)
+
+    def names(self) -> list[str]:
+        """Every endpoint that can be asked."""
+        return sorted({*self.lives, *self.asleep})
 
     def submit(self, live: Live, rows: Rows, done: Done) -> None:
         """Take a call; `done` hears its answer, or what went wrong, once and soon."""
