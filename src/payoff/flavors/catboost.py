@@ -7,10 +7,9 @@ from pathlib import Path
 
 from payoff.flavors.flavor import Arrival, Prepared
 from payoff.flavors.native import prepare_native
+from payoff.flavors.pickle import TREES
 
 _RELEASE = re.compile(rb"(?:CatBoost release |tags/v)(\d+\.\d+(?:\.\d+)*)")
-
-CONVERT = ("onnx>=1.15",)
 
 
 class CatBoost:
@@ -26,7 +25,7 @@ class CatBoost:
         """In an environment with the release of CatBoost that wrote the file, where the file tells."""
         found = _RELEASE.search(arrival.path.read_bytes())
         wanted = f"catboost=={found[1].decode()}" if found else "catboost"
-        return prepare_native(arrival, "catboost", [wanted], convert=CONVERT)
+        return prepare_native(arrival, "catboost", [wanted], convert=TREES)
 
 
 FLAVOR = CatBoost()

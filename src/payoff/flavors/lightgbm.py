@@ -9,8 +9,7 @@ from pathlib import Path
 
 from payoff.flavors.flavor import Arrival, Prepared
 from payoff.flavors.native import prepare_native
-
-CONVERT = ("onnx>=1.15",)
+from payoff.flavors.pickle import TREES
 
 
 class LightGBM:
@@ -25,7 +24,7 @@ class LightGBM:
 
     def prepare(self, arrival: Arrival) -> Prepared:
         """In an environment with LightGBM as it is now."""
-        return prepare_native(arrival, "lightgbm", ["lightgbm>=4"], convert=CONVERT)
+        return prepare_native(arrival, "lightgbm", ["lightgbm>=4"], convert=TREES)
 
 
 FLAVOR = LightGBM()

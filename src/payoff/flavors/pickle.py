@@ -27,7 +27,7 @@ _OUTER = re.compile(
 _LIBRARIES = ("xgboost", "lightgbm", "catboost", "statsmodels", "prophet", "sktime", "sklearn")
 _DATA = {"builtins", "collections", "copyreg", "_codecs", "re", "numpy", "scipy", "joblib", "pandas"}
 _CONVERTED = _DATA | {"sklearn", "imblearn", "xgboost", "lightgbm", "catboost"}
-TREES = ("onnx>=1.15",)
+TREES = ("numpy>=1.21",)  # which every environment has: trees are written without any package of their own
 SKLEARN = ("skl2onnx>=1.14", "onnx>=1.14", "onnxruntime>=1.15")
 
 

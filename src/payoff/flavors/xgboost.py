@@ -8,6 +8,7 @@ from pathlib import Path
 from payoff.errors import BadInput
 from payoff.flavors.flavor import Arrival, Prepared
 from payoff.flavors.native import prepare_native
+from payoff.flavors.pickle import TREES
 
 _JSON = re.compile(rb'\s*\{\s*"(learner"\s*:\s*\{|version"\s*:\s*\[[\d,\s]+\]\s*,\s*"learner"\s*:)')
 _JSON_VERSION = re.compile(rb'"version"\s*:\s*\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]')
@@ -15,8 +16,6 @@ _UBJ = re.compile(rb"\{[LlIiU].{1,8}(learner\{|version\[)", re.DOTALL)
 _UBJ_NUMBERS = re.compile(rb"[iU](.)[iU](.)[iU](.)", re.DOTALL)
 _BINARY = b"binf"  # what save_model wrote before 1.0, and until 3.1 under any other name
 _SMALL_SINCE = (2, 1, 1)  # since then there is xgboost-cpu: the same without 300 MB of code for graphics cards
-
-CONVERT = ("onnx>=1.15",)
 
 
 class XGBoost:
@@ -38,7 +37,7 @@ class XGBoost:
                 )
         release = release_of(arrival.path)
         wanted = package(release) if release else "xgboost-cpu"
-        return prepare_native(arrival, "xgboost", [wanted], convert=CONVERT)
+        return prepare_native(arrival, "xgboost", [wanted], convert=TREES)
 
 
 FLAVOR = XGBoost()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from onnx import numpy_helper
 
 from .graph import Graph
 
@@ -73,4 +72,4 @@ def _exact(name: str, values: list[float], dtype: Any) -> dict[str, Any]:
     array = np.asarray(values, dtype)
     if dtype == np.float32:
         return {name: array.tolist()}
-    return {f"{name}_as_tensor": numpy_helper.from_array(array, name)}
+    return {f"{name}_as_tensor": array}

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+
+from . import message
 
 OWN_PREFIX = "payoff."  # before a name of ours, where the plain one is taken (flavors/answers.py takes it off again)
 _OPSETS = {"": 17, "ai.onnx.ml": 3}
-_IR_VERSION = 8
-_SIZES = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.float64): TensorProto.DOUBLE}
+_KINDS = {np.dtype(np.float32): message.FLOAT, np.dtype(np.float64): message.DOUBLE}
 
 
 class Graph:
@@ -19,29 +19,29 @@ class Graph:
 
     def __init__(self, fields: list[dict[str, Any]]) -> None:
         self.taken = {"X", *(field["name"] for field in fields)}
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-        self.inputs: list[Any] = []
-        self.outputs: list[Any] = []
+        self.nodes: list[bytes] = []
+        self.constants: list[bytes] = []
+        self.inputs: list[bytes] = []
+        self.outputs: list[bytes] = []
 
     def node(self, kind: str, inputs: list[str], domain: str = "", **attributes: Any) -> str:
         """A node, and the name of what it gives."""
         name = self._free(f"{kind}_{len(self.nodes)}")
-        self.nodes.append(helper.make_node(kind, inputs, [name], domain=domain, **attributes))
+        self.nodes.append(message.node(kind, inputs, [name], domain, attributes))
         return name
 
     def constant(self, value: Any) -> str:
         """The name of an array that is part of the graph."""
         name = self._free(f"constant_{len(self.constants)}")
-        self.constants.append(_tensor(np.asarray(value), name))
+        self.constants.append(message.tensor(value, name))
         return name
 
     def matrix(self, fields: list[dict[str, Any]], dtype: Any, places: dict[int, dict[Any, int]]) -> str:
         """All columns side by side as numbers; `places` has the codes of those that are categories."""
-        kind = _SIZES[np.dtype(dtype)]
+        kind = _KINDS[np.dtype(dtype)]
         if all(field["type"] != "text" for field in fields):
             self._check_codes(fields, places)
-            self.inputs = [helper.make_tensor_value_info("X", kind, [None, len(fields)])]
+            self.inputs = [message.port("X", kind, len(fields))]
             return "X"
         parts = [self._column(place, field, kind, places.get(place)) for place, field in enumerate(fields)]
         return self.node("Concat", parts, axis=1)
@@ -49,8 +49,8 @@ class Graph:
     def answer(self, name: str, source: str, shape: list[int]) -> None:
         """A named answer; onnxruntime finds out its type."""
         free = self._free(name)
-        self.nodes.append(helper.make_node("Reshape", [source, self.constant(shape)], [free]))
-        self.outputs.append(helper.make_empty_tensor_value_info(free))
+        self.nodes.append(message.node("Reshape", [source, self.constant(shape)], [free], "", {}))
+        self.outputs.append(message.port(free))
 
     def second(self, matrix: str) -> str:
         """The second column of two."""
@@ -60,7 +60,7 @@ class Graph:
         """`label` with `probability` from the probability of the second class, or with `probabilities` of all."""
         if width == 1:
             yes = self.node("Greater", [sure, self.constant(np.float32(0.5))])
-            place = self.node("Cast", [yes], to=TensorProto.INT64)
+            place = self.node("Cast", [yes], to=message.INT64)
         else:
             place = self.node("ArgMax", [sure], axis=1, keepdims=0)
         count = max(width, 2)
@@ -70,25 +70,23 @@ class Graph:
 
     def save(self, target: str) -> None:
         """Write the model."""
-        graph = helper.make_graph(self.nodes, "payoff", self.inputs, self.outputs, self.constants)
-        opsets = [helper.make_opsetid(domain, version) for domain, version in _OPSETS.items()]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="payoff")
-        Path(target).write_bytes(model.SerializeToString())
+        content = message.model(self.nodes, self.inputs, self.outputs, self.constants, _OPSETS)
+        Path(target).write_bytes(content)
 
     def _column(self, place: int, field: dict[str, Any], kind: int, codes: dict[Any, int] | None) -> str:
         name = field["name"]
         if field["type"] != "text":
             self._check_codes([field], {0: codes} if codes else {})
-            self.inputs.append(helper.make_tensor_value_info(name, kind, [None, 1]))
+            self.inputs.append(message.port(name, kind))
             return str(name)
         if codes is None:
             raise ValueError(f"column {name!r} is text, and the model knows no categories there")
-        self.inputs.append(helper.make_tensor_value_info(name, TensorProto.STRING, [None, 1]))
+        self.inputs.append(message.port(name, message.STRING))
         keys, values = [str(one) for one in codes], [float(one) for one in codes.values()]
         coded = self.node(
             "LabelEncoder", [name], "ai.onnx.ml", keys_strings=keys, values_floats=values, default_float=float("nan")
         )
-        return coded if kind == TensorProto.FLOAT else self.node("Cast", [coded], to=kind)
+        return coded if kind == message.FLOAT else self.node("Cast", [coded], to=kind)
 
     def _check_codes(self, fields: list[dict[str, Any]], places: dict[int, dict[Any, int]]) -> None:
         """Categories that are numbers go as they are, where each is its own place."""
@@ -111,9 +109,3 @@ def _plain(classes: Any) -> Any:
     if classes.dtype.kind == "O" and all(isinstance(one, (bool, np.bool_)) for one in classes):
         return classes.astype(np.bool_)
     return np.array([str(one) for one in classes], object)
-
-
-def _tensor(value: Any, name: str) -> Any:
-    if value.dtype.kind in "OU":
-        return helper.make_tensor(name, TensorProto.STRING, value.shape, [one.encode() for one in value.tolist()])
-    return numpy_helper.from_array(value, name)
