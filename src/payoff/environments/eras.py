@@ -1,7 +1,7 @@
 """What packages do not say of themselves: releases from before a change, which do not import or not work after it.
 
 An old release seldom has an upper bound, so that a resolver gives scikit-learn 1.2.2 the NumPy of today, with which it
-does not import. A bound is added where a requirement names a release exactly and does not name the other one at all.
+does not import. A bound is added where a requirement names a release exactly and none says which of the other to take.
 `docs/decisions/0012-environments.md` says how each was found.
 """
 
@@ -66,8 +66,8 @@ _SAME = {"xgboost-cpu": "xgboost", "tensorflow-cpu": "tensorflow"}
 
 
 def bounds(requirements: Sequence[str]) -> tuple[str, ...]:
-    """The bounds that go with releases named exactly, on packages that are not named themselves."""
-    named = {package(line) for line in requirements}
+    """The bounds that go with releases named exactly, on packages of which nobody says which release to take."""
+    named = {package(line) for line in requirements if re.search(r"[<>=!~@]", line.partition(";")[0])}
     found: dict[str, None] = {}
     for line in requirements:
         name, release = package(line), exact(line)
