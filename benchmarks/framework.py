@@ -2,7 +2,8 @@
 
     python -m benchmarks.framework [--seconds 4] [--repeats 3]
 
-Text and number columns, one-hot encoding, scaling, logistic regression; `--native`, so that payoff does not convert it.
+"matrix": scaling and logistic regression over 30 numbers; "frame": 4 text and 12 number columns in a pandas frame, one-hot
+encoding, scaling, logistic regression. `--native`, so that payoff does not convert them.
 One server each (payoff's runner beside its worker), all of it pinned to core 0; wrk on core 1, at 1 and 32 connections.
 payoff journals every row. Servers are measured in turn, medians are shown.
 """
@@ -26,10 +27,11 @@ from benchmarks.door import LUA, load, payoff_worker, started, wait
 from payoff.demo.server import running
 
 YARDSTICK = "FastAPI, row by row"
+MODELS = ("matrix", "frame")
 
 
-def model(folder: Path) -> tuple[Path, Path]:
-    """A pipeline over 4 text and 12 number columns, and its sample."""
+def models(folder: Path) -> None:
+    """Two pipelines with their samples and requests: 30 numbers in a matrix, and texts and numbers in a frame."""
     import joblib
     import pandas as pd
     from sklearn.compose import make_column_transformer
@@ -39,16 +41,21 @@ def model(folder: Path) -> tuple[Path, Path]:
 
     random = np.random.default_rng(0)
     texts = {f"text{n}": random.choice(["red", "green", "blue", "black"], 2_000) for n in range(4)}
-    numbers = {f"number{n}": random.normal(size=2_000).round(4) for n in range(12)}
-    frame = pd.DataFrame({**texts, **numbers})
-    truth = (frame["number0"] + (frame["text0"] == "red") > 0).astype(int)
+    numbers = {f"number{n}": random.normal(size=2_000).round(4) for n in range(30)}
+    truth = (numbers["number0"] + (texts["text0"] == "red") > 0).astype(int)
+    few = {name: numbers[name] for name in list(numbers)[:12]}
     columns = make_column_transformer(
-        (OneHotEncoder(handle_unknown="ignore"), list(texts)), (StandardScaler(), list(numbers))
+        (OneHotEncoder(handle_unknown="ignore"), list(texts)), (StandardScaler(), list(few))
     )
-    joblib.dump(make_pipeline(columns, LogisticRegression()).fit(frame, truth), folder / "churn.joblib")
-    frame.head(100).to_parquet(folder / "sample.parquet")
-    (folder / "body.json").write_text(frame.head(1).to_json(orient="records"))
-    return folder / "churn.joblib", folder / "sample.parquet"
+    matrix, frame = pd.DataFrame(numbers), pd.DataFrame({**texts, **few})
+    fitted = {
+        "matrix": (matrix, make_pipeline(StandardScaler(), LogisticRegression()).fit(matrix.to_numpy(), truth)),
+        "frame": (frame, make_pipeline(columns, LogisticRegression()).fit(frame, truth)),
+    }
+    for name, (rows, pipeline) in fitted.items():
+        joblib.dump(pipeline, folder / f"{name}.joblib")
+        rows.head(100).to_parquet(folder / f"{name}.parquet")
+        (folder / f"{name}.json").write_text(rows.head(1).to_json(orient="records"))
 
 
 @contextmanager
@@ -61,7 +68,7 @@ def fastapi(path: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "uvicorn", "benchmarks.rivals.fastapi_sklearn:app", "--host", "127.0.0.1"]
     command += ["--port", port, "--no-access-log", "--log-level", "warning", "--loop", "uvloop", "--http", "httptools"]
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    with started(command, env={**os.environ, **threads, "MODEL": str(path)}):
+    with started(command, env={**os.environ, **threads, "MODELS": str(path)}):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -76,48 +83,46 @@ def main() -> None:
     about = machine.describe((*machine.PACKAGES, "fastapi", "uvicorn", "scikit-learn"))
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder = Path(temporary)
-        path, sample = model(folder)
-        with running(folder / "home", workers=1) as server:
-            payoff.connect(server.api).deploy(path, "churn", sample=sample, native=True)
+        models(folder)
+        with running(folder / "home", workers=1) as server, payoff.connect(server.api) as client:
+            for name in MODELS:
+                client.deploy(folder / f"{name}.joblib", name, sample=folder / f"{name}.parquet", native=True)
         (folder / "wrk.lua").write_text(LUA)
         servers = {
-            "payoff, in its own framework": stack.enter_context(
-                payoff_worker(folder / "home", "payoff.gateway.worker")
-            ),
-            YARDSTICK: stack.enter_context(fastapi(path)),
+            "payoff": stack.enter_context(payoff_worker(folder / "home", "payoff.gateway.worker")),
+            YARDSTICK: stack.enter_context(fastapi(folder)),
         }
-        rows = measure(servers, folder, options.seconds, options.repeats)
+        rows = [row for name in MODELS for row in measure(name, servers, folder, options.seconds, options.repeats)]
     machine.write("framework", (__doc__ or "").strip(), rows, about)
 
 
-def measure(servers: dict[str, str], folder: Path, seconds: float, repeats: int) -> list[dict[str, Any]]:
+def measure(model: str, servers: dict[str, str], folder: Path, seconds: float, repeats: int) -> list[dict[str, Any]]:
     """Both in turn, at both loads."""
     runs: dict[tuple[str, int], list[dict[str, float]]] = {}
-    urls = {name: f"{url}/predict/churn" for name, url in servers.items()}
+    urls = {name: f"{url}/predict/{model}" for name, url in servers.items()}
+    body = folder / f"{model}.json"
     for url in urls.values():
-        wait(url, (folder / "body.json").read_bytes())
-        load(url, folder / "wrk.lua", folder / "body.json", 8, 1)
+        wait(url, body.read_bytes())
+        load(url, folder / "wrk.lua", body, 8, 1)
     for _ in range(repeats):
         for connections in (1, 32):
             for name, url in urls.items():
-                run = load(url, folder / "wrk.lua", folder / "body.json", connections, seconds)
+                run = load(url, folder / "wrk.lua", body, connections, seconds)
                 runs.setdefault((name, connections), []).append(run)
-    return [row(name, connections, runs) for connections in (1, 32) for name in servers]
+    return [row(model, name, connections, runs) for connections in (1, 32) for name in servers]
 
 
-def row(name: str, connections: int, runs: dict[tuple[str, int], list[dict[str, float]]]) -> dict[str, Any]:
+def row(model: str, name: str, connections: int, runs: dict[tuple[str, int], list[dict[str, float]]]) -> dict[str, Any]:
     """One line of the table."""
     rates = {one: _rate(runs[one, connections]) for one in (name, YARDSTICK)}
     own = runs[name, connections]
     return {
-        "server": name,
-        "connections": connections,
-        "requests per s": round(rates[name]),
+        "model": model, "server": name, "connections": connections, "requests per s": round(rates[name]),
         "against FastAPI": rates[name] / rates[YARDSTICK],
         "p50 us": round(statistics.median(run["p50_us"] for run in own)),
         "p99 us": round(statistics.median(run["p99_us"] for run in own)),
         "failed": int(sum(run["bad"] for run in own)),
-    }
+    }  # fmt: skip
 
 
 def _rate(runs: list[dict[str, float]]) -> float:
