@@ -12,6 +12,7 @@ from payoff.records.columns import Column, Columns
 from payoff.records.model import Bounds
 from payoff.runner.crew import Crew
 from payoff.runner.runner import Runner
+from payoff.runner.zygote import Zygotes
 
 KINDS = Path(__file__).parent / "kinds"
 PYTHON = Path(sys.executable)
@@ -31,14 +32,24 @@ def told(answer: dict[str, Column]) -> list[str]:
     return [str(value) for value in answer["told"].values]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+@pytest.fixture(scope="session")
+def zygotes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygotes]:
+    """For models of all these tests."""
+    folder = tmp_path_factory.getbasetemp()
+    made = Zygotes(read=[folder, KINDS], write=[folder])
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["the long way", "from a zygote"])
+def start(tmp_path: Path, request: pytest.FixtureRequest, zygotes: Zygotes) -> Iterator[Start]:
     """Starts runners that end with the test."""
+    forks = zygotes if request.param == "from a zygote" else None
     made: list[Runner] = []
 
     def begin(kind: str = "wild", bounds: Bounds = SMALL, **options: Any) -> Runner:
         runner = Runner.start(
-            PYTHON, kind, tmp_path / "artefact", options, bounds, tmp_path / "scratch", kinds_path=KINDS
+            PYTHON, kind, tmp_path / "artefact", options, bounds, tmp_path / "scratch", kinds_path=KINDS, zygotes=forks
         )
         made.append(runner)
         return runner

@@ -24,6 +24,7 @@ from payoff.records.columns import Column, Columns, length, take
 from payoff.records.model import Bounds
 from payoff.runner.runner import Ended, Runner, WantedMemory
 from payoff.runner.wire import Said
+from payoff.runner.zygote import Zygotes
 
 CRASHES_MAX = 3  # in a row, without a good answer between
 _DELAYS_S = (0.0, 0.1, 0.5, 1.0, 2.0)  # before the next start, by crashes in the last minute
@@ -61,9 +62,10 @@ class Crew:
         scratch: Path,
         *,
         kinds_path: Path | None = None,
+        zygotes: Zygotes | None = None,
     ) -> None:
         self._start: Callable[[], Runner] = lambda: Runner.start(
-            python, kind, artefact, options, bounds, scratch, kinds_path=kinds_path
+            python, kind, artefact, options, bounds, scratch, kinds_path=kinds_path, zygotes=zygotes
         )
         self._bounds = bounds
         self._lock = threading.Lock()

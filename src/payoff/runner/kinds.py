@@ -4,10 +4,12 @@ Another package adds one with an entry point in the group `payoff.kinds`, whose 
 module is never imported here, its file is read in the model's process: `from payoff_guest import tables`.
 """
 
+import ast
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from payoff.errors import NotFound
 
@@ -20,6 +22,19 @@ def find(kind: str, kinds_path: Path | None = None) -> Path:
     if kind not in files:
         raise NotFound(f"no kind of model called {kind!r}; there are: {', '.join(sorted(files))}")
     return files[kind]
+
+
+def preload(file: Path) -> tuple[str, ...] | None:
+    """What a process may import before it knows which model of this kind it will serve; None if it must not fork.
+
+    Read from the text of the file, which is never run here.
+    """
+    said: dict[str, Any] = {"PRELOAD": (), "FORK": True}
+    for line in ast.parse(file.read_bytes()).body:
+        target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
+        if isinstance(line, ast.Assign | ast.AnnAssign) and isinstance(target, ast.Name) and target.id in said:
+            said[target.id] = ast.literal_eval(line.value) if line.value else ()
+    return tuple(map(str, said["PRELOAD"])) if said["FORK"] else None
 
 
 def is_own(file: Path) -> bool:

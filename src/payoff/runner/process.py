@@ -15,6 +15,7 @@ from typing import Protocol
 from payoff.runner.nursery import Log, nursery
 
 START = Path(__file__).parent / "guest" / "start.py"
+_BURY_S = 10.0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -31,14 +32,21 @@ class Process(Protocol):
         """End it and everything it started; its exit status as above. Gives back all it held here."""
 
 
+def command_of(python: Path) -> list[str]:
+    """The interpreter and the first file it runs; its environment's packages are found only when the walls stand."""
+    return [str(python), "-I", "-S", "-u", str(START)]
+
+
 class Direct:
     """A process started for one model."""
 
-    def __init__(self, python: Path, scratch: Path, variables: Mapping[str, str], theirs: socket.socket) -> None:
+    def __init__(
+        self, python: Path, scratch: Path, variables: Mapping[str, str], theirs: socket.socket, *more: str
+    ) -> None:
         home = nursery()
         self.log, writes = home.listen()
         try:
-            command = [str(python), "-I", "-u", str(START), str(theirs.fileno()), str(os.getpid())]
+            command = [*command_of(python), str(theirs.fileno()), str(os.getpid()), *more]
             self._popen = home.start(command, scratch, variables, [theirs.fileno()], writes)
         except BaseException:
             home.forget(self.log)
@@ -64,6 +72,47 @@ class Direct:
             self._popen.wait()
             nursery().forget(self.log)
         return self._popen.returncode
+
+
+class Forked:
+    """A process that a zygote forked; the zygote alone may bury it, and the leash says what became of it."""
+
+    def __init__(self, pid: int, leash: socket.socket, log: Log) -> None:
+        self.pid = pid
+        self.log = log
+        self._leash = leash
+        self._status: int | None = None
+
+    def status(self) -> int | None:
+        """As the zygote tells it; a zygote that is gone took its children with it."""
+        if self._status is None:
+            self._leash.setblocking(False)
+            with suppress(BlockingIOError):
+                self._read()
+        return self._status
+
+    def end(self) -> int:
+        """Let go of the leash, and wait until the zygote has buried it."""
+        if self._status is None:
+            with suppress(OSError):
+                self._leash.shutdown(socket.SHUT_WR)
+            self._leash.settimeout(_BURY_S)
+            try:
+                self._read()
+            except TimeoutError:
+                self._status = -signal.SIGKILL  # the zygote hangs; whoever ends it ends this
+        if self._leash.fileno() >= 0:
+            self._leash.close()
+            nursery().forget(self.log)
+        assert self._status is not None  # noqa: S101 - read above
+        return self._status
+
+    def _read(self) -> None:
+        try:
+            told = self._leash.recv(8)
+        except ConnectionError:
+            told = b""
+        self._status = int.from_bytes(told, "little", signed=True) if told else -signal.SIGKILL
 
 
 def rss_bytes(pid: int) -> int:

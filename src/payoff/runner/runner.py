@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from payoff.runner.guest import frames
 from payoff.runner.process import Direct, Process, cpu_ns, end_in_words, held_bytes, rss_bytes
 from payoff.runner.variables import setup, variables
 from payoff.runner.wire import Hear, Wire
+from payoff.runner.zygote import Zygote, Zygotes
 
 Heard = TypeVar("Heard")
 
@@ -52,26 +54,31 @@ class Runner:
         scratch: Path,
         *,
         kinds_path: Path | None = None,
+        zygotes: Zygotes | None = None,
     ) -> Runner:
         """A process with the model in it; ModelFailed says why there is none.
 
-        `scratch` is the one folder that it may write to; `kinds_path` a folder with further kinds.
+        `scratch` is the one folder that it may write to; `kinds_path` a folder with further kinds; `zygotes` start it
+        faster where they can.
         """
         file = kinds.find(kind, kinds_path)
         scratch.mkdir(parents=True, exist_ok=True)
+        read = [artefact] if kinds.is_own(file) else [artefact, file.parent]
+        zygote = None if zygotes is None else zygotes.find(python, kinds.preload(file), bounds, read, scratch)
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                process = Direct(python, scratch, variables(scratch, bounds.threads, bounds.network), theirs)
+                process = _process(python, zygote, bounds, scratch, theirs)
             except OSError as error:
                 ours.close()
                 raise ModelFailed(f"the model's process could not be started: {python}: {error.strerror}") from error
         runner = cls(process, Wire(ours, bounds.memory_bytes_max), bounds)
-        read = [str(artefact.resolve()), str(file.parent)]
-        runner._load(setup(bounds, scratch, read), kind, file, artefact, options)
+        imported = runner._load(setup(bounds, scratch, read), kind, file, artefact, options)
+        if zygote is not None:
+            zygote.learn(imported)
         return runner
 
-    def _load(self, setup: bytes, kind: str, file: Path, artefact: Path, options: Mapping[str, Any]) -> None:
+    def _load(self, setup: bytes, kind: str, file: Path, artefact: Path, options: Mapping[str, Any]) -> list[str]:
         own = kinds.is_own(file)
         words = {"kind": kind, "file": "" if own else str(file), "path": str(artefact), "options": dict(options)}
         try:
@@ -81,7 +88,10 @@ class Runner:
         except BaseException:
             self.close()
             raise
-        self.walls = dict(said.get("walls", {})) if isinstance(said, dict) else {}
+        said = said if isinstance(said, dict) else {}
+        walls, imported = said.get("walls"), said.get("imported")
+        self.walls = walls if isinstance(walls, dict) else {}
+        return [name for name in imported if isinstance(name, str)] if isinstance(imported, list) else []
 
     def describe(self) -> dict[str, Any]:
         """What the model takes and is, as its kind tells it."""
@@ -211,3 +221,12 @@ class Runner:
                 self.ended = why(self._process.end())
                 self.wire.close()
         return f"the model's process ended: {self.ended}"
+
+
+def _process(python: Path, zygote: Zygote | None, bounds: Bounds, scratch: Path, theirs: socket.socket) -> Process:
+    """From the zygote if there is one that works."""
+    given = variables(scratch, bounds.threads, bounds.network)
+    if zygote is not None:
+        with suppress(OSError):
+            return zygote.fork(scratch, given, theirs, bounds.load_s_max)  # ModelFailed if it hangs
+    return Direct(python, scratch, given, theirs)

@@ -35,13 +35,13 @@ def variables(scratch: Path, threads: int, network: bool, ours: Mapping[str, str
     }
 
 
-def setup(bounds: Bounds, scratch: Path, read: Sequence[str]) -> bytes:
+def setup(bounds: Bounds, scratch: Path, read: Sequence[Path]) -> bytes:
     """What guest/start.py reads first."""
     words = {
         "memory_bytes_max": bounds.memory_bytes_max,
         "network": bounds.network,
-        "scratch": str(scratch.resolve()),
-        "read": list(read),
+        "scratch": [str(scratch.resolve())],
+        "read": [str(path.resolve()) for path in read],
     }
     text = json.dumps(words).encode()
     return len(text).to_bytes(4, "little") + text

@@ -13,7 +13,7 @@ def walls() -> dict[str, str]:
     """Each wall with why it does not stand here, or "" if it does; what `payoff doctor` shows."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(  # noqa: S603 - our own script, no shell
-            [sys.executable, "-I", str(START), "--walls"],
+            [sys.executable, "-I", "-S", str(START), "--walls"],
             cwd=folder,
             env={"PATH": os.defpath},
             capture_output=True,

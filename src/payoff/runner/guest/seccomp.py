@@ -42,6 +42,7 @@ _REFUSED = {
     "shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
     "setsid": (112, 157), "setpgid": (109, 154),
 }  # fmt: skip
+_GROUPS = ("setsid", "setpgid")
 _CLONE, _CLONE3, _SOCKET, _SOCKETPAIR, _PRCTL, _PRLIMIT = (
     (56, 220), (435, 435), (41, 198), (53, 199), (157, 167), (302, 261),
 )  # fmt: skip
@@ -57,16 +58,19 @@ class _Program(ctypes.Structure):
     _fields_ = (("count", ctypes.c_ushort), ("steps", ctypes.POINTER(_Step)))
 
 
-def restrict(network: bool) -> None:
-    """From now on for this process and all it starts; OSError where the kernel has no seccomp."""
+def restrict(network: bool, forks: bool = False) -> None:
+    """From now on for this process and all it starts; OSError where the kernel has no seccomp.
+
+    A process that forks for models (`forks`) may leave its children to groups and parents of their own.
+    """
     if ARCH not in _AUDIT:
         raise OSError(errno.ENOSYS, f"no filter is written for {ARCH}")
-    steps = program(ARCH, network)
+    steps = program(ARCH, network, forks)
     made = (_Step * len(steps))(*[_Step(*step) for step in steps])
     call(SECCOMP, _SET_MODE_FILTER, _ALL_THREADS, ctypes.byref(_Program(len(steps), made)))
 
 
-def program(arch: str, network: bool) -> list[Step]:
+def program(arch: str, network: bool, forks: bool = False) -> list[Step]:
     """The filter: foreign calls, then those with arguments to look at, then the plain ones."""
     at = list(_AUDIT).index(arch)
     steps: list[Step] = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, _AUDIT[arch]), _refuse(errno.ENOSYS)]
@@ -75,14 +79,15 @@ def program(arch: str, network: bool) -> list[Step]:
         steps += [(_AT_LEAST, 0, 1, _X32), _refuse(errno.ENOSYS)]
     steps += [(_EQUAL, 0, 1, _CLONE3[at]), _refuse(errno.ENOSYS)]  # then the C library takes clone, which can be read
     steps += _if(_CLONE[at], 0, [(_ANY_BIT, 0, 1, _NAMESPACES), _refuse(errno.EPERM)])
-    steps += _if(_PRCTL[at], 0, [(_EQUAL, 0, 1, _PR_SET_PDEATHSIG), _refuse(errno.EPERM)])
+    if not forks:
+        steps += _if(_PRCTL[at], 0, [(_EQUAL, 0, 1, _PR_SET_PDEATHSIG), _refuse(errno.EPERM)])
     steps += _if(_PRLIMIT[at], 0, [(_EQUAL, 1, 0, 0), _refuse(errno.EPERM)])  # of itself only
     steps += _if(_SOCKETPAIR[at], 1, [(_AND, 0, 0, 0xF), (_EQUAL, 1, 0, _SOCK_STREAM), _refuse(errno.EACCES)])
     families = (_AF_INET, _AF_INET6, _AF_NETLINK) if network else ()
     known: list[Step] = [(_EQUAL, len(families) - place, 0, family) for place, family in enumerate(families)]
     steps += _if(_SOCKET[at], 0, [*known, _refuse(errno.EACCES)])
-    for numbers in _REFUSED.values():
-        if numbers[at] >= 0:
+    for name, numbers in _REFUSED.items():
+        if numbers[at] >= 0 and not (forks and name in _GROUPS):
             steps += [(_EQUAL, 0, 1, numbers[at]), _refuse(errno.EPERM)]
     return [*steps, (_RETURN, 0, 0, _ALLOW)]
 

@@ -22,6 +22,8 @@ from typing import Any
 from . import frames
 from .answers import tidy
 
+_TOLD_MAX = 2_000
+
 
 def main(sock: socket.socket, walls: dict[str, str]) -> None:
     """Serve the socket until payoff lets go of it; `walls` is told with the first reply."""
@@ -68,11 +70,13 @@ class Guest:
         return frames.pack(frames.DONE, tidy(self._model.ask(frames.unpack(frame)), frame.rows))
 
     def _load(self, words: dict[str, Any]) -> list[frames.Piece]:
+        before = set(sys.modules)
         kind = kind_of(words["kind"], words["file"])
         self._model = kind.load(words["path"], words["options"])
+        imported = [name for name in sys.modules if name not in before][:_TOLD_MAX]
         gc.collect()
         gc.freeze()  # what a model is made of stays: no need to look through it at every collection
-        return frames.say(frames.DONE, {"walls": self._walls})
+        return frames.say(frames.DONE, {"walls": self._walls, "imported": imported})
 
     def _to_onnx(self, words: dict[str, Any], frame: frames.Frame) -> list[frames.Piece]:
         if not hasattr(self._model, "to_onnx"):

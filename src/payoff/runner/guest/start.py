@@ -1,4 +1,4 @@
-"""The first file that a model's process runs: `PYTHON -I start.py FD PARENT`, with FD the socket to payoff.
+"""The first file that a model's process runs: `PYTHON -I -S start.py FD PARENT`, with FD the socket to payoff.
 
 payoff is not installed here, and the folder above must not be on the path (its rooms have names of the standard
 library), so the package is put together by hand and called `payoff_guest`.
@@ -59,7 +59,7 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
 
 
 def main() -> None:
-    """Serve one model until the socket ends."""
+    """Serve one model until the socket ends, or fork for many."""
     package()
     walls = importlib.import_module("payoff_guest.walls")
     if sys.argv[1:] == ["--walls"]:
@@ -68,8 +68,33 @@ def main() -> None:
     fd, parent = map(int, sys.argv[1:3])
     die_with(parent)
     sock = socket.socket(fileno=fd)
-    stand = walls.up(setup_of(sock))
+    if sys.argv[3:] == ["--zygote"]:
+        breed(sock)
+    else:
+        serve(sock)
+
+
+def serve(sock: socket.socket) -> None:
+    """The walls, then the packages of the environment, then the model."""
+    stand = importlib.import_module("payoff_guest.walls").up(setup_of(sock))
+    settle()
     importlib.import_module("payoff_guest.serve").main(sock, stand)
+
+
+def breed(sock: socket.socket) -> None:
+    """A zygote; its sockets keep messages apart."""
+    setup = json.loads(sock.recv(1 << 20))
+    importlib.import_module("payoff_guest.walls").up(setup)
+    settle()
+    zygote = importlib.import_module("payoff_guest.zygote")
+    zygote.preload(["payoff_guest.serve", *setup["preload"]])
+    zygote.Zygote(sock, serve).live(setup["idle_s"])
+
+
+def settle() -> None:
+    """Find the environment's packages; some run code when they are found (.pth files), so not before the walls."""
+    if "site" not in sys.modules:
+        importlib.import_module("site").main()
 
 
 if __name__ == "__main__":

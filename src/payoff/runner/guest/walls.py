@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from . import landlock, seccomp
@@ -41,16 +42,18 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"
 def up(setup: dict[str, Any]) -> dict[str, str]:
     """Put them up: which there are, each with why it does not stand, or "" if it does.
 
-    `setup`: memory_bytes_max, network, scratch (may be written), read (a list of what else may be read).
+    `setup`: memory_bytes_max, network, scratch (a list of folders that may be written), read (what else may be read),
+    forks (a zygote: its children make groups of their own, and have limits of their own).
     """
-    network = bool(setup["network"])
+    network, forks = bool(setup["network"]), bool(setup.get("forks"))
+    _first_to_go()
     walls: dict[str, Callable[[], object]] = {
-        "memory": lambda: _memory(int(setup["memory_bytes_max"])),
-        "limits": _limits,
+        "memory": lambda: None if forks else _memory(int(setup["memory_bytes_max"])),
+        "limits": lambda: None if forks else _limits(),
         "privileges": _no_privileges,
         "files": lambda: landlock.restrict(_rules(setup["scratch"], setup["read"], network), network),
         "signals": _signals,
-        "system calls": lambda: seccomp.restrict(network),
+        "system calls": lambda: seccomp.restrict(network, forks),
     }
     return {name: _try(wall) for name, wall in walls.items()}
 
@@ -70,7 +73,11 @@ def _memory(limit: int) -> None:
     import resource
 
     _at_most(resource.RLIMIT_DATA, limit)
-    with open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123 - the kernel's choice before payoff itself
+
+
+def _first_to_go() -> None:
+    """Where the machine has no memory left, the kernel ends this before payoff; a zygote's children have it from it."""
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
         file.write(_OUT_OF_MEMORY_FIRST)
 
 
@@ -101,17 +108,20 @@ def _no_privileges() -> None:
     call(CAPSET, ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)()))
 
 
-def _rules(scratch: str, read: list[str], network: bool) -> list[tuple[str, int]]:
+def _rules(scratch: list[str], read: list[str], network: bool) -> list[tuple[str, int]]:
     """Its environment and the system's libraries, what it was given, and one folder to write to."""
     here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
     named = [os.environ.get("JAVA_HOME", ""), *os.environ.get("LD_LIBRARY_PATH", "").split(":")]
     libraries = [path for path in named if path]
-    run = [*_RUN, sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, *libraries]
+    # Before `site` is run, a virtual environment is known only by where its interpreter is.
+    place = os.path.dirname(os.path.dirname(os.path.abspath(sys.executable)))  # noqa: PTH100, PTH120
+    environment = [place] if os.path.exists(os.path.join(place, "pyvenv.cfg")) else []  # noqa: PTH110, PTH118
+    run = [*_RUN, *environment, sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, *libraries]
     reads = [*_READ, "/proc/self", here, *read, *(_RESOLVED if network else ())]
     rules = [(path, landlock.RUN) for path in dict.fromkeys(run)]
     rules += [(path, landlock.READ) for path in dict.fromkeys(reads)]
     rules += [(path, landlock.USE) for path in _DEVICES]
-    return [*rules, (scratch, landlock.WRITE)]
+    return [*rules, *((path, landlock.WRITE) for path in scratch)]
 
 
 def _signals() -> None:
@@ -123,5 +133,5 @@ def _signals() -> None:
 def told() -> None:
     """Put up all walls around this process and print which stand: what `payoff doctor` shows."""
     folder = os.getcwd()  # noqa: PTH109
-    setup = {"memory_bytes_max": 1 << 30, "network": False, "scratch": folder, "read": []}
+    setup = {"memory_bytes_max": 1 << 30, "network": False, "scratch": [folder], "read": []}
     sys.stdout.write(json.dumps(up(setup)))
