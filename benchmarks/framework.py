@@ -2,8 +2,8 @@
 
     python -m benchmarks.framework [--seconds 4] [--repeats 3]
 
-"matrix": scaling and logistic regression over 30 numbers; "frame": 4 text and 12 number columns in a pandas frame, one-hot
-encoding, scaling, logistic regression. `--native`, so that payoff does not convert them.
+"matrix": scaling and logistic regression over 30 numbers; "frame": 4 text and 12 number columns in a pandas frame,
+one-hot encoding, scaling, logistic regression. `--native`, so that payoff does not convert them.
 One server each (payoff's runner beside its worker), all of it pinned to core 0; wrk on core 1, at 1 and 32 connections.
 payoff journals every row. Servers are measured in turn, medians are shown.
 """
