@@ -96,18 +96,19 @@ def test_a_command_is_found_in_every_protocol(protocol: int, tmp_path: Path) -> 
         "socket.create_connection", "shutil.rmtree", "urllib.request.urlopen", "http.client.HTTPSConnection",
         "asyncio.run", "uuid._get_command_stdout", "platform.popen", "pydoc.pipepager", "tempfile.mkstemp",
         "sqlite3.connect", "logging.FileHandler", "logging.config.listen", "io.open", "_io.FileIO",
-        "pathlib.Path.write_text.__call__", "threading.Thread", "atexit.register", "signal.signal", "sys.exit",
-        "gc.get_objects", "pkgutil.resolve_name", "operator.attrgetter", "operator.methodcaller",
-        "_operator.attrgetter", "test.support.x", "functools.partial.__class__", "numpy.load",
-        "numpy.f2py.capi_maps.getinit", "numpy.testing._private.utils.runstring", "numpy.fromfile",
-        "pandas.read_pickle", "pandas.eval", "pandas.core.frame.DataFrame.eval", "joblib.load",
-        "joblib.numpy_pickle.load", "cloudpickle.loads", "dill.loads", "dill._dill._eval_repr", "torch.load",
-        "torch.hub.load", "torch.serialization.load", "torch.utils.cpp_extension.load_inline",
-        "torch._inductor.codecache.compile_file", "setuptools.setup", "requests.get", "yaml.unsafe_load",
-        "six.moves.builtins.eval", "past.builtins.execfile", "numpy.os.system", "joblib.numpy_pickle.os.system",
-        "sklearn.utils.sys.modules", "numpy.__builtins__", "numpy.core._internal.sys.modules",
-        "numpy.ndarray.__class__.__base__.__subclasses__", "IPython.get_ipython", "sympy.core.sympify.sympify",
-        "transformers.pipeline", "tensorflow.keras.models.load_model",
+        "pathlib.Path.write_text", "dataclasses._create_fn", "typing.get_type_hints", "enum.bltns.eval",
+        "typing.ForwardRef", "_pydecimal._sys.modules", "numpy.ndarray.tofile", "scipy.io.loadmat",
+        "threading.Thread", "atexit.register", "signal.signal", "sys.exit", "gc.get_objects", "pkgutil.resolve_name",
+        "operator.attrgetter", "operator.methodcaller", "_operator.attrgetter", "test.support.x",
+        "functools.partial.__class__", "numpy.load", "numpy.f2py.capi_maps.getinit",
+        "numpy.testing._private.utils.runstring", "numpy.fromfile", "pandas.read_pickle", "pandas.eval",
+        "pandas.core.frame.DataFrame.eval", "joblib.load", "joblib.numpy_pickle.load", "cloudpickle.loads",
+        "dill.loads", "dill._dill._eval_repr", "torch.load", "torch.hub.load", "torch.serialization.load",
+        "torch.utils.cpp_extension.load_inline", "torch._inductor.codecache.compile_file", "setuptools.setup",
+        "requests.get", "yaml.unsafe_load", "six.moves.builtins.eval", "past.builtins.execfile", "numpy.os.system",
+        "joblib.numpy_pickle.os.system", "sklearn.utils.sys.modules", "numpy.__builtins__",
+        "numpy.core._internal.sys.modules", "numpy.ndarray.__class__.__base__.__subclasses__", "IPython.get_ipython",
+        "sympy.core.sympify.sympify", "transformers.pipeline", "tensorflow.keras.models.load_model",
     ],
 )  # fmt: skip
 def test_a_call_that_no_model_needs_is_found(name: str, tmp_path: Path) -> None:
@@ -135,6 +136,8 @@ TRICKS = {
     "an extension's code": b"\x80\x02\x82\x01.",
     "an attribute of a module": calls("builtins", "getattr", "numpy", "x"),
     "getattr of a name that hides": b"cnumpy\nndarray\n0cbuiltins\ngetattr\n(cnumpy\nndarray\nS'__class__'\ntR.",
+    "getattr of a path": b"cbuiltins\ngetattr\n(cpathlib\nPath\n(S'it-ran'\ntRS'touch'\ntR.",
+    "getattr of what writes": b"cbuiltins\ngetattr\n(cnumpy\nndarray\nS'tofile'\ntR.",
     "getattr of an imported module": (
         b"cbuiltins\ngetattr\n(ccloudpickle.cloudpickle\nsubimport\n(S'os'\ntRS'getpid'\ntR)R."
     ),
@@ -190,6 +193,17 @@ def test_a_pickle_in_an_archive_is_found_whatever_it_is_called(tmp_path: Path) -
     assert of(evil + zipped(a=b"x"), tmp_path) == ["posix.system"]
 
 
+def test_weights_that_begin_like_a_pickle_are_no_pickle(tmp_path: Path) -> None:
+    raw = {"archive__data__0": b"\x80\x02" + b"\xff" * 99, "archive__data__1": b"NNR" + b"\xff" * 99}
+    assert of(zipped(archive__data_pkl=pickle.dumps([1, 2]), **raw), tmp_path, "m.pt") == []
+    assert of(pickle.dumps([1, 2]) + b"NNR\xff", tmp_path) == []
+
+
+def test_a_name_does_not_hide_a_pickle(tmp_path: Path) -> None:
+    for name in ("saved_model.pb", "model.py", "m.h5", "readme.txt"):
+        assert of(pickle.dumps(Evil()), tmp_path, name) == ["posix.system"]
+
+
 KERAS: dict[str, Any] = {
     "module": "keras",
     "class_name": "Sequential",
@@ -225,9 +239,15 @@ def test_layers_of_code_in_hdf5_and_operations_on_files_in_a_saved_model(tmp_pat
     assert of(start + b'{"class_name": "Dense"}' + bytes(1000), tmp_path, "m.h5") == []
     assert of(start[:-9] + b'{"class_name": "Lambda"}' + bytes(1000), tmp_path, "m.h5") != []
     assert of(start + b'{"class_name": "L\\u0061mbda"}' + bytes(1000), tmp_path, "m.h5") != []
-    assert of(b"\x0a\x04conv\x12\x06Conv2D", tmp_path, "saved_model.pb") == []
-    assert of(b"\x0a\x04read\x12\x08ReadFile", tmp_path, "saved_model.pb") == ["the TensorFlow operation ReadFile"]
-    assert of(b"\x0a\x04x\x12\x09WriteFile\x1a", tmp_path, "saved_model.pb") == ["the TensorFlow operation WriteFile"]
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    for content, found in (
+        (b"\x0a\x04conv\x12\x06Conv2D", []),
+        (b"\x0a\x04read\x12\x08ReadFile", ["the TensorFlow operation ReadFile"]),
+        (b"\x0a\x04x\x12\x09WriteFile\x1a", ["the TensorFlow operation WriteFile"]),
+    ):
+        (saved / "saved_model.pb").write_bytes(content)
+        assert dangers(saved) == found
 
 
 def table() -> tuple[pd.DataFrame, Any]:

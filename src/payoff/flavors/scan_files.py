@@ -28,6 +28,7 @@ FILES_MAX, ENTRIES_MAX, DEPTH_MAX, PICKLES_MAX = 20_000, 20_000, 4, 10_000
 BYTES_MAX = 64 << 30  # read in all, after unpacking: a small archive may unfold to more than a disk holds
 _TIMES_MAX, _UNFOLDED_MIN = 1_100, 256 << 20  # deflate packs at most 1,032 times
 
+_SURELY = 8  # so many opcodes no weights happen to be
 _PICKLES = (".pkl", ".pickle", ".joblib")
 _LZ4, _ZSTD, _7Z = b"\x04\x22\x4d\x18", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf\x27\x1c"
 _ZIP, _HDF5, _NPY = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\x93NUMPY"
@@ -109,7 +110,7 @@ def _stream(stream: io.BufferedReader[Any], name: str, found: Found, pickled: bo
             _zip(io.BytesIO(_all(stream)), name, found, depth, limit)
     elif head.startswith(_NPY):
         _array(stream, found)
-    elif head.startswith(_HDF5) or name.endswith((".pb", "keras_metadata.pb")):
+    elif head.startswith(_HDF5) or (name.endswith(".pb") and not pickled):
         _words(stream, found)
     else:
         _pickles(stream, found, pickled)
@@ -122,7 +123,7 @@ def _unpacked(stream: io.BufferedReader[Any], head: bytes) -> Any:
         return gzip.GzipFile(fileobj=stream)
     if head.startswith(b"BZh"):
         return bz2.BZ2File(stream)
-    if head.startswith((b"\xfd7zXZ", b"\x5d\x00\x00")):
+    if head.startswith((b"\xfd7zXZ", b"\x5d\x00")):
         return lzma.LZMAFile(stream)
     if len(head) > 2 and head[0] == 0x78 and (head[0] * 256 + head[1]) % 31 == 0:
         return io.BufferedReader(_Inflated(stream))
@@ -161,7 +162,8 @@ def _pickles(stream: io.BufferedReader[Any], found: Found, pickled: bool) -> Non
         try:
             follower.follow()
         except Unreadable as error:
-            if (pickled and number == 0) or follower.marked or seen.dangerous or scan_names.refused(seen.names):
+            is_one = (pickled and number == 0) or (follower.marked and follower.count >= _SURELY)
+            if is_one or scan_names.refused(seen.names):
                 _add(found, seen)
                 if not (found.dangerous or scan_names.refused(found.names)):
                     raise Unreadable(f"a pickle in it cannot be followed to its end ({error})") from error

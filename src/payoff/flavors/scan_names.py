@@ -30,22 +30,22 @@ _ALLOWED = {
     "abc": "ABC ABCMeta abstractmethod",
     "array": "array _array_reconstructor",
     "bisect": "*",
-    "calendar": "*",
+    "calendar": "isleap monthrange",
     "cmath": "*",
     "codecs": "encode",
     "_codecs": "encode",
-    "collections": "OrderedDict Counter deque defaultdict ChainMap UserDict UserList UserString namedtuple",
+    "collections": "OrderedDict Counter deque defaultdict ChainMap UserDict UserList UserString",
     "collections.abc": "*",
     "copy": "copy deepcopy",
     "copyreg": "_reconstructor __newobj__ __newobj_ex__",
-    "dataclasses": "*",
+    "dataclasses": "Field field MISSING _MISSING_TYPE _HAS_DEFAULT_FACTORY_CLASS _FIELD_BASE KW_ONLY",
     "datetime": "*",
-    "_pydatetime": "*",
+    "_pydatetime": "datetime date time timedelta timezone",
     "decimal": "*",
     "_decimal": "*",
-    "_pydecimal": "*",
-    "difflib": "*",
-    "enum": "*",
+    "_pydecimal": "Decimal Context",
+    "difflib": "SequenceMatcher get_close_matches",
+    "enum": "Enum IntEnum StrEnum Flag IntFlag EnumMeta EnumType auto",
     "fractions": "Fraction",
     "functools": "partial partialmethod cmp_to_key reduce _lru_cache_wrapper lru_cache cached_property wraps",
     "hashlib": "md5 sha1 sha256 sha512 blake2b blake2s",
@@ -75,15 +75,17 @@ _ALLOWED = {
         "SimpleNamespace MappingProxyType GenericAlias UnionType NoneType EllipsisType NotImplementedType MethodType "
         "FunctionType BuiltinFunctionType CodeType CellType ModuleType"
     ),
-    "typing": "*",
     "unicodedata": "*",
     "urllib.parse": "urlparse urlsplit parse_qs quote unquote quote_plus unquote_plus",
     "uuid": "UUID SafeUUID",
     "weakref": "ref proxy WeakKeyDictionary WeakValueDictionary WeakSet",
     "zoneinfo": "ZoneInfo",
 }
-_OPERATORS = re.compile(r"_?operator\.(?!attrgetter|methodcaller|call|setitem|delitem)\w+")
-_ERRORS = re.compile(r"builtins\.\w+(Error|Exception|Warning|Exit|Interrupt|Iteration)")
+_OTHERS = re.compile(
+    r"_?operator\.(?!attrgetter|methodcaller|call|setitem|delitem)\w+"
+    r"|typing\.(?!ForwardRef)_?[A-Z]\w*|builtins\.\w+(Error|Exception|Warning|Exit|Interrupt|Iteration)"
+)
+_WITH_METHODS = ("builtins", "collections", "datetime", "decimal", "fractions", "itertools", "uuid")
 
 # Whole functions and classes, of which pickle itself would only keep the name: their code stands in the file.
 _BY_VALUE = re.compile(
@@ -101,7 +103,7 @@ _REFUSED = re.compile(
     r"|numpy\.(load|save\w*|loadtxt|savetxt|genfromtxt|fromfile|fromregex|memmap|DataSource)"
     r"|numpy\.(f2py|distutils|testing|ctypeslib|compat)(\..*)?|numpy\.lib\.(_?npyio|_datasource|format|_format_impl)(\w*)(\..*)?"
     r"|numpy\._?core\.(memmap|records\.fromfile)(\..*)?|numpy\..*\b(runstring|exec_command)"
-    r"|pandas\.(read_\w+|eval)|pandas\.io(\..*)?|pandas\.core\.computation(\..*)?|pandas\.core\.frame\.DataFrame\.(eval|query|to_\w+)"
+    r"|pandas\.(read_\w+|eval)|pandas\.(io|compat\.pickle_compat)(\..*)?|scipy\.(io|datasets)(\..*)?|skops\.io\.loads?|statsmodels\.iolib\.smpickle\.\w+|pandas\.core\.computation(\..*)?|pandas\.core\.frame\.DataFrame\.(eval|query|to_\w+)"
     r"|joblib\.(load|dump|Parallel)|joblib\.(parallel|pool|executor|numpy_pickle_compat)(\..*)?"
     r"|joblib\.numpy_pickle\.(load|dump|_unpickle|NumpyUnpickler|NDArrayWrapper|ZNDArrayWrapper)(\..*)?|joblib\.externals\.loky(\..*)?"
     r"|(cloudpickle|dill)(\..*)?\.(loads?|dumps?|load_session|load_module\w*|source(\..*)?|_eval_repr|_getattribute|temp(\..*)?)"
@@ -120,16 +122,31 @@ _MODULE_NAMES = (
 _MODULES = frozenset(_MODULE_NAMES.split())
 _WITHIN_NAMES = "os sys subprocess commands shutil socket builtins importlib ctypes marshal runpy pty"
 _WITHIN = frozenset(_WITHIN_NAMES.split())
-_DEED_NAMES = "eval exec exec_ execfile system popen Popen check_output check_call run_path run_module"
+_DEED_NAMES = (
+    "eval exec exec_ execfile system popen Popen check_output check_call run_path run_module tofile to_pickle to_csv "
+    "to_parquet to_json to_sql write_text write_bytes unlink rmdir mkdir touch rename replace symlink_to chmod"
+)
 _DEEDS = frozenset(_DEED_NAMES.split())
 _HIDDEN = re.compile(
     r"__(?!newobj|main__|pyx_unpickle|randomstate_ctor|generator_ctor|bit_generator_ctor)\w*|func_globals|f_globals|gi_frame"
 )
 _WORD = re.compile(r"[\w<>]+(\.[\w<>]+)*")
 _TOP_LEVEL = re.compile(r"__main__|__torch__|__mp_main__")
-PLAIN_ATTRIBUTE = re.compile(
-    r"(?!system|popen|spawn|exec|eval|load|loads|open|import|modules|environ|fork|kill)[A-Za-z]\w*"
+_DANGEROUS_START = re.compile(
+    r"system|popen|spawn|exec|eval|load|open|import|modules|environ|fork|kill|write|remove|unlink"
 )
+_OF_FILES = ("pathlib", "io", "_io", "logging")
+
+
+def is_plain(attribute: str) -> bool:
+    """Whether an attribute of that name may be asked for while a pickle is opened."""
+    plain = re.fullmatch(r"[A-Za-z]\w*", attribute) and not _DANGEROUS_START.match(attribute)
+    return bool(plain) and attribute not in _DEEDS
+
+
+def has_plain_methods(module: str, name: str) -> bool:
+    """Whether its attributes are those of data: not a module's, and not a file's."""
+    return module not in _OF_FILES and not IMPORTS.fullmatch(f"{module}.{name}")
 
 
 def is_name(module: str, name: str) -> bool:
@@ -159,7 +176,7 @@ def refused(names: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _is_refused(module: str, name: str) -> bool:
     full = f"{module}.{name}"
-    if any(_HIDDEN.match(part) or part in _MODULES for part in name.split(".")):
+    if any(_HIDDEN.match(part) or part.strip("_") in _MODULES for part in name.split(".")):
         return True
     if _is_pythons(module):
         return not _is_allowed(module, name)
@@ -173,10 +190,12 @@ def _is_pythons(module: str) -> bool:
 
 
 def _is_allowed(module: str, name: str) -> bool:
-    names = _ALLOWED.get(module, "")
     full = f"{module}.{name}"
-    first = name.partition(".")[0]  # a method of an allowed class
-    return names == "*" or first in names.split() or bool(_OPERATORS.fullmatch(full) or _ERRORS.fullmatch(full))
+    first, *further = name.split(".")
+    if further and module not in _WITH_METHODS:
+        return False
+    names = _ALLOWED.get(module, "")
+    return names == "*" or first in names.split() or _OTHERS.fullmatch(full) is not None
 
 
 def _by_picklescan(names: Collection[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -77,19 +77,19 @@ class Follower:
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
         self.marked = False  # it begins as every pickle since protocol 2 does
+        self.count = 0  # opcodes so far
 
-    def follow(self) -> int:
-        """How many opcodes it has. Unreadable where it breaks off; what was found until then stays."""
-        count = 0
+    def follow(self) -> None:
+        """To the end of it. Unreadable where it breaks off; what was found until then stays."""
         try:
             for opcode, argument, _ in pickletools.genops(cast("IO[bytes]", _Forward(self._stream))):
-                count += 1
-                self.marked |= count == 1 and opcode.name == "PROTO"
+                self.count += 1
+                self.marked |= self.count == 1 and opcode.name == "PROTO" and argument in (2, 3, 4, 5)
                 if opcode.name == "STOP":
-                    return count
+                    return
                 self._step(opcode.name, argument)
-        except (ValueError, IndexError, KeyError, TypeError, AttributeError, UnicodeError, OverflowError) as error:
-            raise Unreadable(f"opcode {count + 1}: {type(error).__name__}: {str(error)[:200]}") from error
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+            raise Unreadable(f"opcode {self.count + 1}: {type(error).__name__}: {str(error)[:200]}") from error
         raise Unreadable("it has no end")
 
     def _step(self, op: str, argument: Any) -> None:
@@ -177,9 +177,10 @@ class Follower:
 
     def _check_getattr(self, arguments: tuple[Any, ...]) -> None:
         of, name = (*arguments, None, None)[:2]
-        plain = isinstance(name, str) and scan_names.PLAIN_ATTRIBUTE.fullmatch(name)
-        imported = isinstance(of, Made) and isinstance(of.of, Name) and scan_names.IMPORTS.fullmatch(of.of.full)
-        if not plain or imported or not isinstance(of, Name | Made):
+        base = of.of if isinstance(of, Made) else of
+        if not (isinstance(base, Name | Made) and isinstance(name, str) and scan_names.is_plain(name)) or (
+            isinstance(base, Name) and not scan_names.has_plain_methods(base.module, base.name)
+        ):
             self._found.warn(f"builtins.getattr of {_words(of)} for {name!r:.60}")
 
     def _inner(self, arguments: tuple[Any, ...]) -> None:
