@@ -77,7 +77,7 @@ def test_a_wrong_word_is_told_with_a_right_one(name: str, text: str, words: str)
 
 def test_lineage_is_kept_under_its_names() -> None:
     texts = {"code": "9f584d0-dirty", "data": "s3://calls/2026", "metrics": '{"auc": 0.93, "rows": 4}', "note": "n"}
-    assert said.lineage(texts) == texts | {"metrics": {"auc": 0.93, "rows": 4.0}}
+    assert said.lineage(texts) == {"lineage": texts | {"metrics": {"auc": 0.93, "rows": 4.0}}}
 
 
 @pytest.mark.parametrize(("read", "texts", "words"), [

@@ -109,6 +109,29 @@ def test_lists_are_tables_for_people_and_json_for_programs(say: Say, deployed: s
         assert isinstance(json.loads(say(*words, "--json")), list | dict)
 
 
+def test_a_version_is_shown_named_and_compared(say: Say, deployed: str, tmp_path: Path) -> None:
+    rule = tmp_path / "calls.sql"
+    rule.write_text("inputs.age / 100.0")
+    rows = tmp_path / "sample.csv"
+    rows.write_text("age\n20\n80\n")
+    said = say("deploy", str(rule), "--name", "rules", "--sample", str(rows), "--metric", "auc=0.7", "--data", "s3://x",
+               "--note", "a first guess")  # fmt: skip
+    assert "rules v1 is champion on rules (revision 1), rule" in said
+    rule.write_text("inputs.age / 50.0")
+    say("deploy", str(rule), "--name", "rules", "--sample", str(rows), "--metric", "auc=0.8")
+    assert "rules@approved is v2" in say("alias", "rules", "approved", "2")
+    about = say("versions", "rules", "--version", "1")
+    for words in ("golden rows  yes", "s3://x", "a first guess", '{"auc": 0.7}'):
+        assert words in about
+    assert json.loads(say("versions", "rules", "--version", "approved", "--json"))["version"] == 2
+    side = say("diff", "rules", "1", "v2")
+    for words in ("rules v1 -> rules v2", "inputs: the same", "lineage.metrics.auc", "answers to 2 rows", "rows/s"):
+        assert words in side
+    found = json.loads(say("diff", "rules@1", "rules@approved", "--sample", str(rows), "--json"))
+    assert found["answers"][0]["largest"] == pytest.approx(0.8)
+    assert "name two versions" in say("diff", "rules", "1", status=2)
+
+
 def test_orders_move_versions_and_say_how_long_it_took(say: Say, deployed: str) -> None:
     assert "calls now runs revision" in say("kill", "calls", "--reason", "a drill")
     assert "nothing to ramp" in say("ramp", "calls", "10%", status=1)

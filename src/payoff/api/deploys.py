@@ -11,7 +11,6 @@ from payoff.api import examples, said, samples, uploads, views
 from payoff.api.endpoints import urls
 from payoff.api.engines import Engines, House
 from payoff.api.uploads import UPLOAD_BYTES_MAX, Form
-from payoff.api.views import LINEAGE
 from payoff.deploy.intake import Taken
 from payoff.deploy.plan import share_of
 from payoff.deploy.steps import Steps
@@ -20,7 +19,7 @@ from payoff.records import names
 from payoff.store import folders
 
 FIELDS = ("name", "endpoint", "as", "traffic", "flavor", "author", "reason", "tags", "folder", *said.FIELDS,
-          *LINEAGE)  # fmt: skip
+          *said.LINEAGE)  # fmt: skip
 _HEAD_BYTES_MAX = 1 << 20
 Id = Annotated[str | None, Parameter(description="A name of your own for this deploy, to ask how it goes.")]
 
@@ -130,7 +129,7 @@ def _sample(form: Form) -> Any:
 
 def _notes(taken: Taken, texts: dict[str, str]) -> list[str]:
     """A version never changes: what is said of one that is there already is not kept."""
-    lost = [name for name in (*LINEAGE, "tags") if name in texts]
+    lost = [name for name in (*said.LINEAGE, "tags") if name in texts]
     if not taken.known:
         return []
     of = f"{taken.version.model} v{taken.version.number} is this artefact already"

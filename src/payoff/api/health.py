@@ -1,14 +1,19 @@
 """How every part is, and what to do where something is wrong: what `payoff doctor` shows."""
 
 import shutil
+import subprocess
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+import uv
 from litestar import get
 
 from payoff.api import upkeep
 from payoff.api.engines import Engines, House
-from payoff.errors import PayoffError
+from payoff.environments.environments import Environments
+from payoff.errors import PayoffError, Unavailable
+from payoff.runner.walls import walls
 from payoff.store import live
 from payoff.version import VERSION
 
@@ -92,5 +97,35 @@ def _worker(status: live.Status, current: dict[str, int], now_us: int) -> Part:
     return _part(name, "ok", f"process {status.pid} serves {len(status.serving)} endpoints")
 
 
-LOOKS = (_database, _disk, _journal, _workers)
+def _environments(house: Engines) -> list[Part]:
+    """The packages that models run with, and uv, which installs them."""
+    try:
+        uv.find_uv_bin()
+    except FileNotFoundError as error:
+        cure = "install it where payoff is installed: pip install uv"
+        return [_part("environments", "failed", f"uv is missing, so no environment can be built: {error}", cure)]
+    found = Environments.of(house.home).facts()
+    text = f"{found.count} built, {found.size_bytes / (1 << 20):,.0f} MiB"
+    half = f", {found.unfinished} unfinished" if found.unfinished else ""
+    return [_part("environments", "ok", text + half)]
+
+
+def _runners(house: Engines) -> list[Part]:
+    """What keeps a model's own process apart on this machine."""
+    stand = _walls()
+    missing = [f"{name} ({why})" for name, why in stand.items() if why]
+    text = f"walls around a model's process: {', '.join(name for name, why in stand.items() if not why) or 'none'}"
+    return [_part("runners", "ok", text + (f"; not on this machine: {', '.join(missing)}" if missing else ""))]
+
+
+@cache
+def _walls() -> dict[str, str]:
+    """They do not change while the machine runs."""
+    try:
+        return walls()
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise Unavailable(f"the walls around models cannot be tried: {error}") from error
+
+
+LOOKS = (_database, _disk, _journal, _workers, _environments, _runners)
 HANDLERS = [health]

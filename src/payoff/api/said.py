@@ -17,6 +17,7 @@ BYTES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 FIELDS = ("requirements", "python", "memory", "load_timeout", "call_timeout", "runners", "threads", "network", "native",
           "options")  # fmt: skip
+LINEAGE = ("code", "data", "metrics", "note")
 YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 _NUMBER = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*([a-z]*)")
 _MEMORY_BYTES_MIN, _COUNT_MAX, _SECONDS_MAX = 64 << 20, 64, 86_400.0
@@ -43,11 +44,11 @@ def read(texts: Mapping[str, str]) -> Said:
 
 
 def lineage(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Where a version comes from, as its provenance keeps it: code, data, metrics, note."""
+    """Where a version comes from, as its provenance keeps it under `lineage`: code, data, metrics, note."""
     found: dict[str, Any] = {name: _short(texts[name], name) for name in ("code", "data", "note") if name in texts}
     if "metrics" in texts:
         found["metrics"] = _metrics(texts["metrics"])
-    return found
+    return {"lineage": found} if found else {}
 
 
 def tags(texts: Mapping[str, str]) -> dict[str, str]:

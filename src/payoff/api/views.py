@@ -1,16 +1,18 @@
 """Records as the JSON that callers see: times as ISO 8601, names instead of numbers where there are names."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from payoff.clock import iso
 from payoff.deploy import render
+from payoff.deploy.compare import Gap
+from payoff.deploy.trial import Report
 from payoff.records import Arm, Field, Finding, Order, Revision, Version
 from payoff.registry import Model
 
 View = dict[str, Any]
-LINEAGE = ("code", "data", "metrics", "note")  # what a user says of where a version comes from
 
 
 def model(one: Model, latest: Version) -> View:
@@ -39,8 +41,8 @@ def version(one: Version) -> View:
         "outputs": fields(one.served.signature.outputs),
         "served": served(one),
         "environment": dict(one.environment),
-        "lineage": {name: one.provenance[name] for name in LINEAGE if name in one.provenance},
-        "provenance": {name: value for name, value in one.provenance.items() if name not in LINEAGE},
+        "lineage": one.provenance.get("lineage", {}),
+        "provenance": {name: value for name, value in one.provenance.items() if name != "lineage"},
     }
 
 
@@ -48,6 +50,21 @@ def served(one: Version) -> View:
     """How a version runs: as what, where, within which bounds, and whether it is checked with rows of its own."""
     found = {"flavor": one.served.flavor, "digest": one.served.digest, "sampled": one.served.golden is not None}
     return found | {"place": None if one.served.place is None else asdict(one.served.place)}
+
+
+def gap(one: Gap) -> View:
+    """How far an output of two versions is apart; what is no JSON number as a text."""
+    return {name: _finite(value) for name, value in asdict(one).items()}
+
+
+def speed(one: Version, report: Report) -> View:
+    """What a version's answers cost in a trial."""
+    return {
+        "version": f"{one.model} v{one.number}",
+        "load_seconds": round(report.load_seconds, 3),
+        "rows_per_s": round(report.rows_per_s),
+        "memory_bytes": report.memory_bytes,
+    }
 
 
 def fields(some: Sequence[Field]) -> list[View]:
@@ -99,6 +116,14 @@ def finding(one: Finding) -> View:
 def steps(some: Sequence[tuple[str, float]]) -> list[View]:
     """What was done and how long each part took."""
     return [{"what": what, "seconds": round(seconds, 4)} for what, seconds in some]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def _dated(said: View) -> View:

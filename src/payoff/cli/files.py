@@ -35,9 +35,30 @@ def apply(file: File, reason: Reason = "", url: Url = None, as_json: Json = Fals
     show.notes(done)
 
 
-def diff(file: File, url: Url = None, as_json: Json = False) -> None:
-    """What `apply` would change, without doing it."""
-    found = client(url).diff(_content(file))
+def diff(
+    what: Annotated[list[str], typer.Argument(metavar="FILE | MODEL V1 V2", help="An endpoint file, or two versions.")],
+    sample: Annotated[Path | None, typer.Option(help="Rows to ask both versions [the first one's sample].")] = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """What `apply` would change, without doing it; or how two versions differ.
+
+    payoff diff buyers.yaml; payoff diff buyers 3 4; payoff diff buyers@3 buyers@champion. Versions are compared by
+    columns, packages, facts, and by their answers to the same rows.
+    """
+    if len(what) == 1 and sample is None:
+        return _what_apply_changes(what[0], url, as_json)
+    from payoff.cli import sides
+
+    before, after = sides.named(what)
+    found = client(url).compare(before, after, sample)
+    if as_json:
+        return show.put_json(found)
+    sides.put(found)
+
+
+def _what_apply_changes(file: str, url: str | None, as_json: bool) -> None:
+    found = client(url).diff(_content(Path(file)))
     if as_json:
         return show.put_json(found)
     typer.echo("\n".join(map(show.safe, found["diff"].splitlines())) or "nothing to change")

@@ -23,15 +23,19 @@ def models(url: Url = None, as_json: Json = False) -> None:
 
 def versions(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")],
+    version: Annotated[str | None, typer.Option(help="All about this one: a number or an alias.")] = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """The versions of a model."""
+    """The versions of a model, or all about one of them."""
+    if version is not None:
+        one = client(url).version(model, version)
+        return show.put_json(one) if as_json else _about(one)
     found = client(url).versions(model)
     if as_json:
         return show.put_json(found)
-    rows = [row | {"digest": row["digest"][:12]} for row in found]
-    show.table(rows, ["version", "flavor", "digest", "size_bytes", "created_at", "author"], "no versions")
+    rows = [row | {"digest": row["digest"][:12], "runs_as": row["served"]["flavor"]} for row in found]
+    show.table(rows, ["version", "flavor", "runs_as", "digest", "size_bytes", "created_at", "author"], "no versions")
 
 
 def endpoints(url: Url = None, as_json: Json = False) -> None:
@@ -112,6 +116,40 @@ def _arms(arms: list[dict[str, Any]]) -> str:
         + (f" {show.percent(arm['traffic'])}" if arm["traffic"] else "")
         for arm in arms
     )
+
+
+def _about(one: dict[str, Any]) -> None:
+    """A version as lines of a name and what it says, in blocks."""
+    served, place = one["served"], one["served"]["place"]
+    typer.echo(show.safe(f"{one['model']} v{one['version']}"))
+    _block("", {
+        "flavor": one["flavor"], "runs as": served["flavor"] if place is None else f"native, by {place['kind']}",
+        "created": one["created_at"], "author": one["author"], "size": f"{one['size_bytes']:,} bytes",
+        "digest": one["digest"], "golden rows": "yes" if served["sampled"] else "no",
+    })  # fmt: skip
+    for what in ("inputs", "outputs"):
+        _block(what, {field["name"]: _is(field) for field in one[what]})
+    _block("lineage", {**one["lineage"], **({"tags": one["tags"]} if one["tags"] else {})})
+    if place is not None:
+        _block("bounds", place["bounds"])
+        _block("options", place["options"])
+    _block("how it came about", one["provenance"])
+    _block(f"environment {place['environment'][:12] if place else ''}".rstrip(), one["environment"])
+
+
+def _block(head: str, said: dict[str, Any]) -> None:
+    if not said:
+        return
+    if head:
+        typer.echo(f"\n{head}")
+    width = max(map(len, said))
+    for name, value in said.items():
+        typer.echo(show.safe(f"  {name.ljust(width)}  ") + show.cell(value, 400))
+
+
+def _is(field: dict[str, Any]) -> str:
+    shape = "x".join(map(str, field["shape"]))
+    return f"{field['type']}{f'[{shape}]' if shape else ''}{' or null' if field['nullable'] else ''}"
 
 
 def _statement(found: "Roi") -> None:

@@ -21,7 +21,7 @@ class Artefact:
     name: str  # what its owner calls it
     is_folder: bool = False  # the file is a folder, packed as tar
     requirements: tuple[str, ...] | None = None  # what is installed where the object was, and it needs
-    python: str | None = None
+    python: str | None = None  # where it holds code of the user's own
     options: dict[str, Any] = field(default_factory=dict)  # for the flavor
 
 

@@ -114,6 +114,27 @@ class Client:
         found: list[dict[str, Any]] = self._wire.get("models", model, "versions")["versions"]
         return found
 
+    def version(self, model: str, version: int | str = "latest") -> dict[str, Any]:
+        """One version, by its number or an alias: what it takes and gives, how it runs, where it comes from."""
+        found: dict[str, Any] = self._wire.get("models", model, "versions", str(version))
+        return found
+
+    def compare(self, before: str, after: str, sample: Any = None) -> dict[str, Any]:
+        """Two versions ("buyers@3", "buyers@champion") side by side: columns, packages, facts and answers.
+
+        Both are asked the sample rows of the first one, or the rows of `sample` (any frame, or the path of a file).
+        """
+        model, at, _ = before.partition("@")
+        if not at or "@" not in after:
+            raise BadInput("name both versions as MODEL@VERSION, as in compare('buyers@3', 'buyers@4')")
+        if sample is None:
+            found: dict[str, Any] = self._wire.get("models", model, "diff", before=before, after=after)
+            return found
+        body = Form({}, {"sample": _sample(sample)})
+        said = Body(body, body.content_type)
+        found = self._wire.post("models", model, "diff", body=said, before=before, after=after)
+        return found
+
     def alias(self, model: str, alias: str, version: int) -> dict[str, Any]:
         """Points a name such as "champion" at a version."""
         found: dict[str, Any] = self._wire.put("models", model, "aliases", alias, body=Body.of({"version": version}))

@@ -93,7 +93,7 @@ def _pickled(model: Any, room: Path, sample: Any) -> Artefact:
     else:
         with path.open("wb") as file:
             pickle.dump(model, file)
-    return Artefact(path, path.name, requirements=_needs(modules), python=packages.python())
+    return Artefact(path, path.name, requirements=_needs(modules), python=packages.python() if own else None)
 
 
 def _function(model: Any, room: Path, sample: Any) -> Artefact:
