@@ -21,15 +21,16 @@ from payoff.flavors.apart import Job, Limits, run_apart
 LIMITS = Limits(wall_s_max=600.0, cpu_s_max=600, file_bytes_max=16 << 20)
 
 _SAME_NAME = (
-    "catboost cloudpickle dask dill geopandas holidays interpret jax keras lifelines lightgbm lightning mapie "
+    "catboost cloudpickle cmdstanpy dask dill formulaic geopandas holidays interpret jax keras lifelines lightgbm lightning mapie "
     "mlxtend nltk numba optuna pandas patsy pmdarima polars prophet pyarrow pyod river scipy shap skorch sktime "
-    "spacy statsmodels statsforecast sympy tensorflow tokenizers torch torchvision transformers tsfresh xarray "
+    "spacy stanio statsmodels statsforecast sympy tensorflow tokenizers torch torchvision transformers tsfresh xarray "
     "xgboost"
 )
 # What stands before the first dot of a class -> the package that has it. None is guessed: a pickle may name anything.
 PACKAGES = {
     "sklearn": "scikit-learn",
     "imblearn": "imbalanced-learn",
+    "skbase": "scikit-base",
     "skimage": "scikit-image",
     "category_encoders": "category-encoders",
     "feature_engine": "feature-engine",
