@@ -22,9 +22,9 @@ LIMITS = Limits(wall_s_max=600.0, cpu_s_max=600, file_bytes_max=16 << 20)
 
 _SAME_NAME = (
     "catboost cloudpickle cmdstanpy dask dill formulaic geopandas holidays interpret jax keras lifelines "
-    "lightgbm lightning mapie mlxtend nltk numba optuna pandas patsy pmdarima polars prophet pyarrow pyod river scipy shap skorch sktime "
-    "spacy stanio statsmodels statsforecast sympy tensorflow tokenizers torch torchvision transformers tsfresh xarray "
-    "xgboost"
+    "lightgbm lightning mapie mlxtend nltk numba optuna pandas patsy pmdarima polars prophet pyarrow pyod river "
+    "scipy shap skorch sktime spacy stanio statsmodels statsforecast sympy tensorflow tokenizers torch "
+    "torchvision transformers tsfresh xarray xgboost"
 )
 # What stands before the first dot of a class -> the package that has it. None is guessed: a pickle may name anything.
 PACKAGES = {
