@@ -63,10 +63,10 @@ HIDES = [in_a_pickle, in_an_attribute_of_a_model, in_an_array_of_objects_of_a_co
 def test_a_command_in_a_pickle_is_never_run(tmp_path: Path) -> None:
     marker = tmp_path / "it-ran"
     in_a_pickle(tmp_path / "model.pkl", Calls(os.system, f"touch {marker}"))
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(
+        ModelFailed, match=r"model\.pkl was not opened .*: it asks for posix\.system, which no model needs"
+    ):
         try_to_open(tmp_path / "model.pkl")
-    assert "model.pkl was not opened: it asks for posix.system, which no model needs" in str(caught.value)
-    assert "deploy that file, or build it of scikit-learn's own steps and save it with skops" in str(caught.value)
     assert not marker.exists()
 
 
@@ -96,7 +96,7 @@ def test_no_way_to_do_harm_is_taken(
 ) -> None:
     marker = tmp_path / "it-ran"
     hide(tmp_path / "model.pkl", Calls(function, *_fill(list(arguments), str(marker))))
-    with pytest.raises(BadInput, match=f"asks for {wanted}"):
+    with pytest.raises(ModelFailed, match=f"asks for {wanted}"):
         open_pickle(tmp_path / "model.pkl", "model.pkl")
     assert not marker.exists()
 
@@ -112,7 +112,7 @@ def _fill(argument: Any, marker: str) -> Any:
 def test_a_pickle_of_the_oldest_kind_is_held_to_the_same_list(tmp_path: Path) -> None:
     marker = tmp_path / "it-ran"
     (tmp_path / "old.pkl").write_bytes(f"cposix\nsystem\n(S'touch {marker}'\ntR.".encode())
-    with pytest.raises(BadInput, match=r"asks for posix\.system"):
+    with pytest.raises(ModelFailed, match=r"asks for posix\.system"):
         open_pickle(tmp_path / "old.pkl", "old.pkl")
     assert not marker.exists()
 
@@ -122,7 +122,7 @@ def test_a_scorer_that_would_call_any_method_comes_back_without_behaviour(tmp_pa
     # _Scorer(...)(estimator, X, y) calls estimator.<response_method>(X): here ndarray.tofile(marker).
     scorer = _Scorer(find("numpy", "float64"), 1, {}, "tofile")
     in_a_pickle(tmp_path / "model.pkl", Calls(scorer, np.zeros(1), str(marker), [0]))
-    with pytest.raises(BadInput, match="cannot be read as a pickle of a scikit-learn model"):
+    with pytest.raises(ModelFailed, match="cannot be read as a pickle of a scikit-learn model"):
         open_pickle(tmp_path / "model.pkl", "model.pkl")
     assert not marker.exists()
     assert find("sklearn.metrics._scorer", "_Scorer") is Left
@@ -167,13 +167,13 @@ def test_a_name_with_dots_reaches_into_nothing() -> None:
 
 def test_ones_own_class_and_function_are_refused_by_name(tmp_path: Path) -> None:
     in_a_pickle(tmp_path / "model.pkl", make_pipeline(FunctionTransformer(_fill), LogisticRegression()))
-    with pytest.raises(BadInput, match=r"asks for tests\.flavors\.test_pickles\._fill, which is code of your own"):
+    with pytest.raises(ModelFailed, match=r"asks for tests\.flavors\.test_pickles\._fill, which is code of your own"):
         open_pickle(tmp_path / "model.pkl", "model.pkl")
 
 
 def test_a_skops_file_is_held_to_the_same_list(tmp_path: Path) -> None:
     skops.io.dump(make_pipeline(FunctionTransformer(_fill), LogisticRegression()), tmp_path / "model.skops")
-    with pytest.raises(BadInput, match=r"asks for tests\.flavors\.test_pickles\._fill, which is code of your own"):
+    with pytest.raises(ModelFailed, match=r"asks for tests\.flavors\.test_pickles\._fill, which is code of your own"):
         try_to_open(tmp_path / "model.skops")
 
 
@@ -210,5 +210,5 @@ def test_a_pickle_that_is_cut_short_is_refused(tmp_path: Path, keep: float) -> N
 
 def test_something_other_than_a_model_is_refused(tmp_path: Path) -> None:
     in_a_pickle(tmp_path / "model.pkl", {"weights": [1, 2]})
-    with pytest.raises(BadInput, match="holds a dict, which predicts nothing; save a fitted scikit-learn model"):
+    with pytest.raises(BadInput, match="holds a dict, which predicts nothing; save a fitted model"):
         try_to_open(tmp_path / "model.pkl")

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 
 from payoff.errors import BadInput, NotFound
-from payoff.flavors.recognise import lone, recognise
 from payoff.flavors.pickle import is_pickle
+from payoff.flavors.recognise import lone, recognise
 from payoff.flavors.wire import begins_like_onnx
 from tests.flavors.models import row_sums, save
 

@@ -47,6 +47,10 @@ def choose(home: Home, sample: Rows) -> Rows:
     fields = {field.name: field for field in sample.fields}
     for name in want:
         _check(fields[name])
+    try:
+        home.kind.taken({name: None for name in want})
+    except ValueError as error:
+        raise BadInput(str(error)) from error
     return Rows(tuple(fields[name] for name in want), {name: sample.columns[name] for name in want})
 
 

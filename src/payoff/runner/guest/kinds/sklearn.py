@@ -88,7 +88,7 @@ class Sklearn:
 
     def ask(self, columns: dict[str, Any]) -> dict[str, Any]:
         """The model's own answers, as scikit-learn's users would get them."""
-        asked = self._asked(columns)
+        asked = self.taken(columns)
         failed: list[Exception] = []
         for way in self.ways:
             try:
@@ -106,7 +106,8 @@ class Sklearn:
 
         return convert(self, target, fields, rows)
 
-    def _asked(self, columns: dict[str, Any]) -> dict[str, Any]:
+    def taken(self, columns: dict[str, Any]) -> dict[str, Any]:
+        """The columns that the model takes, in its order; ValueError where their number is not its own."""
         if self.names is not None:
             return {name: columns[name] for name in self.names}
         count = getattr(self.model, "n_features_in_", None)
