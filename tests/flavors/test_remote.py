@@ -362,6 +362,11 @@ def test_a_kept_connection_that_was_closed_meanwhile_is_no_failure() -> None:
     assert [reply.body for reply in found] == [b"stay", b"next", b"last"]
 
 
+def test_a_second_answer_to_one_question_is_nobodys(tmp_path: Path) -> None:
+    found = said([OK + b"one!" + OK + b"stay", OK + b"two!"], calls=2)
+    assert [reply.body for reply in found] == [b"one!", b"two!"]
+
+
 def test_a_client_may_be_closed_from_another_thread(tmp_path: Path, peer: Peer) -> None:
     loaded = load(made := deploy(tmp_path, peer.url))
 

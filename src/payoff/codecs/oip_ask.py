@@ -49,7 +49,7 @@ def described(said: Any, what: str) -> tuple[Said, ...]:
 def _described(one: Any, what: str, least: int) -> Said:
     told: dict[str, Any] = one if type(one) is dict else {}
     name, datatype, shape = told.get("name"), told.get("datatype"), told.get("shape", ())
-    if type(name) is not str or datatype not in TYPES or not _is_shape(shape, least):
+    if type(name) is not str or type(datatype) is not str or datatype not in TYPES or not _is_shape(shape, least):
         raise BadInput(f"one of its {what} is {shorten(one)}; expected name, shape and one of {', '.join(TYPES)}")
     return Said(name, datatype, tuple(shape))
 

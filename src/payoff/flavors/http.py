@@ -221,6 +221,8 @@ class _Connection(asyncio.Protocol):
     # -- the parser's side
 
     def on_message_begin(self) -> None:
+        if self._waiting is None or self._waiting.done():
+            self.close()  # a second answer to one question: what follows could be taken for the next one's
         self._headers: dict[bytes, bytes] = {}
         self._chunks: list[bytes] = []
         self._head_size = self._size = 0
