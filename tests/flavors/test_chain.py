@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 
 from payoff.errors import BadInput, ModelFailed, NotFound
 from payoff.flavors.chain import DEPTH_MAX, FLAVOR
+from payoff.flavors.chain_plan import Chain
 from payoff.flavors.flavor import FLAVORS, Loaded, Servable
 from payoff.flavors.join import WAYS, join, joined
 from payoff.records.columns import Column, Columns
-from payoff.records.model import Served, Version
+from payoff.records.model import Bounds, Place, Served, Version
 from payoff.records.signature import Field, Signature, Type
 from tests.flavors.arrivals import Around, answers, columns, listed, prepared, version
 from tests.flavors.models import row_sums, save
@@ -316,6 +318,17 @@ def test_a_blob_that_is_no_chain_fails_to_load(house: House) -> None:
     house.paths[found.served.digest].write_text("{}")
     with pytest.raises(ModelFailed, match="this chain cannot be read"):
         load(house, found)
+
+
+def test_a_step_that_runs_in_its_own_framework_keeps_its_place(house: House) -> None:
+    place = Place("sklearn", "d" * 64, {"depth": 3}, Bounds(processes=2))
+    score = house.find("score", 1)
+    house.versions["native", 1] = replace(
+        score, model="native", served=replace(score.served, flavor="native", place=place)
+    )
+    found = house.take("whole", "chain: [{model: native}]\n")
+    chain = msgspec.json.decode(house.paths[found.served.digest].read_bytes(), type=Chain)
+    assert chain.steps[0].served == house.find("native", 1).served
 
 
 def test_every_flavor_here_can_be_run_by_workers() -> None:

@@ -161,6 +161,10 @@ def test_a_sample_must_have_what_the_rule_declares(tmp_path: Path) -> None:
         pytest.param("select inputs.age", True, id="a query, to be told so"),
         pytest.param("endpoint: a\nrules: []\n", False, id="an endpoint"),
         pytest.param("import torch\nx = inputs.age\n", False, id="a program"),
+        pytest.param(
+            '"""A model."""\n\n\ndef predict(inputs):\n    return inputs.sum()\n', False, id="a docstring first"
+        ),
+        pytest.param("(inputs.age + 1) / 2 > 3;\n", True, id="a parenthesis first"),
         pytest.param("age,job\n1,a\n", False, id="a table"),
         pytest.param("hello", False, id="a word"),
         pytest.param('{"rule": 1}', False, id="json"),

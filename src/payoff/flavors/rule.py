@@ -34,8 +34,8 @@ _OUTPUT = "prediction"
 _OUTPUTS_MAX = 32
 _TEXTS_MAX = 100_000
 
-# How an expression may begin, so that a program or a table with "inputs." in it is not taken for one.
-_EXPRESSION = re.compile(r"\s*(?:case|not|select|inputs|cast)\b|\s*(?:[(\"'+.-]|\d|[a-z_0-9]+\s*\()", re.IGNORECASE)
+# What begins like this was meant as an expression, even if it is none: then its error says more than "not a model".
+_MEANT = re.compile(r"\s*(?:case\s|select\s|not\s|inputs\s*\.)", re.IGNORECASE)
 _READS = re.compile(r"\binputs\s*\.", re.IGNORECASE)
 _COMMENT = re.compile(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")|--[^\n]*")
 
@@ -68,7 +68,7 @@ class Rule:
             return "rule" in found or ("outputs" in found and found <= set(_KEYS))
         text = text_of(head) or ""
         plain = _uncommented(text)
-        return bool(_READS.search(plain) and _EXPRESSION.match(plain))
+        return bool(_READS.search(plain)) and (bool(_MEANT.match(plain)) or _parses(plain))
 
     def prepare(self, arrival: Arrival) -> Prepared:
         """Checked against the inputs that it says or the sample has; the sample's rows are answered."""
@@ -168,8 +168,17 @@ def _constant(place: Place) -> Place:
     if isinstance(place.value, bool | int | float):
         return Place(str(place.value).lower(), place.path, place.line)
     if place.value is None:
-        raise place.wrong("there is no expression; one with a comma, a colon or a brace in it needs quotes inside {...}")
+        raise place.wrong(
+            "there is no expression; one with a comma, a colon or a brace in it needs quotes inside {...}"
+        )
     return Place(place.text(), place.path, place.line)
+
+
+def _parses(text: str) -> bool:
+    try:
+        return bool(named(text.rstrip().removesuffix(";")))
+    except BadInput:
+        return False
 
 
 def _plain(name: str, content: bytes) -> str:
