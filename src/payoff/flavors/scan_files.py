@@ -16,7 +16,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -110,8 +110,10 @@ def _stream(stream: io.BufferedReader[Any], name: str, found: Found, pickled: bo
             _zip(io.BytesIO(_all(stream)), name, found, depth, limit)
     elif head.startswith(_NPY):
         _array(stream, found)
-    elif head.startswith(_HDF5) or (name.endswith(".pb") and not pickled):
-        _words(stream, found)
+    elif head.startswith(_HDF5):
+        _words(stream, found, _layers)
+    elif name.endswith(".pb") and not pickled:
+        _words(stream, found, _operations)
     else:
         _pickles(stream, found, pickled)
     _inner(found, name, depth, limit)
@@ -273,18 +275,25 @@ def _parts(config: Any) -> Iterator[dict[str, Any]]:
             waiting += one
 
 
-def _words(stream: IO[bytes], found: Found) -> None:
-    """HDF5 and SavedModel, read as bytes: descriptions of Keras models and names of operations stand there in plain."""
+def _layers(text: bytes, found: Found) -> None:
+    """HDF5, read as bytes: the description of a Keras model stands there in plain."""
+    if _LAMBDA.search(text):
+        found.warn(_LAMBDA_WORDS)
+    if _DISGUISED.search(text) and b'"class_name"' in text:
+        found.warn("a description of layers in which plain letters are disguised")
+
+
+def _operations(text: bytes, found: Found) -> None:
+    """A SavedModel, read as bytes. Python code that its Keras layers may note is not run by TensorFlow's own loader."""
+    for operation in _OPS.findall(text):
+        found.warn(f"the TensorFlow operation {operation.decode()}")
+
+
+def _words(stream: IO[bytes], found: Found, look: Callable[[bytes, Found], None]) -> None:
     last = b""
     while piece := stream.read(1 << 20):
-        text = last + piece
-        if _LAMBDA.search(text):
-            found.warn(_LAMBDA_WORDS)
-        if _DISGUISED.search(text) and b'"class_name"' in text:
-            found.warn("a description of layers in which plain letters are disguised")
-        for operation in _OPS.findall(text):
-            found.warn(f"the TensorFlow operation {operation.decode()}")
-        last = text[-4096:]
+        look(last + piece, found)
+        last = piece[-4096:]
 
 
 def _all(stream: IO[bytes], limit: int = 1 << 30) -> bytes:
