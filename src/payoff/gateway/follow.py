@@ -15,7 +15,7 @@ from pathlib import Path
 
 from payoff.clock import now_us
 from payoff.environments.environments import Environments
-from payoff.errors import PayoffError
+from payoff.errors import ModelFailed, PayoffError
 from payoff.records import Arm, Revision, Role
 from payoff.serving import Desk, Heat, Live, Models, Seat, prepare
 from payoff.serving.models import words
@@ -94,7 +94,7 @@ class Follower:
             return prepare(revision, self.models)
         except Exception as error:
             self._failed[name] = (revision, words(error))
-            raise
+            raise ModelFailed(f"{name} cannot answer: {words(error)}") from error
 
     async def _rouse(self) -> None:
         """Load what was taken over, the newest first, as much as is to stay hot; and wake all of it, bit by bit."""
@@ -141,7 +141,7 @@ class Follower:
         if name in self._failed and self._failed[name][0] == revision:
             return None
         fresh = self._fresh(name, revision)
-        if all(seat.loaded is not None for seat in fresh):
+        if all(seat.loaded is not None and not seat.out for seat in fresh):
             return self._prepare_now(name, revision)
         if name not in self._loading:
             task = asyncio.get_running_loop().create_task(self._load(name, revision, fresh))

@@ -121,3 +121,5 @@ def parse(arguments: list[str]) -> Settings:
 
 if __name__ == "__main__":
     uvloop.run(work(parse(sys.argv[1:])))
+    logging.shutdown()
+    os._exit(0)  # all is closed by now, and a model that is still being loaded is not waited for

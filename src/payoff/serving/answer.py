@@ -83,7 +83,10 @@ async def answer_away(
 ) -> list[Part]:
     """The same where a model computes elsewhere, or is cold; `in_turn` waits for a slot at each model."""
     pieces = _pieces(live, rows, points)
-    said = await asyncio.gather(*(_ask(live, piece, in_turn) for piece in pieces))
+    if len(pieces) == 1:  # the usual case, without a task of its own
+        said = [await _ask(live, pieces[0], in_turn)]
+    else:
+        said = await asyncio.gather(*(_ask(live, piece, in_turn) for piece in pieces))
     parts = []
     for piece, one in zip(pieces, said, strict=True):
         started = time.thread_time_ns()

@@ -213,43 +213,58 @@ class Desk:
             line.boarding = False
             batch = line.take(self.limits.rows_max)
             self._board(line)  # the batch after this one waits for its own turn
-            if isinstance(batch, Bulk):
-                await self._fly_piece(line, batch)
-            else:
-                await self._fly_batch(line, batch)
+            rows, parts = await self._ask(line, batch)
+        if line.boarding:
+            await asyncio.sleep(0)  # it goes to the model before this one is written down
+        if isinstance(parts, Exception):
+            self._turn_back(line, batch, parts)
+        elif isinstance(batch, Bulk):
+            self._land_piece(line, batch, rows, parts)
+        else:
+            self._land(line, batch, rows, parts)
         self._board(line)
         if not (line.waits or line.rows) and self._lines.get((line.live, line.lanes)) is line:
             del self._lines[line.live, line.lanes]
         self._schedule()
 
-    async def _fly_batch(self, line: Line, batch: list[Call]) -> None:
+    async def _ask(self, line: Line, batch: list[Call] | Bulk) -> tuple[Rows, list[Part] | Exception]:
+        """The rows of a batch, and their answers or why there are none."""
+        rows: Rows = {}
+        alone = isinstance(batch, Bulk) or len(batch) == 1
         try:
-            rows, points = joined(batch)
-            parts = await answer_away(line.live, rows, points, alone=len(batch) == 1, in_turn=not line.single)
+            rows, points = batch.next_rows(self.limits.rows_max) if isinstance(batch, Bulk) else joined(batch)
+            return rows, await answer_away(line.live, rows, points, alone, in_turn=not line.single)
+        except Exception as error:
+            return rows, error
+
+    def _land(self, line: Line, batch: list[Call], rows: Rows, parts: list[Part]) -> None:
+        try:
             answers = self._record(batch, rows, parts)
         except Exception as error:
-            if isinstance(error, NotReady):
-                self._fail(batch, ModelFailed(str(error)))
-            elif len(batch) == 1 or isinstance(error, Unavailable):
-                self._fail(batch, error)
-            else:
-                line.again(batch)
+            self._turn_back(line, batch, error)
             return
         self._tell(batch, answers)
 
-    async def _fly_piece(self, line: Line, bulk: Bulk) -> None:
-        try:
-            rows, points = bulk.next_rows(self.limits.rows_max)
-            parts = await answer_away(line.live, rows, points, alone=True, in_turn=not line.single)
-            bulk.add(parts, length(rows))
-            if not bulk.whole:
-                line.bulk.append(bulk)
-                return
-            answers = self._record([bulk.call], bulk.call.rows, bulk.parts)
-        except Exception as error:
-            self._fail([bulk.call], ModelFailed(str(error)) if isinstance(error, NotReady) else error)
-            return
-        self._tell([bulk.call], answers)
+    def _land_piece(self, line: Line, bulk: Bulk, rows: Rows, parts: list[Part]) -> None:
+        """The next rows of a large call are through: it goes on, or was the last and is recorded as a whole."""
+        bulk.add(parts, length(rows))
+        if bulk.whole:
+            self._land(line, [bulk.call], bulk.call.rows, bulk.parts)
+        else:
+            line.bulk.append(bulk)
+
+    def _turn_back(self, line: Line, batch: list[Call] | Bulk, error: Exception) -> None:
+        """One caller's rows must not cost another's: calls of a failed batch go again, each by itself.
+
+        Not if it was nobody's rows: the model cannot be asked, or the journal not written.
+        """
+        calls = [batch.call] if isinstance(batch, Bulk) else batch
+        if isinstance(error, NotReady):
+            self._fail(calls, ModelFailed(str(error)))
+        elif len(calls) == 1 or isinstance(error, Unavailable):
+            self._fail(calls, error)
+        else:
+            line.again(calls)
 
     # -- the end of a call
 

@@ -49,7 +49,7 @@ class Models:
         self._tasks: dict[Seat, asyncio.Task[Loaded | NotReady]] = {}
         self._quick = ThreadPoolExecutor(limits.loads_max, "load")
         self._slow = ThreadPoolExecutor(limits.loads_max, "start")
-        self._closer = ThreadPoolExecutor(1, "close")
+        self._closer = ThreadPoolExecutor(limits.loads_max, "close")
 
     def seat(self, served: Served) -> Seat:
         """The seat of a version, cold if nobody needed it before."""
