@@ -32,7 +32,7 @@ class Jax:
 
     def prepare(self, arrival: Arrival) -> Prepared:
         """Served with JAX on a CPU."""
-        return prepare_native(arrival, "jax", ["jax"], options=columns_of(arrival))
+        return prepare_native(arrival, "jax", ["jax", "flatbuffers"], options=columns_of(arrival))
 
 
 def _holds_program(path: Path) -> bool:
