@@ -1,6 +1,7 @@
 """How uv is called: it looks where pip looks, and is told no secret of payoff's."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,15 @@ def test_wheels_only_where_the_operator_wants_that(monkeypatch: pytest.MonkeyPat
 def test_a_call_that_takes_too_long_is_ended() -> None:
     done = run(["self", "version"], seconds_max=0.0)
     assert done.status is None
+
+
+def test_uv_holds_the_lock_of_whoever_started_it(tmp_path: Path) -> None:
+    command = ["run", "--no-project", "--offline", "--python", sys.executable, "--", "python", "-c"]
+    with (tmp_path / "lock").open("w") as lock:
+        looks = f"import os; print(os.fstat({lock.fileno()}).st_ino)"
+        held = run([*command, looks], seconds_max=120.0, holds=[lock.fileno()])
+        assert held.answered.strip() == str(os.fstat(lock.fileno()).st_ino), held.said
+        assert run([*command, looks], seconds_max=120.0).answered == ""
 
 
 @pytest.mark.parametrize(

@@ -77,9 +77,9 @@ class Environments:
             pins = resolved(requirements, interpreter, self.root / "resolved")
             digest = digest_of(pins, interpreter.version)
             if not self._is_complete(digest):
-                with self._locked(digest):
+                with self._locked(digest) as lock:
                     if not self._is_complete(digest):
-                        self._install(digest, pins, interpreter)
+                        self._install(digest, pins, interpreter, lock)
         return self.find(digest)
 
     def find(self, digest: str) -> Environment:
@@ -133,16 +133,16 @@ class Environments:
             return []
         return sorted(path.name for path in self.root.iterdir() if _DIGEST.fullmatch(path.name))
 
-    def _install(self, digest: str, pins: Sequence[str], interpreter: Python) -> None:
+    def _install(self, digest: str, pins: Sequence[str], interpreter: Python, lock: int) -> None:
         """Build it in its place: it counts as soon as the marker is there, and what was half built goes."""
         folder = self.root / digest
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            self._call(["venv", "--quiet", "--python", interpreter.path, str(folder)], interpreter)
+            self._call(["venv", "--quiet", "--clear", "--python", interpreter.path, str(folder)], interpreter, lock)
             into = ["--python", str(self._python(digest))]
             install = ["pip", "install", "--quiet", "--compile-bytecode", "--no-deps", "--requirement", "pins.txt"]
-            self._call([*install, *into, *options()], interpreter, pins)
-            listed = self._call(["pip", "list", "--format", "json", *into], interpreter)
+            self._call([*install, *into, *options()], interpreter, lock, pins)
+            listed = self._call(["pip", "list", "--format", "json", *into], interpreter, lock)
             packages = {one["name"]: one["version"] for one in json.loads(listed)}
             _try_numpy(self._python(digest), packages)
             facts = {"python": interpreter.version, "packages": packages, "size_bytes": _size(folder)}
@@ -152,15 +152,15 @@ class Environments:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def _call(self, arguments: Sequence[str], interpreter: Python, pins: Sequence[str] = ()) -> str:
-        done = run(arguments, files={"pins.txt": "\n".join(pins)}, seconds_max=_BUILD_S_MAX)
+    def _call(self, arguments: Sequence[str], interpreter: Python, lock: int, pins: Sequence[str] = ()) -> str:
+        done = run(arguments, files={"pins.txt": "\n".join(pins)}, seconds_max=_BUILD_S_MAX, holds=[lock])
         if done.status != 0:
             raise refusal(done, interpreter.version, "built", lambda name, release: "")
         return done.answered
 
     @contextmanager
-    def _locked(self, digest: str, wait_s_max: float = _WAIT_S_MAX) -> Iterator[None]:
-        """Alone with this environment; Unavailable if another process has it for too long."""
+    def _locked(self, digest: str, wait_s_max: float = _WAIT_S_MAX) -> Iterator[int]:
+        """Alone with this environment; Unavailable if another process has it for too long. Yields the lock's file."""
         (self.root / "locks").mkdir(parents=True, exist_ok=True)
         until = time.monotonic() + wait_s_max
         with (self.root / "locks" / digest).open("w") as file:
@@ -171,7 +171,7 @@ class Environments:
                         f"{wait_s_max / 60:.0f} minutes; look at that one, then deploy again"
                     )
                 time.sleep(0.1)
-            yield
+            yield file.fileno()
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -35,10 +35,13 @@ class Done:
     said: str
 
 
-def run(arguments: Sequence[str], *, seconds_max: float, files: Mapping[str, str] | None = None) -> Done:
+def run(
+    arguments: Sequence[str], *, seconds_max: float, files: Mapping[str, str] | None = None, holds: Sequence[int] = ()
+) -> Done:
     """Run uv in a folder with these files alone, so that no project around it has a say.
 
-    It and its own are gone when this returns.
+    It and its own are gone when this returns. `holds` are open files that it holds with us: a lock stays taken as long
+    as it works, even if we are killed.
     """
     with tempfile.TemporaryDirectory(prefix="payoff-uv-") as name:
         folder = Path(name)
@@ -53,6 +56,7 @@ def run(arguments: Sequence[str], *, seconds_max: float, files: Mapping[str, str
                 stdout=answered,
                 stderr=said,
                 start_new_session=True,
+                pass_fds=holds,
             )
             status = _wait(child, seconds_max)
         return Done(status, (folder / "answered").read_text("utf-8", "replace"), scrub(_last(folder / "said")))
