@@ -1,8 +1,10 @@
 """The files between the control plane and the workers."""
 
+import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -283,3 +285,20 @@ print(sorted({"sqlalchemy", "alembic", "pyarrow", "duckdb", "asyncio"} & set(sys
 def test_a_worker_that_takes_live_and_blobs_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", HEAVY], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_reader_sees_every_change_and_reads_what_is_unchanged_only_once(tmp_path: Path) -> None:
+    live.publish(tmp_path, numbered(1, "a"))
+    live.publish(tmp_path, numbered(1, "b"))
+    old = time.time() - 60
+    for path in (tmp_path / "live").glob("*.json"):
+        os.utime(path, (old, old))
+    reader = live.Reader(tmp_path)
+    before = reader.read()
+    for number in range(2, 30):  # many within one tick of the file system's clock
+        live.publish(tmp_path, numbered(number, "b"))
+        now = reader.read()
+        assert now["a"] is before["a"]
+        assert now["b"] == live.Live(numbered(number, "b"))
+    live.remove(tmp_path, "b")
+    assert reader.read() == {"a": before["a"]}
