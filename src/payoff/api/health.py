@@ -85,12 +85,15 @@ def _expected(house: Engines) -> int:
 def _worker(status: live.Status, current: dict[str, int], now_us: int) -> Part:
     name = f"worker {status.worker}"
     failed = [f"{endpoint} revision {number}: {words}" for endpoint, (number, words) in status.failed.items()]
+    out = [f"{arm} of {endpoint}: {words}" for endpoint, arms in status.out.items() for arm, words in arms.items()]
     behind = [endpoint for endpoint, number in current.items() if status.serving.get(endpoint, 0) < number]
     if now_us - status.at_us > SILENT_S_MAX * MICROS_PER_S:
         silent_s = (now_us - status.at_us) / MICROS_PER_S
         return _part(name, "failed", f"silent for {silent_s:.0f} s", "it hangs: end its process, it starts anew")
     if failed:
         return _part(name, "failed", "; ".join(failed)[:1000], "roll the endpoint back or deploy the model again")
+    if out:
+        return _part(name, "failed", "; ".join(out)[:1000], "deploy a version that works; mended, revive it")
     if behind:
         text = f"not yet at the current revision of {', '.join(sorted(behind))}"
         return _part(name, "warning", text, "wait a moment; if it stays, restart `payoff up`")

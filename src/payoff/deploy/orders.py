@@ -223,7 +223,8 @@ def _brings(current: Revision | None, planned: Revision) -> bool:
         return False
     if current is None or planned.policy != current.policy:
         return True
-    return not {arm.served.digest for arm in planned.arms} <= {arm.served.digest for arm in current.arms}
+    known = [arm.served for arm in current.arms]  # all of it: the same file may run elsewhere, or with other bounds
+    return any(arm.served not in known for arm in planned.arms)
 
 
 def _moved(before: Revision | None, after: Revision) -> dict[str, Any]:
