@@ -82,7 +82,7 @@ class SavedModel:
         if self._by_row or self._most is not None:
             raise ValueError("it was made for a fixed number of rows; save it with an open first dimension")
         shapes = {name: values.shape for name, values in self._ports.tensors(rows).items()}
-        return write_onnx(lambda **given: self._call(**given), self._specs, shapes, target)
+        return write_onnx(lambda **given: dict(sorted(self._call(**given).items())), self._specs, shapes, target)
 
     def _answer(self, arrays: dict[str, Any]) -> dict[str, Any]:
         return to_arrays(
