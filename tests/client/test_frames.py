@@ -1,5 +1,6 @@
 """What comes out of the client is the kind of frame that went in."""
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -65,3 +66,13 @@ def test_no_rows_are_still_one_piece_so_that_the_server_can_say_what_is_missing(
 def test_a_piece_survives_the_wire() -> None:
     table = pa.table({"a": [1, None], "b": ["x", "y"]}).slice(1, 1)
     assert frames.read(frames.stream(table)).to_pylist() == [{"a": None, "b": "y"}]
+
+
+def test_arrays_are_columns_and_their_shapes_lists() -> None:
+    matrix = frames.take(np.arange(6.0).reshape(3, 2)).table
+    assert matrix.to_pylist()[1] == {"x0": 2.0, "x1": 3.0}
+    images = frames.take(np.zeros((4, 2, 3), np.float32)).table
+    assert (images.column_names, images.num_rows) == (["x"], 4)
+    assert images["x"][0].as_py() == [[0.0] * 3] * 2
+    both = frames.take({"age": np.array([1, 2]), "pixels": np.ones((2, 2))}).table
+    assert both.to_pylist()[0] == {"age": 1, "pixels": [1.0, 1.0]}

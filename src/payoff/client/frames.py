@@ -25,7 +25,8 @@ class Taken:
 
 
 def take(frame: Any) -> Taken:
-    """pandas, polars, pyarrow, what has the Arrow PyCapsule interface; dicts in a list, lists in a dict; 2-D arrays.
+    """pandas, polars, pyarrow, what has the Arrow PyCapsule interface; dicts in a list; lists or arrays in a dict;
+    arrays and tensors: one of two dimensions has a column per feature, one of more is one column, `x`.
 
     Raises BadInput naming the column that has no Arrow type, or the kind of frame nobody knows.
     """
@@ -47,18 +48,49 @@ def _take(frame: Any) -> Taken:
         return Taken(frame, lambda table: table)
     if isinstance(frame, dict) and frame and all(isinstance(values, list) for values in frame.values()):
         return Taken(pa.table(frame), lambda table: table.to_pydict())
+    if isinstance(frame, dict) and frame and all(is_array(values) for values in frame.values()):
+        return Taken(_tensors(frame), lambda table: table)
     if isinstance(frame, dict):
         return Taken(_rows([frame]), lambda table: table.to_pylist()[0])
     if isinstance(frame, list) and all(isinstance(row, dict) for row in frame):
         return Taken(_rows(frame), lambda table: table.to_pylist())
     if hasattr(frame, "__arrow_c_stream__") or hasattr(frame, "__arrow_c_array__"):
         return Taken(pa.table(frame), _to_polars if room == "polars" else lambda table: table)
-    if room == "numpy" and getattr(frame, "ndim", 0) == 2:
-        return Taken(pa.table({f"x{i}": frame[:, i] for i in range(frame.shape[1])}), lambda table: table)
+    if is_array(frame) and frame.ndim >= 2:
+        return Taken(_tensors(spread(frame)), lambda table: table)
     raise BadInput(
         f"cannot read rows from a {type(frame).__module__}.{type(frame).__qualname__}; "
         "give a pandas or polars DataFrame, a pyarrow Table or a list of dicts"
     )
+
+
+def is_array(value: Any) -> bool:
+    """An array of NumPy's or a tensor of PyTorch's, with rows."""
+    return type(value).__module__.partition(".")[0] in ("numpy", "torch") and getattr(value, "ndim", 0) >= 1
+
+
+def spread(array: Any) -> dict[str, Any]:
+    """A matrix as its columns x0, x1, ...; an array of more dimensions as one column."""
+    return {f"x{i}": array[:, i] for i in range(array.shape[1])} if array.ndim == 2 else {"x": array}
+
+
+def to_numpy(array: Any) -> Any:
+    """The array itself, or what a tensor holds."""
+    return array.detach().cpu().numpy() if hasattr(array, "detach") else array
+
+
+def _tensors(arrays: dict[str, Any]) -> "pyarrow.Table":
+    """A column per array; the shape of a row as lists of fixed length."""
+    import pyarrow as pa
+
+    columns = {}
+    for name, array in arrays.items():
+        values = to_numpy(array)
+        column = pa.array(values.reshape(-1))
+        for size in reversed(values.shape[1:]):
+            column = pa.FixedSizeListArray.from_arrays(column, int(size))
+        columns[str(name)] = column
+    return pa.table(columns)
 
 
 def _from_pandas(frame: Any) -> Taken:

@@ -82,12 +82,13 @@ def _pickled(model: Any, room: Path, sample: Any) -> Artefact:
     """With joblib; what is made of the user's own code takes that code along, by value."""
     modules = packages.modules_of(model) | _frame_modules(sample)
     own = packages.own(modules)
-    path = room / "model.joblib"
+    path = room / "model.pkl"
     if own:
         modules |= {"cloudpickle"}
         with path.open("wb") as file, _by_value(own) as cloudpickle:
             cloudpickle.dump(model, file)
     elif any(module.startswith(("sklearn.", "joblib")) for module in modules):
+        path = room / "model.joblib"
         _joblib(model).dump(model, path)
         modules |= {"joblib"}
     else:

@@ -1,13 +1,14 @@
 """Which packages an object in the user's process needs, in the versions that are installed there."""
 
+import dis
 import io
 import pickle
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from importlib import import_module, metadata
+from types import CodeType, ModuleType
 from typing import Any
-
-MODULES_MAX = 100_000
 
 
 def python() -> str:
@@ -22,10 +23,9 @@ def modules_of(*objects: Any) -> set[str]:
     """
     walk = _Walk()
     for one in objects:
-        try:
+        with suppress(Exception):  # what cannot be pickled is walked as far as it goes; saving it says what is wrong
+            walk.note(one)
             walk.dump(one)
-        except Exception:  # what cannot be pickled is walked as far as it goes; saving it says what is wrong
-            walk.note(type(one))
     return walk.found
 
 
@@ -69,26 +69,67 @@ def _public(version: str) -> str:
 
 
 class _Walk(pickle.Pickler):
-    """A pickler that only notes whose objects come by; large buffers are neither copied nor kept."""
+    """A pickler that only notes whose objects come by; large buffers are neither copied nor kept.
+
+    Code of the user's own goes by value, so that what it reaches is looked at too.
+    """
 
     def __init__(self) -> None:
         super().__init__(_Nowhere(), protocol=5, buffer_callback=lambda _: False)
         self.found: set[str] = set()
+        self._seen: set[int] = set()
+        self._dists = metadata.packages_distributions()
 
     def reducer_override(self, one: Any) -> Any:
-        self.note(one if isinstance(one, type) or hasattr(one, "__code__") else type(one))
-        if hasattr(one, "__code__") and not _can_be_named(one):
-            for value in _reached(one):
-                self.note(value if isinstance(value, type) or hasattr(value, "__code__") else type(value))
-            return str, ("a function without a name",)
+        if one is _Looked:
+            return NotImplemented
+        self.note(one)
+        if isinstance(one, type | ModuleType) or hasattr(one, "__code__"):
+            return _Looked, ()  # in its place: what is noted need not be pickled
         return NotImplemented
 
-    def note(self, kind: Any) -> None:
-        """The class or function, and the ancestors of a class."""
-        for one in getattr(kind, "__mro__", (kind,)):
-            module = getattr(one, "__module__", None)
-            if isinstance(module, str) and len(self.found) < MODULES_MAX:
-                self.found.add(module)
+    def note(self, one: Any) -> None:
+        """The modules of an object: of itself if it is one, a class or a function, else of its class."""
+        if isinstance(one, ModuleType):
+            self.found.add(one.__name__)
+        elif hasattr(one, "__code__"):
+            self._function(one)
+        else:
+            for kind in (one if isinstance(one, type) else type(one)).__mro__:
+                self._class(kind)
+
+    def _class(self, kind: type) -> None:
+        self.found.add(kind.__module__)
+        if self._is_own(kind.__module__) and self._is_new(kind):
+            for value in vars(kind).values():
+                inside = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
+                if hasattr(inside, "__code__"):
+                    self._function(inside)
+
+    def _function(self, function: Any) -> None:
+        name = getattr(function, "__module__", None) or "__main__"
+        self.found.add(name)
+        is_named = "<" not in getattr(function, "__qualname__", "<")
+        if (is_named and not self._is_own(name)) or not self._is_new(function):
+            return
+        scope = getattr(function, "__globals__", {})
+        cells = [cell.cell_contents for cell in function.__closure__ or () if _is_full(cell)]
+        for value in [scope[one] for one in _names(function.__code__) if one in scope] + cells:
+            self.note(value)
+        self.found |= set(_imports(function.__code__))
+
+    def _is_own(self, name: str) -> bool:
+        top = name.partition(".")[0]
+        return top not in sys.stdlib_module_names and all(_is_local(one) for one in self._dists.get(top, ()))
+
+    def _is_new(self, one: Any) -> bool:
+        is_new = id(one) not in self._seen
+        self._seen.add(id(one))
+        return is_new
+
+
+class _Looked:
+    """Stands where a class, function or module was."""
 
 
 class _Nowhere(io.RawIOBase):
@@ -99,18 +140,24 @@ class _Nowhere(io.RawIOBase):
         return len(data)
 
 
-def _can_be_named(function: Any) -> bool:
-    """Whether importing finds it: no lambda, nothing inside a function, nothing of the notebook."""
-    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "<")
-    return bool(module) and module != "__main__" and "<" not in name
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """A function's code and that of the functions inside it."""
+    yield code
+    for one in code.co_consts:
+        if isinstance(one, CodeType):
+            yield from _codes(one)
 
 
-def _reached(function: Any) -> list[Any]:
-    """What a function reaches by the names in its code: modules, functions, classes, values of its module."""
-    names = function.__code__.co_names
-    scope = getattr(function, "__globals__", {})
-    cells = [cell.cell_contents for cell in function.__closure__ or () if _is_full(cell)]
-    return [scope[name] for name in names if name in scope] + cells
+def _names(code: CodeType) -> set[str]:
+    return {name for one in _codes(code) for name in one.co_names}
+
+
+def _imports(code: CodeType) -> Iterator[str]:
+    """What is imported inside of functions."""
+    for one in _codes(code):
+        yield from (
+            str(step.argval) for step in dis.get_instructions(one) if step.opname == "IMPORT_NAME" and step.argval
+        )
 
 
 def _is_full(cell: Any) -> bool:

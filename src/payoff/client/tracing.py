@@ -18,13 +18,17 @@ def export(model: Any, sample: Any, path: Path) -> None:
             "a PyTorch module is traced with example rows; give some: client.deploy(model, sample=rows), a frame, an "
             "array, or a dict of arrays by the names that forward takes"
         )
-    given = example(model, sample, torch)
-    batch = torch.export.Dim("batch")
-    shapes = {name: {0: batch} for name in given}
+    names, tensors = example(model, sample, torch)
+    rows = tuple({0: torch.export.Dim("batch")} for _ in tensors)
     was_training = model.training
     model.eval()
     try:
-        program = torch.export.export(model, (), kwargs=given, dynamic_shapes=shapes)
+        if names:
+            given = dict(zip(names, tensors, strict=True))
+            shapes = dict(zip(names, rows, strict=True))
+            program = torch.export.export(model, (), kwargs=given, dynamic_shapes=shapes)
+        else:
+            program = torch.export.export(model, tensors, dynamic_shapes=rows)
     except Exception as error:
         raise BadInput(
             f"this {type(model).__name__} cannot be exported with torch.export: {_first(error)}; save it in another "
@@ -35,18 +39,21 @@ def export(model: Any, sample: Any, path: Path) -> None:
     torch.export.save(program, str(path))
 
 
-def example(model: Any, sample: Any, torch: Any) -> dict[str, Any]:
-    """What forward is called with, by its parameters' names: the sample's columns, or all of them as one matrix."""
+def example(model: Any, sample: Any, torch: Any) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    """What forward is called with: the sample's columns by its parameters' names, or all of them as one matrix.
+
+    The names are empty where the tensors go by position, which more of PyTorch's exporters understand.
+    """
     columns = {name: torch.as_tensor(_numbers(values)) for name, values in arrays(sample).items()}
     takes = [one for one in inspect.signature(model.forward).parameters.values() if one.kind is not one.VAR_KEYWORD]
     needed = [one.name for one in takes if one.default is one.empty]
     known = [one.name for one in takes if one.name in columns]
     if set(needed) <= set(known) and len(known) == len(columns):
-        return {name: _twice(columns[name], torch) for name in known}
+        leads = known == [one.name for one in takes[: len(known)]]
+        return () if leads else tuple(known), tuple(_twice(columns[name], torch) for name in known)
     if len(needed) == 1:
         parts = [one.float() if one.ndim > 1 else one.float()[:, None] for one in columns.values()]
-        whole = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-        return {needed[0]: _twice(whole, torch)}
+        return (), (_twice(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1), torch),)
     raise BadInput(
         f"forward takes {', '.join(needed)}, and the sample has {', '.join(columns)}; give a sample with these columns"
     )
@@ -54,10 +61,14 @@ def example(model: Any, sample: Any, torch: Any) -> dict[str, Any]:
 
 def arrays(sample: Any) -> dict[str, Any]:
     """The first rows of a sample, as an array per column."""
-    np = packages.module("numpy")
     if isinstance(sample, str | Path):
         raise BadInput("to trace a PyTorch module give the sample as rows, not as the path of a file")
+    if isinstance(sample, dict) and all(frames.is_array(values) for values in sample.values()):
+        return {name: frames.to_numpy(values)[:ROWS] for name, values in sample.items()}
+    if frames.is_array(sample) and sample.ndim >= 2:
+        return {name: frames.to_numpy(values)[:ROWS] for name, values in frames.spread(sample).items()}
     table = frames.take(sample).table.slice(0, ROWS)
+    np = packages.module("numpy")
     return {name: np.asarray(table[name].to_pylist()) for name in table.column_names}
 
 
