@@ -41,10 +41,15 @@ def zygotes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygotes]:
     made.close()
 
 
-@pytest.fixture(params=["the long way", "from a zygote"])
-def start(tmp_path: Path, request: pytest.FixtureRequest, zygotes: Zygotes) -> Iterator[Start]:
+@pytest.fixture(params=["from a zygote", pytest.param("the long way", marks=pytest.mark.slow)])
+def forks(request: pytest.FixtureRequest, zygotes: Zygotes) -> Zygotes | None:
+    """Both ways in which a process comes about."""
+    return zygotes if request.param == "from a zygote" else None
+
+
+@pytest.fixture
+def start(tmp_path: Path, forks: Zygotes | None) -> Iterator[Start]:
     """Starts runners that end with the test."""
-    forks = zygotes if request.param == "from a zygote" else None
     made: list[Runner] = []
 
     def begin(kind: str = "wild", bounds: Bounds = SMALL, **options: Any) -> Runner:
@@ -60,12 +65,13 @@ def start(tmp_path: Path, request: pytest.FixtureRequest, zygotes: Zygotes) -> I
 
 
 @pytest.fixture
-def gather(tmp_path: Path) -> Iterator[Gather]:
+def gather(tmp_path: Path, forks: Zygotes | None) -> Iterator[Gather]:
     """Makes crews that end with the test; they are not started."""
     made: list[Crew] = []
 
     def begin(kind: str = "wild", bounds: Bounds = SMALL, **options: Any) -> Crew:
-        crew = Crew(PYTHON, kind, tmp_path / "artefact", options, bounds, tmp_path / "scratch", kinds_path=KINDS)
+        scratch = tmp_path / "scratch"
+        crew = Crew(PYTHON, kind, tmp_path / "artefact", options, bounds, scratch, kinds_path=KINDS, zygotes=forks)
         made.append(crew)
         return crew
 
