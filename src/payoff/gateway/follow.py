@@ -9,6 +9,7 @@ come in.
 import asyncio
 import logging
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from payoff.store.folders import Unpacked
 
 LOOK_S = 0.02
 AGAIN_S = 0.5  # after a failure
+WARM_MAX = 2  # models loaded at the same time when a worker starts
 REST_S = 0.002  # between two endpoints that are woken: calls go first
 log = logging.getLogger("payoff.gateway")
 
@@ -99,14 +101,20 @@ class Follower:
     async def _rouse(self) -> None:
         """Load what was taken over, the newest first, as much as is to stay hot; and wake all of it, bit by bit."""
         newest = sorted(self._asleep.values(), key=lambda revision: revision.created_at_us, reverse=True)
-        hot = [seat for one in newest[: self.models.limits.hot_max] for seat in self.models.seats(one)]
-        heat = [self.models.heat(seat) for seat in dict.fromkeys(hot[: self.models.limits.hot_max])]
-        heating = asyncio.gather(*heat, return_exceptions=True)
+        seats = [seat for one in newest[: self.models.limits.hot_max] for seat in self.models.seats(one)]
+        hot = iter(dict.fromkeys(seats[: self.models.limits.hot_max]))
+        warming = asyncio.gather(*(self._warm(hot) for _ in range(WARM_MAX)))
         for revision in newest:
             with suppress(Exception):  # it is in the report
                 self._desk.wake(revision.endpoint)
             await asyncio.sleep(REST_S)
-        await heating
+        await warming
+
+    async def _warm(self, seats: Iterator[Seat]) -> None:
+        """One after the other; calls that come meanwhile need the processor too."""
+        for seat in seats:
+            with suppress(ModelFailed):  # it is in the report
+                await self.models.heat(seat)
 
     def _put_to_rest(self, name: str) -> None:
         """What was asleep is not to be woken any more."""
