@@ -41,6 +41,13 @@ def test_a_checkpoint_is_refused_with_the_way_out(members: dict[str, bytes], wor
         prepared(archive(tmp_path / "model.pt", members))
 
 
+def test_a_checkpoint_from_before_zip_archives_is_refused_too(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    path.write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}q\x00.")
+    with pytest.raises(BadInput, match=r"weights only.*torch\.export\.save"):
+        prepared(path)
+
+
 def test_what_was_compiled_for_one_machine_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="compiled for one machine"):
         prepared(archive(tmp_path / "model.pt2", COMPILED))

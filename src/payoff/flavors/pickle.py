@@ -21,6 +21,7 @@ from payoff.flavors.quick import quick
 from payoff.flavors.scan import Scanned, refuse_dangerous, requirements_of, scan, unknown_to_requirements
 
 _LZ4 = b"\x04\x22\x4d\x18"
+_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # what torch.save wrote before 1.6 begins with
 _OUTER = re.compile(
     r"(sklearn|imblearn)\.(pipeline|compose|model_selection|calibration|ensemble|multioutput|multiclass)\."
 )
@@ -112,6 +113,8 @@ def refuse_absent(scanned: Scanned, arrival: Arrival) -> None:
 
 def is_pickle(head: bytes) -> bool:
     """Protocol 2 and later say so themselves; before, a pickle begins with an opcode that builds an object."""
+    if head.startswith(_TORCH):
+        return False  # PyTorch's, several pickles in one file
     if len(head) > 2 and head[0] == 0x80 and 2 <= head[1] <= 5:
         return True
     return head[:1] in (b"c", b"(") and b"\n" in head[:256] and _names_a_class(head)
