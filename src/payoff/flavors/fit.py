@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from payoff.codecs.cells import Misfit, scalars
 from payoff.errors import BadInput
 from payoff.flavors.port import Port
 from payoff.flavors.rowfile import Rows
@@ -120,6 +121,8 @@ def _cast(field: Field, column: Column) -> Column:
     values = column.values.reshape(len(column), *field.shape)
     if values.dtype == field.type.dtype:
         return Column(values, column.valid)
+    if field.type in (Type.DATE, Type.TIMESTAMP):
+        return _moments(field, column)
     if not _castable(values.dtype.kind, field.type):
         raise _misfit(field, column, 0)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -137,8 +140,24 @@ def _cast(field: Field, column: Column) -> Column:
     return Column(cast, column.valid)
 
 
+def _moments(field: Field, column: Column) -> Column:
+    """Dates as timestamps, and both as text, which is how JSON has them."""
+    values = column.values
+    if values.dtype.kind == "M" and field.type is Type.TIMESTAMP:
+        return Column(values.astype(field.type.dtype), column.valid)
+    if values.dtype.kind != "O":
+        raise _misfit(field, column, 0)
+    made = np.zeros(values.shape, field.type.dtype)
+    for row in range(len(column)) if column.valid is None else np.flatnonzero(column.valid):
+        try:
+            made[row] = scalars(field.type, [values[row]])[0]
+        except (Misfit, ValueError, OverflowError) as error:
+            raise _misfit(field, column, int(row)) from error
+    return Column(made, column.valid)
+
+
 def _castable(kind: str, to: Type) -> bool:
-    """Numbers become other numbers, and a yes or no becomes 1 or 0; text and dates become nothing else."""
+    """Numbers become other numbers, and a yes or no becomes 1 or 0; text becomes nothing else."""
     return to.is_number and kind in "iufb"
 
 
