@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+import payoff
 from payoff.client import Client, Endpoint
 from payoff.errors import BadInput, Conflict, NotFound
 
@@ -126,3 +127,44 @@ def test_what_is_not_there_is_named_with_what_is(client: Client, endpoint: Endpo
     answer = endpoint.predict({"age": 1, "job": "x", "balance": 0.0})
     with pytest.raises(BadInput, match="subscribed"):
         endpoint.outcomes([{"prediction_id": answer["prediction_id"]}])
+
+
+def test_a_function_of_the_notebook_is_deployed_with_its_code(client: Client, customers: pd.DataFrame) -> None:
+    offset = 7
+
+    def score(age: int) -> float:
+        return float(np.sqrt(age)) + offset
+
+    made = client.deploy(score, name="score", sample=customers[["age"]].head(5), metrics={"r2": 0.5}, memory="1G")
+    assert made.predict({"age": 49})["prediction"] == pytest.approx(14.0)
+    about = client.version("score")
+    assert (about["flavor"], about["served"]["flavor"], about["lineage"]["metrics"]) == (
+        "python",
+        "native",
+        {"r2": 0.5},
+    )
+    assert about["served"]["place"]["bounds"]["memory_bytes_max"] == 1 << 30
+    assert about["environment"]["numpy"] == np.__version__
+
+
+def test_a_rule_and_a_chain_of_it_are_deployed_as_objects(client: Client, customers: pd.DataFrame) -> None:
+    heard: list[str] = []
+    rule = payoff.rule("inputs.age / 100.0", output="share")
+    client.deploy(rule, name="share", sample=customers[["age"]], hears=lambda view: heard.append(view["state"]))
+    client.alias("share", "approved", 1)
+    doubled = payoff.rule("inputs.share * 2", output="twice", inputs={"share": "float64 or null"})
+    client.deploy(doubled, name="twice")
+    made = client.deploy(payoff.chain(["share@approved", "twice@1"]), name="both")
+    assert made.predict({"age": 40})["twice"] == pytest.approx(0.8)
+    assert set(heard) <= {"running", "done"}
+
+
+def test_two_versions_are_compared(client: Client, customers: pd.DataFrame) -> None:
+    for factor in (1, 2):
+        client.deploy(payoff.rule(f"inputs.age * {factor}"), name="factor", sample=customers[["age"]].head(4))
+    found = client.compare("factor@1", "factor@2")
+    assert (found["rows"], found["answers"][0]["rows_differing"], found["answers"][0]["largest"]) == (4, 4, 23.0)
+    on_one = client.compare("factor@1", "factor@2", sample=[{"age": 0}])
+    assert (on_one["rows_of"], on_one["answers"][0]["rows_differing"]) == ("the sample", 0)
+    with pytest.raises(BadInput, match="MODEL@VERSION"):
+        client.compare("factor", "factor@2")
