@@ -64,4 +64,4 @@ def test_pairs_are_texts_numbers_or_what_yaml_reads() -> None:
         (pairs.values, ["a=["], "YAML cannot read"),
     ):
         with pytest.raises(BadInput, match=words):
-            read(said, "flag")  # type: ignore[operator]
+            read(said, "flag")
