@@ -178,7 +178,7 @@ class Runner:
     @property
     def gone(self) -> bool:
         """Whether the process has ended by itself."""
-        return bool(self.ended) or self._process.status() is not None
+        return bool(self.ended) or self.wire.gone or self._process.status() is not None
 
     # -- one exchange
 

@@ -36,6 +36,17 @@ class Wire:
         self._unsent: list[memoryview] = []
         self._stuck = False  # the socket is full; the loop tells when it is not
 
+    @property
+    def gone(self) -> bool:
+        """Whether the other side has let go, or said something unasked; for when nothing is asked."""
+        try:
+            self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
+
     # -- waited for here
 
     def ask(self, pieces: Sequence[frames.Piece], seconds: float) -> frames.Frame:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import gc
 import importlib
 import importlib.util
+import os
 import socket
 import sys
 import traceback
@@ -27,6 +28,8 @@ _TOLD_MAX = 2_000
 
 def main(sock: socket.socket, walls: dict[str, str]) -> None:
     """Serve the socket until payoff lets go of it; `walls` is told with the first reply."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=sock.close)  # payoff must hear of the end of this process, not of a child's
     Guest(sock, walls).serve()
 
 
