@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from datetime import date, datetime
 from typing import Any
 
 from payoff.codecs.cells import listed
@@ -36,7 +37,16 @@ def _sampled(revision: Revision, blobs: Blobs) -> dict[str, Any]:
     except PayoffError:
         return {}
     inputs = groups["inputs"]
-    return {name: listed(column.take(slice(0, 1)))[0] for name, column in inputs.columns.items()} if len(inputs) else {}
+    if not len(inputs):
+        return {}
+    return {name: _as_json(listed(column.take(slice(0, 1)))[0]) for name, column in inputs.columns.items()}
+
+
+def _as_json(value: Any) -> Any:
+    """Dates and moments as text."""
+    if isinstance(value, datetime):
+        return f"{value.replace(tzinfo=None).isoformat()}Z"
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _made_up(field: Field) -> Any:
