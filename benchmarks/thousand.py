@@ -1,12 +1,12 @@
 """A thousand models on one machine, 50 of them hot: what a cold one takes to answer, and where the memory goes.
 
-    python -m benchmarks.thousand [--models 1000] [--hot 50] [--native 30]
+    python -m benchmarks.thousand [--models 1000] [--hot 50] [--native 15]
 
 One inference worker. The ONNX models are one gradient boosting (100 trees, 30 features) with other leaf values each, so
 that no two files are the same; each has 100 sample rows that it must reproduce whenever it is loaded. The native ones
-are a scikit-learn forest in a process of its own, in one environment, 5 of them hot. Every model is published as its own
-endpoint. One caller asks all in random order, so that nearly every call finds its model cold, three rounds of it.
-Memory is PSS of the worker, for native models with all its children; "cycles" are models let go of and loaded again.
+are scikit-learn forests in processes of their own, all in one environment, 5 of them hot. Every model is published as
+its own endpoint. One caller asks all in random order, so that nearly every call finds its model cold, three times over.
+Memory is PSS of the worker with all its children; a cycle is a model let go of and one loaded.
 """
 
 import argparse
@@ -241,7 +241,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--models", type=int, default=1_000)
     parser.add_argument("--hot", type=int, default=50)
-    parser.add_argument("--native", type=int, default=30)
+    parser.add_argument("--native", type=int, default=15)
     options = parser.parse_args()
     about = machine.describe((*machine.PACKAGES, "scikit-learn", "onnx"))
     rows: list[dict[str, Any]] = []
