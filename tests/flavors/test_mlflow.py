@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from payoff.environments.environments import Environments
 from payoff.errors import BadInput
+from payoff.flavors.flavor import Arrival
 from payoff.flavors.mlflow import FLAVOR, needs_of, read
 from payoff.flavors.mlflow_example import example
 from payoff.flavors.recognise import recognise
@@ -45,6 +47,13 @@ def test_a_folder_with_an_mlmodel_file_is_a_model_of_mlflow(write: Write) -> Non
 def test_what_was_recorded_is_asked_for_with_mlflow_in_its_small_form(write: Write) -> None:
     folder = write(requirements__txt="mlflow==2.9.2\nscikit-learn==1.3.0\nnumpy==1.26.4\n")
     assert requirements(folder) == ("mlflow-skinny==2.9.2", "scikit-learn==1.3.0", "numpy==1.26.4", "pandas<3")
+
+
+def test_a_folder_with_a_dangerous_pickle_is_refused_before_anything_is_built(write: Write, tmp_path: Path) -> None:
+    folder = write()
+    (folder / "model.pkl").write_bytes(b"cposix\nsystem\n(S'touch trapped'\ntR.")
+    with pytest.raises(BadInput, match=r"was not opened: it holds .*posix"):
+        FLAVOR.prepare(Arrival(folder, tmp_path / "into", Environments(tmp_path / "environments")))
 
 
 def test_a_loader_that_needs_all_of_mlflow_gets_it(write: Write) -> None:

@@ -1,6 +1,7 @@
 """MLflow: a model's folder with its MLmodel file, whatever flavor it was saved with, through MLflow's own pyfunc.
 
-Signature, input example and environment are read from the folder's text files; nothing of it is opened here.
+Signature, input example and environment are read from the folder's text files, and its pickles are looked through;
+nothing of it is opened here.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from payoff.flavors.flavor import Arrival, Prepared
 from payoff.flavors.mlflow_example import example
 from payoff.flavors.native import prepare_native
 from payoff.flavors.needs import Needs, on_python, requirements
+from payoff.flavors.scan import refuse_dangerous, scan
 
 FILE, ABOUT = "MLmodel", "tracking.yaml"
 _BYTES_MAX = 4 << 20
@@ -47,6 +49,8 @@ class MLflow:
         path = arrival.path
         told = read(path / FILE)
         pyfunc = _pyfunc(told, path.name)
+        with arrival.step("scan"):
+            refuse_dangerous(scan(path), path.name)
         needs = needs_of(path, told)
         sample, found = (arrival.sample, "") if arrival.sample is not None else example(path, told)
         notes = [*needs.notes, *([found] if found else [])]
