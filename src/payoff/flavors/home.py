@@ -48,7 +48,7 @@ def choose(home: Home, sample: Rows) -> Rows:
     for name in want:
         _check(fields[name])
     try:
-        home.kind.taken({name: None for name in want})
+        home.kind.taken(dict.fromkeys(want))
     except ValueError as error:
         raise BadInput(str(error)) from error
     return Rows(tuple(fields[name] for name in want), {name: sample.columns[name] for name in want})
