@@ -69,7 +69,8 @@ def prepared(arrival: Arrival, scanned: Scanned, kind: str) -> Prepared:
         return replace(tried.prepared, flavor="sklearn")
     told = {"file": arrival.path.name} | ({"converted": f"no: {tried.words}"} if tried.words else {})
     convert = () if tried.words else converters(scanned, flavor)
-    return prepare_native(arrival, kind, requirements_of(scanned), convert=convert, provenance=told, flavor=flavor)
+    wanted = (*requirements_of(scanned), *(["skops"] if kind == "skops" else []))
+    return prepare_native(arrival, kind, wanted, convert=convert, provenance=told, flavor=flavor)
 
 
 def library(scanned: Scanned) -> str:
