@@ -15,6 +15,7 @@ from payoff.flavors.recognise import recognise
 from payoff.records.columns import Column
 from payoff.records.model import Served, Version
 from payoff.records.signature import Signature
+from payoff.runner.zygote import Zygotes
 
 
 def prepared(
@@ -35,6 +36,8 @@ class Around:
     """A worker's surroundings: artefacts by their digest."""
 
     paths: dict[str, Path] = field(default_factory=dict)
+    room: Path = field(default_factory=Path.cwd)
+    zygotes: Zygotes | None = None
 
     def keep(self, made: Prepared) -> Served:
         """As the intake stores it."""

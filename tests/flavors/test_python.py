@@ -36,7 +36,10 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
-def arrival(path: Path, said: Said = Said()) -> Arrival:
+NOTHING_SAID = Said()
+
+
+def arrival(path: Path, said: Said = NOTHING_SAID) -> Arrival:
     return Arrival(path, path.parent / "into", Environments(path.parent / "environments"), said=said)
 
 

@@ -112,7 +112,7 @@ def test_a_pytorch_checkpoint_is_told_what_to_do(tmp_path: Path) -> None:
 def test_a_flavor_by_name_overrules_and_a_wrong_name_is_answered_with_the_right_ones(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"hello")
     assert recognise(tmp_path / "x", "sklearn").name == "sklearn"
-    with pytest.raises(NotFound, match="no flavors called 'sklern'; there are: .*onnx, .*sklearn"):
+    with pytest.raises(NotFound, match=r"no flavors called 'sklern'; there are: .*onnx, .*sklearn"):
         recognise(tmp_path / "x", "sklern")
 
 

@@ -54,7 +54,19 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, st
     address = f"http://127.0.0.1:{port}"
     settings = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_TRACKING_URI": address, "HOME": str(room)}
     stores = ["--backend-store-uri", f"sqlite:///{room}/store.db", "--artifacts-destination", str(room / "artifacts")]
-    command = [str(python), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", *stores]
+    command = [
+        str(python),
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        *stores,
+    ]
     with (room / "log").open("wb") as log:
         server = subprocess.Popen(command, cwd=room, env=settings, stdout=log, stderr=log, start_new_session=True)
         try:

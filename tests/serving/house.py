@@ -17,6 +17,7 @@ from payoff.journal.writer import Writer
 from payoff.records import Arm, Column, Field, Policy, Revision, Role, Served, Signature, Type
 from payoff.serving import Answered, Desk, Heat, Limits, Live, Models, prepare
 from payoff.store.blobs import Blobs
+from payoff.store.files import folder
 from payoff.store.folders import Unpacked
 from tests.serving.elsewhere import MADE, Behaviour, Model
 from tests.walks import models as onnx
@@ -35,7 +36,9 @@ class House:
     def __init__(self, home: Path, limits: Limits, heat: Heat) -> None:
         self.home = home
         self.blobs = Blobs(home / "artifacts")
-        self.models = Models(self.blobs, Unpacked(home / "unpacked"), Environments(home / "environments"), heat)
+        self.models = Models(
+            self.blobs, Unpacked(home / "unpacked"), Environments(home / "environments"), folder(home / "run"), heat
+        )
         self.desk = Desk(Writer(home / "journal", "worker-0"), Ids(0), limits)
         self._number = 0
         self._factors: dict[str, float] = {}

@@ -75,7 +75,7 @@ class Desk:
         registry: Registry,
         clock: Clock = now_us,
         *,
-        workers_timeout_s: float = 60.0,
+        workers_timeout_s: float = 300.0,
         serving_timeout_s: float = 10.0,
         poll_s: float = 0.004,
     ) -> None:

@@ -23,6 +23,7 @@ from payoff.flavors.apart import environment
 from payoff.flavors.flavor import FLAVORS, Loaded, Servable
 from payoff.flavors.rowfile import Rows, read_rows, write_rows
 from payoff.records.model import Served
+from payoff.runner.zygote import Zygotes
 from payoff.store.blobs import Blobs
 from payoff.store.folders import Unpacked
 
@@ -105,6 +106,8 @@ class _Around:
         self._blobs = Blobs(home / "artifacts")
         self._unpacked = Unpacked(home / "unpacked")
         self._environments = Environments.of(home)
+        self.room = Path.cwd()
+        self.zygotes: Zygotes | None = None
 
     def artefact(self, served: Served) -> Path:
         path = self._blobs.path(served.digest)

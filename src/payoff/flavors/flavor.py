@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # a worker loads models without ever importing Arrow
     import pyarrow as pa
 
     from payoff.environments.environments import Environments
+    from payoff.runner.zygote import Zygotes
 
 Run = Callable[[Columns], dict[str, Column]]  # computes here and now
 Ask = Callable[[Columns], Awaitable[dict[str, Column]]]  # somebody else computes; the event loop goes on meanwhile
@@ -120,6 +121,9 @@ class Loaded:
 
 class Surroundings(Protocol):
     """What a worker offers a flavor that loads a model."""
+
+    room: Path  # a folder where models may have folders of their own to write to
+    zygotes: Zygotes | None  # processes that fork for models, if there are any
 
     def artefact(self, served: Served) -> Path:
         """The file or folder of the version."""

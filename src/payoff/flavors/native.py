@@ -21,6 +21,7 @@ from payoff.flavors.origin import Asked, Origin, outputs
 from payoff.flavors.shortcut import Shortcut, shortcut
 from payoff.records.columns import Column, Columns, length
 from payoff.records.model import Place, Served
+from payoff.runner.crew import Crew
 
 GOLDEN = "golden.npz"
 
@@ -92,12 +93,10 @@ class Native:
 
     def load(self, served: Served, around: Surroundings) -> Loaded:
         """The runners of the version, started."""
-        from payoff.runner.crew import Crew
-
         place = served.place
         if place is None:
             raise ModelFailed("this version does not say where it runs; deploy it again")
-        scratch = Path(tempfile.mkdtemp(prefix="payoff-runner-"))
+        scratch = Path(tempfile.mkdtemp(dir=around.room))
         crew = Crew(
             around.python(place.environment),
             place.kind,
@@ -105,6 +104,7 @@ class Native:
             place.options,
             place.bounds,
             scratch,
+            zygotes=around.zygotes,
         )
         crew.start()
         fields = served.signature.outputs

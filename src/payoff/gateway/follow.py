@@ -9,6 +9,7 @@ come in.
 import asyncio
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -22,6 +23,7 @@ from payoff.serving import Desk, Heat, Live, Models, Seat, prepare
 from payoff.serving.models import words
 from payoff.store import live as exchange
 from payoff.store.blobs import Blobs
+from payoff.store.files import folder
 from payoff.store.folders import Unpacked
 
 LOOK_S = 0.02
@@ -39,7 +41,10 @@ class Follower:
         self._index = index
         self._desk = desk
         environments = Environments.of(home)
-        self.models = Models(Blobs(home / "artifacts"), Unpacked(home / "unpacked"), environments, heat)
+        room = home / "run" / f"runners-{index}"
+        shutil.rmtree(room, ignore_errors=True)  # what a worker left that was killed
+        unpacked = Unpacked(home / "unpacked")
+        self.models = Models(Blobs(home / "artifacts"), unpacked, environments, folder(room), heat)
         self._reader = exchange.Reader(home)
         self._published: dict[str, exchange.Live | str] = {}
         self._prepared: dict[str, Live] = {}

@@ -16,6 +16,7 @@ import msgspec
 from payoff.errors import ModelFailed, PayoffError
 from payoff.flavors import FLAVORS, Loaded, Servable, check
 from payoff.records import Revision, Served
+from payoff.runner.zygote import Zygotes
 from payoff.serving.seat import NotReady, Seat
 from payoff.store.blobs import Blobs
 from payoff.store.folders import Unpacked
@@ -39,8 +40,12 @@ class Heat:
 class Models:
     """Seats by version, shared by every revision that needs them. Belongs to one event loop."""
 
-    def __init__(self, blobs: Blobs, unpacked: Unpacked, environments: "Environments", limits: Heat = Heat()) -> None:
+    def __init__(
+        self, blobs: Blobs, unpacked: Unpacked, environments: "Environments", room: Path, limits: Heat = Heat()
+    ) -> None:
         self.limits = limits
+        self.room = room
+        self.zygotes: Zygotes | None = Zygotes(read=[blobs.root, unpacked.root], write=[room])
         self.loads = self.closes = 0
         self._blobs = blobs
         self._unpacked = unpacked
@@ -109,6 +114,8 @@ class Models:
         for threads in (self._quick, self._slow):
             threads.shutdown(wait=False, cancel_futures=True)
         self._closer.shutdown()
+        if self.zygotes is not None:
+            self.zygotes.close()
 
     # -- what flavors are offered (payoff.flavors.Surroundings); called in the threads that load
 

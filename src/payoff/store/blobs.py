@@ -22,7 +22,7 @@ class Blobs:
     """The blobs under `root` (HOME/artifacts): `ab/abcdef...`, for their owner only."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
         self._incoming = root / ".incoming"
 
     def put(self, source: bytes | Path | BinaryIO, *, limit_bytes: int | None = None) -> str:
@@ -38,7 +38,7 @@ class Blobs:
 
     def incoming(self, limit_bytes: int | None = None) -> "Incoming":
         """For bytes that come piece by piece: `with blobs.incoming() as new: new.write(...); digest = new.keep()`."""
-        return Incoming(self._root, self._incoming, limit_bytes)
+        return Incoming(self.root, self._incoming, limit_bytes)
 
     def has(self, digest: str) -> bool:
         """Is this blob here?"""
@@ -49,7 +49,7 @@ class Blobs:
         place = self._place(digest)
         if place.is_file():
             return place
-        raise NotFound(f"no artefact with digest {digest} in {self._root}; deploy the file it came from again")
+        raise NotFound(f"no artefact with digest {digest} in {self.root}; deploy the file it came from again")
 
     def read(self, digest: str) -> bytes:
         """The bytes; NotFound if they are not here."""
@@ -77,7 +77,7 @@ class Blobs:
     def _place(self, digest: str) -> Path:
         if not _DIGEST.fullmatch(digest):
             raise BadInput(f"{digest[:80]!r} is no digest; expected the 64 hex digits of a sha256")
-        return self._root / digest[:2] / digest
+        return self.root / digest[:2] / digest
 
     def _take(self, file: BinaryIO, limit_bytes: int | None) -> str:
         with self.incoming(limit_bytes) as incoming:
@@ -90,7 +90,7 @@ class Incoming:
     """One blob on its way in. What is not kept when the `with` ends, for whatever reason, is gone."""
 
     def __init__(self, root: Path, incoming: Path, limit_bytes: int | None) -> None:
-        self._root = root
+        self.root = root
         self._limit_bytes = limit_bytes
         self._sha256 = hashlib.sha256()
         self.size_bytes = 0
@@ -113,10 +113,10 @@ class Incoming:
         digest = self._sha256.hexdigest()
         with told(f"keeping an artefact of {self.size_bytes} bytes"):
             os.fsync(self._fd)
-            place = folder(self._root / digest[:2]) / digest
+            place = folder(self.root / digest[:2]) / digest
             self._path.replace(place)
             sync_folder(place.parent)
-            sync_folder(self._root)
+            sync_folder(self.root)
         return digest
 
     def __enter__(self) -> "Incoming":

@@ -54,14 +54,14 @@ class Unpacked:
     """Folders unpacked once and kept by the digest of their blob: HOME/unpacked/DIGEST."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
 
     def path(self, digest: str, packed: Path) -> Path:
         """The folder with the content of `packed`; unpacked now if it was not before. Safe between processes."""
-        made = self._root / digest
+        made = self.root / digest
         if not made.is_dir():
             with told(f"unpacking {digest[:12]}"):
-                room = Path(tempfile.mkdtemp(dir=folder(self._root), prefix="."))
+                room = Path(tempfile.mkdtemp(dir=folder(self.root), prefix="."))
                 try:
                     unpack(packed, room)
                     with suppress(FileExistsError, OSError):
