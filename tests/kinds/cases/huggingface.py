@@ -65,7 +65,7 @@ bert("BertForTokenClassification", ["O", "B-PER", "B-LOC"])
 found = transformers.pipeline("token-classification", "model", aggregation_strategy="simple")
 entities = []
 for text in texts:
-    rounded = [{**one, "score": round(float(one["score"]), 6)} for one in found(text)]
+    rounded = [{**one, "score": round(float(one["score"]), 3)} for one in found(text)]
     entities.append(json.dumps(rounded))
 write(rows, entities=entities)
 """

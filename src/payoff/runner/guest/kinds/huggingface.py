@@ -178,7 +178,7 @@ class Task:
         return {"label": labels, "probabilities": scores}
 
     def _entities(self, texts: Sequence[str]) -> dict[str, Any]:
-        """As many as a text has, so they come as JSON."""
+        """As many as a text has, so they come as JSON; scores with three digits, as texts must be equal everywhere."""
         from transformers import pipeline
 
         if not hasattr(self, "_pipeline"):
@@ -217,7 +217,8 @@ class Task:
         for text in texts:
             read = self._prompt(text)
             made = self._model.generate(
-                **read,
+                read["input_ids"],
+                attention_mask=read["attention_mask"],
                 max_new_tokens=int(self._options.get("max_new_tokens", 50)),
                 do_sample=False,
                 pad_token_id=self._reader.pad_token_id,
@@ -340,7 +341,7 @@ def _image(given: Any) -> Any:
 def _json(entities: Iterable[dict[str, Any]]) -> str:
     plain = [
         {
-            key: round(float(value), 6) if isinstance(value, (float, np.floating)) else value
+            key: round(float(value), 3) if isinstance(value, (float, np.floating)) else value
             for key, value in one.items()
         }
         for one in entities
