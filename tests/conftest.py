@@ -1,9 +1,13 @@
-"""Several processes at the same moment."""
+"""For every room: no test is timed, and several processes at the same moment."""
 
 import subprocess
 from collections.abc import Callable
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("payoff", deadline=None)  # a busy machine is no defect
+hypothesis.settings.load_profile("payoff")
 
 
 @pytest.fixture

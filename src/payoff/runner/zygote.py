@@ -32,7 +32,7 @@ class Zygote:
         self, python: Path, preload: Sequence[str], threads: int, read: Sequence[Path], write: Sequence[Path]
     ) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._folder = tempfile.TemporaryDirectory(prefix="payoff-zygote-")
+        self._folder = tempfile.TemporaryDirectory(dir=write[0], prefix="zygote-")
         place = Path(self._folder.name)
         with theirs:
             self._process = Direct(python, place, variables(place, threads, False), theirs, "--zygote")
