@@ -1,13 +1,17 @@
-"""For every room: no test is timed, and several processes at the same moment."""
+"""For every room: no test is timed, environments are shared, and several processes start at the same moment."""
 
+import os
 import subprocess
 from collections.abc import Callable
 
 import hypothesis
 import pytest
 
+from tests.shared import ENVIRONMENTS
+
 hypothesis.settings.register_profile("payoff", deadline=None)  # a busy machine is no defect
 hypothesis.settings.load_profile("payoff")
+os.environ["PAYOFF_ENVIRONMENTS"] = str(ENVIRONMENTS)  # for every server that a test starts
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """A running payoff for the tests of the client: real processes, real sockets."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,16 +8,11 @@ import pytest
 from payoff.client import Client, connect
 from payoff.demo.server import Server, running
 
-ENVIRONMENTS = Path(os.environ.get("PAYOFF_ENVIRONMENTS") or Path(__file__).parents[2] / ".environments").resolve()
-
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Environments outlive the server: what was built once is there for the next run of the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PAYOFF_ENVIRONMENTS", str(ENVIRONMENTS))
-        with running(tmp_path_factory.mktemp("client") / "home", workers=1) as found:
-            yield found
+    with running(tmp_path_factory.mktemp("client") / "home", workers=1) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

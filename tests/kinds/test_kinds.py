@@ -1,7 +1,6 @@
 """Every kind of artefact: trained with its own library, deployed with one call, answering over HTTP as at home."""
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from importlib import import_module
@@ -16,9 +15,9 @@ from payoff.client import connect
 from payoff.demo.server import Server, running
 from payoff.environments.environments import Environments
 from tests.kinds.case import Case
+from tests.shared import ENVIRONMENTS
 
 HERE = Path(__file__).parent
-ENVIRONMENTS = Path(os.environ.get("PAYOFF_ENVIRONMENTS") or HERE.parents[1] / ".environments").resolve()
 
 
 def all_cases() -> list[Case]:
@@ -37,7 +36,6 @@ def cases() -> list[Any]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    os.environ["PAYOFF_ENVIRONMENTS"] = str(ENVIRONMENTS)
     with running(tmp_path_factory.mktemp("payoff") / "home", workers=1) as found:
         yield found
 

@@ -15,7 +15,7 @@ from payoff.client import connect
 from payoff.demo.server import Server, running
 from payoff.environments.environments import Environments
 from payoff.errors import BadInput, NotFound, Unavailable
-from tests.kinds.test_kinds import ENVIRONMENTS
+from tests.shared import ENVIRONMENTS
 
 pytestmark = pytest.mark.heavy
 
@@ -103,7 +103,6 @@ def wait(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
 
 @pytest.fixture(scope="module")
 def payoff(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    os.environ["PAYOFF_ENVIRONMENTS"] = str(ENVIRONMENTS)
     with running(tmp_path_factory.mktemp("payoff") / "home", workers=1) as found:
         yield found
 

@@ -1,7 +1,6 @@
 """A model in its own process that crashes: one row costs its own caller an error, three crashes in a row the model."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -15,7 +14,6 @@ import pytest
 import payoff
 from payoff.demo.server import Server, running
 
-ENVIRONMENTS = Path(os.environ.get("PAYOFF_ENVIRONMENTS") or Path(__file__).parents[2] / ".environments").resolve()
 CALLERS = 6
 MODEL = """
 import os
@@ -58,9 +56,8 @@ class Caller(threading.Thread):
 
 
 @pytest.fixture
-def brittle(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def brittle(home: Path, tmp_path: Path) -> Iterator[Server]:
     """A running payoff with the model, and no fallback yet."""
-    monkeypatch.setenv("PAYOFF_ENVIRONMENTS", str(ENVIRONMENTS))
     folder = tmp_path / "brittle"
     folder.mkdir()
     (folder / "model.py").write_text(MODEL)

@@ -72,6 +72,7 @@ class Sklearn:
 
     def __init__(self, model: Any, kind: str) -> None:
         self.model, self.kind = model, kind
+        self.before, self.last = _parts(model)
         self.names = feature_names(model)
         self.ways = (frame,) if self.names else (matrix, frame)  # columns without names: the first way that works
         self.sure = [name for name in ("predict_proba", "decision_function") if self.kind == "classifier"]
@@ -119,7 +120,9 @@ class Sklearn:
         return columns
 
     def _answers(self, rows: Any) -> dict[str, Any]:
-        predicted = self.model.predict(rows)
+        if self.before is not None:
+            rows = self.before(rows)
+        predicted = self.last.predict(rows)
         if self.kind in ("regressor", "predictor"):
             return {"prediction": (number(predicted) if self.kind == "regressor" else plain(predicted), None)}
         answers = {"label": (plain(predicted), None)}
@@ -129,7 +132,7 @@ class Sklearn:
     def _scores(self, rows: Any) -> tuple[str, Any] | None:
         """How sure a classifier is, by the first of its methods that works."""
         while self.sure:
-            ask = getattr(self.model, self.sure[0], None)
+            ask = getattr(self.last, self.sure[0], None)
             try:
                 if ask is not None:
                     return named_scores(ask(rows), self.sure[0] == "predict_proba")
@@ -137,6 +140,13 @@ class Sklearn:
                 pass
             del self.sure[0]
         return None
+
+
+def _parts(model: Any) -> tuple[Any, Any]:
+    """What a pipeline does before its last step, and that step, which is asked twice: the rest is done once."""
+    if type(model).__module__ == "sklearn.pipeline" and len(getattr(model, "steps", ())) > 1:
+        return model[:-1].transform, model.steps[-1][1]
+    return None, model
 
 
 def feature_names(model: Any) -> list[str] | None:
