@@ -58,6 +58,25 @@ def test_a_model_reaches_nothing_that_it_was_not_given(start: Start, tmp_path: P
     assert (tmp_path / "artefact").read_text() == "model"
 
 
+def test_a_model_changes_no_rights_and_times_of_files(start: Start, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    secret.chmod(0o600)
+    before = secret.stat()
+    start().ask(ask_to(f"expose {secret}"))
+    assert secret.stat() == before
+
+
+def test_a_model_takes_nothing_of_the_machine_from_payoff(start: Start) -> None:
+    def given() -> tuple[int, int, set[int]]:
+        me = os.getpid()
+        return os.getpriority(os.PRIO_PROCESS, me), os.sched_getscheduler(me), os.sched_getaffinity(me)
+
+    before = given()
+    start().ask(ask_to(f"starve {os.getpid()}"))
+    assert given() == before
+
+
 def test_a_model_reaches_no_network(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(ModelFailed, match=DENIED):
         start().ask(ask_to(f"connect {server.getsockname()[1]}"))

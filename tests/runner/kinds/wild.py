@@ -37,6 +37,14 @@ def do(what: str, rest: str) -> str:
         for _ in range(int(rest)):
             print("x" * 99)  # noqa: T201
         os.write(1, b"from below\n")
+    if what == "expose":
+        os.chmod(rest, 0o777)  # noqa: PTH101
+        os.utime(rest, (1, 1))
+    if what == "starve":
+        os.setpriority(os.PRIO_PROCESS, int(rest), 19)
+        os.setpriority(os.PRIO_USER, 0, 19)
+        os.sched_setscheduler(int(rest), os.SCHED_IDLE, os.sched_param(0))
+        os.sched_setaffinity(int(rest), {min(os.sched_getaffinity(0))})
     if what == "want":
         KEPT.append(np.ones(int(rest) // 8))
     if what == "leak":

@@ -2,7 +2,9 @@
 
 Refused are those that reach into other processes, change the machine, make memory that outlives the process, or leave
 its process group, and sockets: all of them without the network, all but the internet's with it. A refused call fails
-with an error, so a library that can do without does without. Filters as in seccomp(2) and linux/seccomp.h.
+with an error, so a library that can do without does without. Landlock does not keep the rights and times of files, nor
+how much of the machine another process gets: calls that set these do nothing, and say that they did, so that copying a
+file goes on, and placing a thread. Filters as in seccomp(2) and linux/seccomp.h.
 """
 
 from __future__ import annotations
@@ -41,7 +43,20 @@ _REFUSED = {
     "userfaultfd": (323, 282), "fanotify_init": (300, 262),
     "shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
     "setsid": (112, 157), "setpgid": (109, 154),
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "setxattrat": (463, 463),
+    "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16), "removexattrat": (466, 466),
 }  # fmt: skip
+_IDLE = {  # files' rights, owners and times: also of files that the process may not open
+    "chmod": (90, -1), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+    "chown": (92, -1), "fchown": (93, 55), "lchown": (94, -1), "fchownat": (260, 54),
+    "utime": (132, -1), "utimes": (235, -1), "futimesat": (261, -1), "utimensat": (280, 88),
+    "file_setattr": (469, 469),
+}  # fmt: skip
+_OWN = {  # when and where a process runs: of the caller only, which is 0 in the first argument
+    "sched_setparam": (142, 118), "sched_setscheduler": (144, 119), "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+}  # fmt: skip
+_OWN_SECOND = {"setpriority": (141, 140, 2), "ioprio_set": (251, 30, 3)}  # 0 in the second; the first is no user
 _GROUPS = ("setsid", "setpgid")
 _CLONE, _CLONE3, _SOCKET, _SOCKETPAIR, _PRCTL, _PRLIMIT = (
     (56, 220), (435, 435), (41, 198), (53, 199), (157, 167), (302, 261),
@@ -86,6 +101,14 @@ def program(arch: str, network: bool, forks: bool = False) -> list[Step]:
     families = (_AF_INET, _AF_INET6, _AF_NETLINK) if network else ()
     known: list[Step] = [(_EQUAL, len(families) - place, 0, family) for place, family in enumerate(families)]
     steps += _if(_SOCKET[at], 0, [*known, _refuse(errno.EACCES)])
+    for numbers in _OWN.values():
+        steps += _if(numbers[at], 0, [(_EQUAL, 1, 0, 0), _refuse(0)])
+    for *places, user in _OWN_SECOND.values():
+        first = [(_EQUAL, 0, 1, user), _refuse(0)]
+        steps += _if(places[at], 0, [*first, (_LOAD, 0, 0, _ARGS + 8), (_EQUAL, 1, 0, 0), _refuse(0)])
+    for numbers in _IDLE.values():
+        if numbers[at] >= 0:
+            steps += [(_EQUAL, 0, 1, numbers[at]), _refuse(0)]
     for name, numbers in _REFUSED.items():
         if numbers[at] >= 0 and not (forks and name in _GROUPS):
             steps += [(_EQUAL, 0, 1, numbers[at]), _refuse(errno.EPERM)]
