@@ -45,6 +45,7 @@ def test_lines_are_read_as_pip_reads_them() -> None:
         ("our-1.0-py3-none-any.whl", "a place on a disk"),
         ("our @ file:///tmp/our.whl", "https://"),
         ("our @ http://example.org/our.whl", "begins with https://"),
+        ("our @ https://example.org/${UV_INDEX_URL}/our.whl", "a variable"),
         ("git+ssh://git@example.org/our.git", "leave it out"),
         ("https://example.org/our.whl", "does not say which package it is; write NAME @"),
         ("our @ https://user:word@example.org/our.whl", r"\.netrc"),

@@ -82,6 +82,8 @@ def _followed(line: str, name: str) -> str:
     """The line, if a server can follow it."""
     if len(line) > LINE_CHARS_MAX:
         raise BadInput(f"{name}: a line of {len(line):,} characters; at most {LINE_CHARS_MAX:,} are read")
+    if "${" in line:
+        raise BadInput(f"{name}: a variable (${{...}}) is not followed here; write what it stands for")
     if line.startswith("-"):
         option = re.split(r"[\s=]", line, maxsplit=1)[0]
         option = option if option.startswith("--") else option[:2]
