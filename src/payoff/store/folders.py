@@ -1,5 +1,6 @@
 """Folders as blobs: packed into a tar that depends on names and contents alone, unpacked where they are needed."""
 
+import errno
 import os
 import shutil
 import stat
@@ -44,10 +45,14 @@ def unpack(source: Path, target: Path, bytes_max: int | None = None) -> None:
                     raise TooLarge(f"the packed folder unpacks to more than {bytes_max:,} bytes")
                 if not entry.isdir():  # the folders of files are made with them
                     _take(tar, entry, target)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, RecursionError) as error:  # ValueError: marks of a sparse file that are none
         raise BadInput(f"this is no folder packed with `tar -cf`, without compression: {error}") from error
     except (FileExistsError, NotADirectoryError) as error:
         raise BadInput(f"the packed folder holds {Path(error.filename).name!r} twice; pack it anew") from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise BadInput("the packed folder holds a name that is too long for a disk; shorten it") from error
 
 
 class Unpacked:
@@ -90,7 +95,8 @@ def _files(source: Path) -> Iterator[tuple[str, Path]]:
 
 def _take(tar: tarfile.TarFile, entry: tarfile.TarInfo, target: Path) -> None:
     parts = Path(entry.name).parts
-    if not entry.isreg() or not parts or Path(entry.name).is_absolute() or ".." in parts:
+    plain = entry.isreg() and not entry.issparse() and entry.name.isprintable()
+    if not plain or not parts or Path(entry.name).is_absolute() or ".." in parts:
         raise BadInput(f"the packed folder holds {entry.name[:80]!r}, which is no plain file inside it; pack it anew")
     path = target.joinpath(*parts)
     path.parent.mkdir(parents=True, exist_ok=True)
