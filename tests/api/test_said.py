@@ -90,3 +90,9 @@ def test_lineage_is_kept_under_its_names() -> None:
 def test_wrong_lineage_is_told(read: Callable[[dict[str, str]], Any], texts: dict[str, str], words: str) -> None:
     with pytest.raises(BadInput, match=words):
         read(texts)
+
+
+@pytest.mark.parametrize("field", ["options", "tags", "metrics"])
+def test_what_unfolds_without_end_is_refused(field: str) -> None:
+    with pytest.raises(BadInput, match="aliases"):
+        said.mapping("a: &a [1, 1]\nb: [*a, *a]", field)

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from payoff.codecs.document import refuse_aliases
 from payoff.errors import BadInput
 from payoff.flavors.flavor import Said
 from payoff.records.model import Bounds
@@ -121,6 +122,7 @@ def _value(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
+        refuse_aliases(text)
         return yaml.safe_load(text)
 
 

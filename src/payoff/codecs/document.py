@@ -138,6 +138,11 @@ def load(text: str | bytes, begins: str = "endpoint: NAME") -> Place:
             loader.dispose()
 
 
+def refuse_aliases(text: str | bytes) -> None:
+    """BadInput for YAML that a general reader would unfold or nest without end; `load` looks itself."""
+    _suspect(yaml.SafeLoader(text))
+
+
 def near(text: str, names: tuple[str, ...] | list[str]) -> str:
     """A hint such as "; did you mean 'guards'?" if one of the names is close to the text, else nothing."""
     close = difflib.get_close_matches(text.lower(), names, 1, 0.6)
