@@ -175,7 +175,9 @@ def outputs(fields: Sequence[Field], answers: Columns, rows: int) -> dict[str, C
 def _output(field: Field, answers: Columns, rows: int) -> Column:
     column = answers.get(field.name)
     if column is None:
-        raise ModelFailed(f"the model did not answer {field.name!r}, as it did at home; it answered {[*answers]}")
+        raise ModelFailed(
+            f"the model did not answer {field.name!r}, as it did at home; it answered {str([*answers])[:300]}"
+        )
     values = column.values
     if values.shape != (rows, *field.shape):
         raise ModelFailed(f"the model answered {values.shape} in {field.name!r} to {rows} rows of shape {field.shape}")
