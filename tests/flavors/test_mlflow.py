@@ -134,3 +134,24 @@ def test_a_server_gets_no_key_but_its_own(tmp_path: Path) -> None:
     assert "AWS_SECRET" not in variables("http://theirs:5000", tmp_path, ours)
     given = variables("http://ours:5000", tmp_path, ours)
     assert (given["MLFLOW_TRACKING_TOKEN"], given["AWS_SECRET"], "OTHER" in given) == ("t", "a", False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [*a]",
+        "a: &a [1, 1]\n"
+        + "\n".join(
+            f"{n}: &{n} [{', '.join(f'*{m}' for _ in range(10))}]" for m, n in zip("abcdefg", "bcdefgh", strict=True)
+        ),
+    ],
+)
+def test_a_file_that_unfolds_without_end_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "MLmodel").write_text(text)
+    with pytest.raises(BadInput, match="unfolds"):
+        read(tmp_path / "MLmodel")
+
+
+def test_what_mlflow_names_twice_is_read(tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_text("a: &id001 [1, 2]\nb: *id001\n")
+    assert read(tmp_path / "MLmodel") == {"a": [1, 2], "b": [1, 2]}

@@ -6,6 +6,7 @@ nothing of it is opened here.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -69,11 +70,25 @@ def read(file: Path) -> dict[str, Any]:
         if file.stat().st_size > _BYTES_MAX:
             raise BadInput(f"{file.name} is larger than {_BYTES_MAX:,} bytes; save the model again")
         found = yaml.load(file.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe ones
+        if _unfolded(found, {}) > _BYTES_MAX:
+            raise BadInput(f"{file.name} unfolds to more than {_BYTES_MAX:,} bytes; save the model again")
     except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise BadInput(f"{file.name} cannot be read: {error}; save the model again") from error
     if not isinstance(found, dict):
         raise BadInput(f"{file.name} is not what MLflow writes (it holds no mapping); save the model again")
     return found
+
+
+def _unfolded(value: Any, known: dict[int, float]) -> float:
+    """How much it holds, with all written out that YAML writes once and names again."""
+    if id(value) not in known:
+        known[id(value)] = math.inf  # what holds itself has no end
+        parts = value if isinstance(value, list | set | tuple) else ()
+        if isinstance(value, dict):
+            parts = [*value.keys(), *value.values()]
+        own = len(value) if isinstance(value, str | bytes) else 8
+        known[id(value)] = own + sum(_unfolded(part, known) for part in parts)
+    return known[id(value)]
 
 
 def needs_of(path: Path, told: Mapping[str, Any]) -> Needs:
