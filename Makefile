@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check lint types floors docs slow kinds heavy bench lock clean
+.PHONY: setup demo test check lint types floors docs slow kinds heavies heavy bench lock clean
 
 setup: .venv/ready
 
@@ -20,7 +20,7 @@ demo: setup
 test: setup
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not kinds and not heavy" --ignore tests/docs
 
-check: lint types floors docs slow kinds heavy
+check: lint types floors docs slow kinds heavies
 
 lint: setup
 	$(BIN)/ruff check
@@ -40,10 +40,14 @@ slow: setup
 
 # Every kind of artefact, made by its own library in an environment of its own. The environments stay in .environments.
 kinds: setup
-	$(BIN)/pytest -n 2 --dist load -m kinds
+	$(BIN)/pytest -n 2 --dist loadgroup -m kinds tests/kinds
+
+# One or two of each heavy framework; `make heavy` tries all that is known of them.
+heavies: setup
+	$(BIN)/pytest -n 2 --dist loadgroup -m "heavy and not more" tests/kinds
 
 heavy: setup
-	$(BIN)/pytest -n 2 --dist load -m heavy
+	$(BIN)/pytest -n 2 --dist loadgroup -m heavy tests/kinds
 
 # One case of benchmarks/: `make bench CASE=door`. Extra packages of the rivals go into the same environment.
 bench: setup

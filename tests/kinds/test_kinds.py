@@ -18,6 +18,10 @@ from tests.kinds.case import Case
 from tests.shared import ENVIRONMENTS
 
 HERE = Path(__file__).parent
+IN_CHECK = {  # of the heavy ones; `make heavy` runs them all
+    "torch script", "torch export", "tensorflow", "keras sequential", "jax", "huggingface text classes", "mlflow sklearn",
+    "mlflow own", "pmml linear", "prophet pickle", "sktime pickle",
+}  # fmt: skip
 
 
 def all_cases() -> list[Case]:
@@ -28,10 +32,13 @@ def all_cases() -> list[Case]:
 
 
 def cases() -> list[Any]:
-    return [
-        pytest.param(case, id=case.name.replace(" ", "-"), marks=pytest.mark.heavy if case.heavy else pytest.mark.kinds)
-        for case in all_cases()
-    ]
+    return [pytest.param(case, id=case.name.replace(" ", "-"), marks=marks(case)) for case in all_cases()]
+
+
+def marks(case: Case) -> list[pytest.MarkDecorator]:
+    if not case.heavy:
+        return [pytest.mark.kinds]
+    return [pytest.mark.heavy] if case.name in IN_CHECK else [pytest.mark.heavy, pytest.mark.more]
 
 
 @pytest.fixture(scope="session")

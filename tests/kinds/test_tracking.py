@@ -17,7 +17,7 @@ from payoff.environments.environments import Environments
 from payoff.errors import BadInput, NotFound, Unavailable
 from tests.shared import ENVIRONMENTS
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("tracking")]
 
 PACKAGES = ("mlflow==3.17.2", "pandas==3.1.1", "numpy==2.4.6")
 LOG = """
