@@ -19,8 +19,8 @@ from tests.shared import ENVIRONMENTS
 
 HERE = Path(__file__).parent
 IN_CHECK = {  # of the heavy ones; `make heavy` runs them all
-    "torch script", "torch export", "tensorflow", "keras sequential", "jax", "huggingface text classes", "mlflow sklearn",
-    "mlflow own", "pmml linear", "prophet pickle", "sktime pickle",
+    "torch script", "torch export", "tensorflow", "keras sequential", "jax", "huggingface text classes",
+    "mlflow sklearn", "mlflow own", "pmml linear", "prophet pickle", "sktime pickle",
 }  # fmt: skip
 
 
