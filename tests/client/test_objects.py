@@ -86,6 +86,14 @@ def test_an_estimator_of_ones_own_goes_along(tmp_path: Path, mine: types.ModuleT
     assert opened(made.path, "model.predict([[1, 2]]).tolist()") == "[0]"
 
 
+def test_a_module_that_the_code_uses_goes_along_without_what_loaded_it(tmp_path: Path, mine: types.ModuleType) -> None:
+    model = mine.Own().fit(X, X["visits"])
+    model.code = mine
+    made = save(model, tmp_path)
+    assert b"SourceFileLoader" not in made.path.read_bytes()
+    assert float(opened(made.path, "model.code.clip(70)")) == 50
+
+
 def test_code_that_went_by_value_goes_by_name_again_afterwards(tmp_path: Path, mine: types.ModuleType) -> None:
     save(mine.Own(), tmp_path)
     import cloudpickle

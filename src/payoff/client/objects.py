@@ -4,10 +4,12 @@ import inspect
 import json
 import pickle
 import sys
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from payoff.client import packages
@@ -85,8 +87,8 @@ def _pickled(model: Any, room: Path, sample: Any) -> Artefact:
     path = room / "model.pkl"
     if own:
         modules |= {"cloudpickle"}
-        with path.open("wb") as file, _by_value(own) as cloudpickle:
-            cloudpickle.dump(model, file)
+        with path.open("wb") as file, _by_value(own) as pickler:
+            pickler(file).dump(model)
     elif any(module.startswith(("sklearn.", "joblib")) for module in modules):
         path = room / "model.joblib"
         _joblib(model).dump(model, path)
@@ -102,8 +104,8 @@ def _function(model: Any, room: Path, sample: Any) -> Artefact:
     modules = packages.modules_of(model) | _frame_modules(sample) | {"cloudpickle"}
     folder = room / "function"
     folder.mkdir()
-    with (folder / "function.pkl").open("wb") as file, _by_value(packages.own(modules)) as cloudpickle:
-        cloudpickle.dump(model, file)
+    with (folder / "function.pkl").open("wb") as file, _by_value(packages.own(modules)) as pickler:
+        pickler(file).dump(model)
     needs = _needs(modules)
     name = getattr(model, "__name__", None) or type(model).__name__
     (folder / "payoff.json").write_text(json.dumps({"name": name, "python": packages.python()}, sort_keys=True))
@@ -195,7 +197,7 @@ SAVERS: Sequence[tuple[tuple[str, ...], Callable[[Any, Path, Any], Artefact]]] =
 
 @contextmanager
 def _by_value(own: Sequence[str]) -> Iterator[Any]:
-    """cloudpickle, told to take the code of these packages along and not only its name."""
+    """cloudpickle's pickler, told to take the code of these packages along and not only its name."""
     try:
         import cloudpickle
     except ImportError as error:
@@ -204,11 +206,22 @@ def _by_value(own: Sequence[str]) -> Iterator[Any]:
     for one in modules:
         cloudpickle.register_pickle_by_value(one)
     try:
-        yield cloudpickle
+        yield _pickler(cloudpickle.Pickler)
     finally:
         for one in modules:
             with suppress(ValueError):
                 cloudpickle.unregister_pickle_by_value(one)
+
+
+def _pickler(base: Any) -> Any:
+    """Without where a module stands on this machine: of no use elsewhere, and taken for code that loads more."""
+
+    def reduce(module: ModuleType) -> Any:
+        function, (name, *state) = base.dispatch_table[ModuleType](module)
+        place = ("__spec__", "__loader__", "__file__", "__cached__", "__path__")
+        return function, (name, *({key: one for key, one in whole.items() if key not in place} for whole in state))
+
+    return type("Pickler", (base,), {"dispatch_table": ChainMap({ModuleType: reduce}, base.dispatch_table)})
 
 
 def _joblib(model: Any) -> Any:
