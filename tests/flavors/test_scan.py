@@ -109,6 +109,7 @@ def test_a_command_is_found_in_every_protocol(protocol: int, tmp_path: Path) -> 
         "joblib.numpy_pickle.os.system", "sklearn.utils.sys.modules", "numpy.__builtins__",
         "numpy.core._internal.sys.modules", "numpy.ndarray.__class__.__base__.__subclasses__", "IPython.get_ipython",
         "sympy.core.sympify.sympify", "transformers.pipeline", "tensorflow.keras.models.load_model",
+        "prophet.forecaster.np.load", "sktime.base.load", "nltk.download", "polars.read_csv",
     ],
 )  # fmt: skip
 def test_a_call_that_no_model_needs_is_found(name: str, tmp_path: Path) -> None:
@@ -155,6 +156,14 @@ TRICKS = {
     + b"\x80\x03ctorch.storage\n_load_from_bytes\nB" + (len(pickle.dumps(Evil()))).to_bytes(4, "little")
     + pickle.dumps(Evil()) + b"\x85R.",
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("xgboost.sklearn", "json.codecs.open"), ("sklearn.base", "inspect.linecache.getlines"), ("a.b", "pd.io.x")],
+)
+def test_a_way_through_the_modules_that_a_module_holds_is_found(module: str, name: str, tmp_path: Path) -> None:
+    assert of(b"\x80\x04" + text(module) + text(name) + b"\x93" + text("x") + b"\x85R.", tmp_path)
 
 
 @pytest.mark.parametrize("trick", TRICKS)

@@ -124,8 +124,10 @@ _WITHIN_NAMES = "os sys subprocess commands shutil socket builtins importlib cty
 _WITHIN = frozenset(_WITHIN_NAMES.split())
 _DEED_NAMES = (
     "eval exec exec_ execfile system popen Popen check_output check_call run_path run_module tofile to_pickle to_csv "
-    "to_parquet to_json to_sql write_text write_bytes unlink rmdir mkdir touch rename replace symlink_to chmod"
+    "to_parquet to_json to_sql write_text write_bytes unlink rmdir mkdir touch rename replace symlink_to chmod "
+    "load loads load_model download read_csv read_pickle"
 )
+_IMPORTED_AS = ("np", "pd", "numpy", "pandas", "scipy", "joblib", "torch", "tf")  # modules that modules hold
 _DEEDS = frozenset(_DEED_NAMES.split())
 _HIDDEN = re.compile(
     r"__(?!newobj|main__|pyx_unpickle|randomstate_ctor|generator_ctor|bit_generator_ctor)\w*|func_globals|f_globals|gi_frame"
@@ -180,7 +182,9 @@ def _is_refused(module: str, name: str) -> bool:
         return True
     if _is_pythons(module):
         return not _is_allowed(module, name)
-    aside = _WITHIN & set(module.split(".")) or name.rpartition(".")[2] in _DEEDS  # six.moves.builtins.eval
+    *path, last = name.split(".")
+    aside = _WITHIN & set(module.split(".")) or last in _DEEDS  # six.moves.builtins.eval
+    aside = aside or any(part in sys.stdlib_module_names or part in _IMPORTED_AS for part in path)  # json.codecs.open
     return bool(aside or _REFUSED.fullmatch(full)) and not is_code(module, name)
 
 
