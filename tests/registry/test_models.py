@@ -139,6 +139,8 @@ def test_names_are_checked_where_they_enter(registry: Registry) -> None:
         registry.alias("fraud", "The Best", 1)
     with pytest.raises(BadInput, match="reads like a version's number"):
         registry.alias("fraud", "12", 1)
+    with pytest.raises(BadInput, match="always means the newest version"):
+        registry.alias("fraud", "latest", 1)
 
 
 def test_an_alias_points_at_a_version_that_is_there(registry: Registry) -> None:

@@ -78,6 +78,8 @@ def alias(db: sa.Connection, model: str, name: str, number: int) -> None:
     """Point the alias at this version; it may have pointed at another one before."""
     if _is_number(check(name, "alias")):
         raise BadInput(f"{name!r} cannot be an alias, for it reads like a version's number; put a letter into it")
+    if name == "latest":
+        raise BadInput("'latest' cannot be an alias, for it always means the newest version; choose another word")
     find(db, model, number)
     _lock(db, model, None)
     mine = (aliases.c.model == model) & (aliases.c.alias == name)
