@@ -49,7 +49,7 @@ def existing(path: Path, what: str) -> Path:
     if not path.exists():
         raise NotFound(f"there is no {what} at {path}")
     if path.stat().st_size == 0:
-        raise BadInput(f"{path} is empty; it cannot be a {what}")
+        raise BadInput(f"{path} is empty, so it is no {what}; look at how it was written")
     return path
 
 
