@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from payoff.gateway.http import Connection, Door, Limits, Reply, Request
+from payoff.gateway.http import Connection, Door, Limits, Reply, Request, refusal
 
 LIMITS = Limits(
     body_bytes_max=1_000, head_bytes_max=2_000, headers_max=20, receive_s_max=0.2, idle_s_max=0.4, connections_max=50
@@ -180,3 +180,7 @@ def test_head_is_answered_without_a_body(server: Server) -> None:
     assert heard.count(b"content-length: 8") == 1
     assert b"HEAD /a" not in heard
     assert heard.endswith(b"GET /b ")
+
+
+def test_words_that_no_text_may_hold_are_still_told() -> None:
+    assert refusal(422, "half \udcff", "model_failed").body == b'{"error":"half ?","kind":"model_failed"}'

@@ -120,6 +120,9 @@ def test_a_model_that_takes_too_long_to_load_is_ended(start: Start) -> None:
     ("deed", "says"),
     [
         pytest.param("raise it", "^the model failed: KeyError: 'it'$", id="raises"),
+        pytest.param("refuse half \udcff", r"^the model failed: half \?$", id="half a character"),
+        pytest.param(r"answer {'a': np.array(['\ud800'], object)}", "half a character", id="half a text"),
+        pytest.param(r"answer {'\ud800': np.zeros(1)}", "half a character", id="half a name"),
         pytest.param("refuse no such colour", "^the model failed: no such colour$", id="refuses"),
         pytest.param("sys.exit 1", "the model failed: SystemExit", id="asks to exit"),
         pytest.param("want 100000000000", "it wanted more memory than it may use", id="wants 100 GB"),

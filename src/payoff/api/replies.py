@@ -68,7 +68,7 @@ def _detail(error: HTTPException) -> str:
 
 
 def _shape(kind: str, what: str) -> dict[str, Any]:
-    return {"error": {"kind": kind, "what": what}}
+    return {"error": {"kind": kind, "what": what.encode("utf-8", "replace").decode()}}  # strangers' words, too
 
 
 def _reply(code: int, content: dict[str, Any], headers: dict[str, str] | None = None) -> Said:

@@ -64,6 +64,7 @@ Answer = Callable[[Request, Callable[[Reply], None]], None]
 
 def refusal(status: int, what: str, kind: str, headers: bytes = b"") -> Reply:
     """An error in words. `error` is what Open Inference Protocol clients read; `kind` is for programs."""
+    what = what.encode("utf-8", "replace").decode()  # words of a model, or of a stranger's file
     return Reply(orjson.dumps({"error": what, "kind": kind}), status=status, headers=headers)
 
 

@@ -164,6 +164,7 @@ class Runner:
         if not columns or frame.rows != rows:
             got = f"answered {frame.rows:,}" if columns else "answered no column"
             raise ModelFailed(f"the model was asked {rows:,} rows and {got}")
+        _whole(columns)
         return columns
 
     def lost(self, error: Exception, seconds: float | None = None) -> Ended:
@@ -208,7 +209,7 @@ class Runner:
         words = frames.read_json(frame.head)
         if not isinstance(words, dict) or not {"type", "message"} <= words.keys():
             raise frames.Garbled("an error without words")
-        kind, message = str(words["type"]), str(words["message"])
+        kind, message = (str(words[one]).encode("utf-8", "replace").decode() for one in ("type", "message"))
         if kind == "MemoryError":
             limit = self._bounds.memory_bytes_max / 2**30
             return WantedMemory(f"{trouble}: it wanted more memory than it may use ({limit:.3g} GiB)")
@@ -221,6 +222,17 @@ class Runner:
                 self.ended = why(self._process.end())
                 self.wire.close()
         return f"the model's process ended: {self.ended}"
+
+
+def _whole(columns: Columns) -> None:
+    """ModelFailed for text that cannot be written down: no journal and no JSON holds half a character."""
+    for name, column in columns.items():
+        try:
+            name.encode()
+            if column.values.dtype == object:
+                "".join(column.values.ravel().tolist()).encode()
+        except UnicodeEncodeError as error:
+            raise ModelFailed(f"the model answered half a character (a lone surrogate) in {name!r}") from error
 
 
 def _process(python: Path, zygote: Zygote | None, bounds: Bounds, scratch: Path, theirs: socket.socket) -> Process:
