@@ -88,3 +88,11 @@ def test_columns_that_differ_only_in_case_are_refused() -> None:
     arm = Arm("champion", Role.CHAMPION, "bank", 1, Served("onnx", "0" * 64, signature))
     with pytest.raises(BadInput, match="upper and lower case"):
         arms_inputs((arm,), Policy())
+
+
+def test_a_column_without_a_name_is_refused() -> None:
+    named, nameless = Field("x", Type.FLOAT64), Field("", Type.FLOAT64)
+    with pytest.raises(BadInput, match="without a name"):
+        inputs(revision(((nameless,), (named,))))
+    with pytest.raises(BadInput, match="without a name"):
+        outputs(revision(((named,), (nameless,))))

@@ -67,6 +67,8 @@ def _merge(asked: list[tuple[str, Field]], does: str) -> list[tuple[Field, list[
     found: dict[str, tuple[str, Field, list[Field]]] = {}
     spelled: dict[str, str] = {}
     for who, field in asked:
+        if not field.name:
+            raise BadInput(f"{who} {does} a column without a name; SQL has none such, so give it one")
         if spelled.setdefault(field.name.lower(), field.name) != field.name:
             raise BadInput(
                 f"{who} {does} {field.name!r} beside {spelled[field.name.lower()]!r}; "
