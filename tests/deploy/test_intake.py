@@ -62,7 +62,7 @@ def test_a_file_becomes_a_version(intake: Intake, registry: Registry, blobs: Blo
     assert (version.number, version.flavor, version.author, version.created_at_us) == (1, "onnx", "anna", 7)
     assert (version.tags, version.provenance["file"]) == ({"a": "b"}, "My Model.onnx")
     assert version.served.signature.inputs == (Field("x", Type.FLOAT32),)
-    assert [name for name, _ in taken.steps] == ["recognise", "convert", "store", "register"]
+    assert [name for name, _ in taken.steps] == ["recognise", "try out", "store", "register"]
     assert version.digest == version.served.digest
     assert version.served.golden is not None
     assert sorted([version.digest, version.served.golden]) == left(home)
@@ -134,7 +134,7 @@ def gone(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("damage", "words"), [
-    (cut, "cut short"), (empty, "is empty"), (text, "looks like text"), (folder, "is a folder"), (gone, "no file"),
+    (cut, "cut short"), (empty, "is empty"), (text, "looks like text"), (folder, "empty folder"), (gone, "no file"),
 ])  # fmt: skip
 def test_what_is_no_model_leaves_nothing(
     damage: Callable[[Path], None], words: str, intake: Intake, registry: Registry, home: Path

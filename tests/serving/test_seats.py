@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ import pytest
 from payoff.errors import ModelFailed
 from payoff.flavors import golden
 from payoff.flavors.rowfile import Rows
-from payoff.records import Column, Role, Served
-from payoff.serving import Answered, Heat, Limits
+from payoff.records import Arm, Column, Role, Served
+from payoff.serving import Answered, Heat, Limits, seat
 from tests.serving.elsewhere import MADE
 from tests.serving.house import FALLBACK, SIGNATURE, House, all_of, until, y
 
@@ -144,8 +145,22 @@ async def test_a_version_that_is_out_stays_out_when_it_is_let_go_of_and_begins_a
     assert len(MADE[served.digest]) == 2
 
 
-async def test_versions_of_the_same_file_that_run_differently_have_seats_of_their_own(house: House) -> None:
-    one = house.away()
-    other = Served(one.flavor, one.digest, one.signature, folder=True)
-    assert house.models.seat(one) is house.models.seat(Served(one.flavor, one.digest, one.signature))
-    assert house.models.seat(one) is not house.models.seat(other)
+async def test_a_version_out_is_tried_again_when_it_has_rested(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seat, "REST_S", 0.05)
+    served = house.away(poison=13)
+    live = await house.hot((Role.CHAMPION, served), policy=FALLBACK)
+    for _ in range(3):
+        await house.call(live, 13)
+    assert (await house.call(live, 1)).arms == ["fallback"]
+    house.models.cool_down()
+    await asyncio.sleep(0.06)
+    assert y(await house.call(live, 1)) == [2]
+    assert live.seats[0].out == ""
+
+
+async def test_the_same_file_has_a_seat_for_each_version_that_it_is(house: House) -> None:
+    served = house.away()
+    arm = Arm("champion", Role.CHAMPION, "one", 1, served)
+    assert house.models.seat(arm) is house.models.seat(replace(arm, role=Role.SHADOW))
+    assert house.models.seat(arm) is not house.models.seat(replace(arm, model="other"))
+    assert house.models.seat(arm) is not house.models.seat(replace(arm, served=replace(served, folder=True)))

@@ -93,7 +93,12 @@ def _worker(status: live.Status, current: dict[str, int], now_us: int) -> Part:
     if failed:
         return _part(name, "failed", "; ".join(failed)[:1000], "roll the endpoint back or deploy the model again")
     if out:
-        return _part(name, "failed", "; ".join(out)[:1000], "deploy a version that works; mended, revive it")
+        return _part(
+            name,
+            "failed",
+            "; ".join(out)[:1000],
+            "roll back, deploy a version that works, or wait: it is tried again after a while",
+        )
     if behind:
         text = f"not yet at the current revision of {', '.join(sorted(behind))}"
         return _part(name, "warning", text, "wait a moment; if it stays, restart `payoff up`")

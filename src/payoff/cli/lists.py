@@ -104,7 +104,7 @@ def doctor(url: Url = None, as_json: Json = False) -> None:
     if as_json:
         show.put_json(found)
     else:
-        show.table(found["parts"], ["part", "state", "text", "what_to_do"], "nothing to report")
+        show.table(found["parts"], ["part", "state", "text", "what_to_do"], "nothing to report", chars_max=1_000)
         typer.echo("everything is healthy" if found["healthy"] else "not everything is healthy")
     if not found["healthy"]:
         raise typer.Exit(1)

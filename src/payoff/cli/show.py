@@ -23,12 +23,14 @@ def error_object(name: str, what: str) -> dict[str, Any]:
     return {"error": {"kind": re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), "what": what}}
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
+def table(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str, chars_max: int = CELL_CHARS_MAX
+) -> None:
     """Rows under headings; with rich on a terminal, as plain aligned text anywhere else."""
     if not rows:
         typer.echo(empty)
         return
-    cells = [[cell(row.get(name)) for name in columns] for row in rows]
+    cells = [[cell(row.get(name), chars_max) for name in columns] for row in rows]
     right = [all(_is_number(row.get(name)) for row in rows) for name in columns]
     heads = [name.replace("_", " ") for name in columns]
     if sys.stdout.isatty():

@@ -235,9 +235,10 @@ def _risen(revision: Revision, dead: set[tuple[str, int]]) -> list[Arm]:
 def _latest_safe(history: Sequence[Revision]) -> Revision:
     current, dead = history[-1], _dead(history)
     different = [past for past in history[-2::-1] if (past.arms, past.policy) != (current.arms, current.policy)]
-    for past in different:
-        if not _risen(past, dead):
-            return past
+    safe = [past for past in different if not _risen(past, dead)]
+    answering = [past for past in safe if past.arm(Role.CHAMPION) is not None]
+    if safe:  # one in which a model answers, if there is any: going back is no kill
+        return (answering or safe)[0]
     if not different:
         raise Conflict(f"nothing to roll back to: {current.endpoint} never ran anything else")
     raise Conflict(

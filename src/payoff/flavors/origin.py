@@ -181,6 +181,8 @@ def _output(field: Field, answers: Columns, rows: int) -> Column:
     values = column.values
     if values.shape != (rows, *field.shape):
         raise ModelFailed(f"the model answered {values.shape} in {field.name!r} to {rows} rows of shape {field.shape}")
+    if not field.nullable and column.valid is not None and not column.valid.all():
+        raise ModelFailed(f"the model answered null in {field.name!r}, and its signature says that it always answers")
     if values.dtype == field.type.dtype:
         return column
     if field.type.is_number and values.dtype.kind in "iufb":

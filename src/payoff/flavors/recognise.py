@@ -1,5 +1,6 @@
 """Which flavor an artefact is, by what is in the file; its name does not count, and nothing of it is run."""
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -21,6 +22,9 @@ _LOOKS = (
     (b"GGUF", "a GGUF language model"),
     (b"SQLite format 3", "an SQLite database"),
 )
+
+
+_CODE = re.compile(r'\s*("""|#!|import |from \w[\w.]* import |def |class |@)')
 
 
 def recognise(path: Path, flavor: str | None = None) -> Flavor:
@@ -57,11 +61,11 @@ def lone(path: Path) -> Path:
 
 
 def taken(folders: bool = False) -> str:
-    """Every flavor in the user's words, or those that take a folder, for messages."""
-    known = {name: FLAVORS.take(name).takes for name in FLAVORS.names()}
-    return "; ".join(
-        f"{name}: {takes}" for name, takes in known.items() if takes and (not folders or "folder" in takes)
-    )
+    """Every flavor by name, or those that take a folder in the user's words, for messages."""
+    known = {name: takes for name in FLAVORS.names() if (takes := FLAVORS.take(name).takes)}
+    if folders:
+        return "; ".join(f"{name}: {takes}" for name, takes in known.items() if "folder" in takes)
+    return ", ".join(known)
 
 
 def _recognised(path: Path) -> Flavor | None:
@@ -89,6 +93,8 @@ def looks_like(path: Path, head: bytes) -> str:
     first = text.lstrip().partition("\n")[0].strip()
     if first.startswith(("{", "[")):
         return "JSON"
+    if _CODE.match(text):
+        return "Python code (put it into a folder as model.py, with a requirements.txt, and deploy the folder)"
     kind = "text with columns (CSV?)" if any(mark in first for mark in ",;\t") else "text"
     return f"{kind}: {first[:60]!r}"
 
@@ -117,7 +123,7 @@ def _archive(path: Path) -> str:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()[:10_000]
     if any(name.endswith("/data.pkl") for name in names):
-        return "a PyTorch checkpoint (export it with torch.onnx.export)"
+        return "a PyTorch checkpoint (export it: torch.export.save)"
     if "config.json" in names and "model.weights.h5" in names:
-        return "a Keras model (export it as ONNX)"
+        return "a Keras model"
     return f"a zip archive with {', '.join(names[:3]) or 'nothing'} in it"

@@ -166,7 +166,7 @@ class Follower:
         those that are out and come back. What has answered before may be cold."""
         current = self._current(name)
         known = set(self.models.seats(current)) if current is not None else set()
-        seats = [(arm, self.models.seat(arm.served)) for arm in revision.arms]
+        seats = [(arm, self.models.seat(arm)) for arm in revision.arms]
         return [seat for arm, seat in seats if seat not in known or (seat.out and arm.role is not Role.KILLED)]
 
     def _prepare_now(self, name: str, revision: Revision) -> Live | None:

@@ -56,6 +56,6 @@ def tell(current: Revision, out: Out) -> str:
     if not current.policy.fallback:
         return told + (
             "There is no fallback to answer instead, so it is not killed and its calls fail: roll back, deploy a "
-            "version that works, or give the endpoint a fallback"
+            "version that works, or give the endpoint a fallback. It is tried again after a while"
         )
     return told + "It is killed and the fallback answers; when it is mended, `payoff revive` starts it anew"

@@ -171,7 +171,10 @@ class Runner:
         """End the process after an exchange that failed; why, in words. Waits until all of it is gone."""
         if isinstance(error, TimeoutError):
             seconds = self._bounds.call_s_max if seconds is None else seconds
-            return Ended(self._end(lambda status: f"it was not done after {seconds:g} s, the most it may take"))
+            limit = "--call-timeout" if seconds == self._bounds.call_s_max else "--load-timeout"
+            return Ended(
+                self._end(lambda status: f"it was not done after {seconds:g} s, the most it may take ({limit})")
+            )
         if isinstance(error, frames.Garbled):
             return Ended(self._end(lambda status: f"what it answered cannot be read ({error})"))
         return Ended(self._end(lambda status: end_in_words(status, self._process.log)))

@@ -143,11 +143,12 @@ def _finish(live: Live, piece: Piece, said: Said, alone: bool) -> Iterator[Part]
 def _excused(live: Live, piece: Piece, error: Exception, alone: bool) -> Part:
     """The fallback in place of a model that failed, or its failure where there is none."""
     failed = not isinstance(error, NotReady)
+    said = str(error).removeprefix("the model failed: ")
     if live.has_fallback and (alone or not failed):
-        why = f"fallback: the model failed: {error}" if failed else f"fallback: {error}"
+        why = f"fallback: the model failed: {said}" if failed else f"fallback: {error}"
         return fall_back(live, piece.index, piece.inputs, why[:_WHY_MAX])
     if failed:
-        raise ModelFailed(f"the model failed on these rows: {error}") from error
+        raise ModelFailed(f"the model failed on these rows: {said}") from error
     raise error
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from payoff.errors import ModelFailed, PayoffError
 from payoff.flavors import FLAVORS, Loaded, Servable, check
-from payoff.records import Revision, Served
+from payoff.records import Arm, Revision, Served
 from payoff.runner.zygote import Zygotes
 from payoff.serving.seat import NotReady, Seat
 from payoff.store.blobs import Blobs
@@ -56,16 +56,16 @@ class Models:
         self._slow = ThreadPoolExecutor(limits.loads_max, "start")
         self._closer = ThreadPoolExecutor(limits.loads_max, "close")
 
-    def seat(self, served: Served) -> Seat:
-        """The seat of a version, cold if nobody needed it before."""
-        key = msgspec.msgpack.encode(served)
+    def seat(self, arm: Arm) -> Seat:
+        """The seat of an arm's version, cold if nobody needed it before."""
+        key = msgspec.msgpack.encode((arm.model, arm.version, arm.served))
         if key not in self._seats:
-            self._seats[key] = Seat(served, self._warm)
+            self._seats[key] = Seat(arm.served, self._warm)
         return self._seats[key]
 
     def seats(self, revision: Revision) -> list[Seat]:
         """The seats of its arms."""
-        return [self.seat(arm.served) for arm in revision.arms]
+        return [self.seat(arm) for arm in revision.arms]
 
     @property
     def hot(self) -> int:

@@ -15,6 +15,7 @@ from payoff.records import Column, Columns, Served, length
 from payoff.serving.fit import check_length
 
 BACKOFF_S_MAX = 60.0
+REST_S, REST_S_MAX = 30.0, 600.0  # of a version that is out, before it is tried again
 Warm = Callable[["Seat"], Awaitable[Loaded]]
 
 
@@ -71,6 +72,7 @@ class Seat:
         self.users = 0  # batches that are with the model, or wait for it to be loaded
         self.trouble = ""  # why it could not be loaded the last time
         self.failures = 0  # to load it, one after the other
+        self.outs = 0  # how often it was out since somebody brought it into service
         self.again_s = 0.0  # when to try that again
         self._out = ""
         self._warm = warm
@@ -86,7 +88,9 @@ class Seat:
         if self.here is not None:
             return ""
         if out := self.out:
-            return out
+            if self.loaded is not None or time.monotonic() < self.again_s:
+                return out
+            self._out = ""  # it has rested, and is tried once more
         waits = self.loaded is None and self.failures and time.monotonic() < self.again_s
         return self.trouble if waits else ""
 
@@ -133,7 +137,10 @@ class Seat:
 
     def cool(self) -> Loaded | None:
         """It is cold from now on; whoever calls closes what this gives back."""
-        self._out = self.out
+        if not self._out and (out := self.out):
+            self._out = out
+            self.again_s = time.monotonic() + min(REST_S_MAX, REST_S * 2.0 ** min(self.outs, 10))
+            self.outs += 1
         loaded, self.loaded, self.here = self.loaded, None, None
         self.slots.allow(1)
         return loaded
@@ -146,4 +153,4 @@ class Seat:
 
     def forgive(self) -> None:
         """A new life: it may be loaded again at once."""
-        self._out, self.trouble, self.failures = "", "", 0
+        self._out, self.trouble, self.failures, self.outs = "", "", 0, 0
