@@ -40,6 +40,7 @@ class House:
             self.blobs, Unpacked(home / "unpacked"), Environments(home / "environments"), folder(home / "run"), heat
         )
         self.desk = Desk(Writer(home / "journal", "worker-0"), Ids(0), limits)
+        self._versions: dict[str, int] = {}
         self._number = 0
         self._factors: dict[str, float] = {}
 
@@ -67,10 +68,14 @@ class House:
     def revision(self, *arms: Way, policy: Policy = PLAIN) -> Revision:
         self._number += 1
         made = [
-            Arm(f"{arm[0]}-{place}", arm[0], "times", place + 1, arm[1], arm[2] if len(arm) == 3 else 0.0)
+            Arm(f"{arm[0]}-{place}", arm[0], "times", self._number_of(arm[1]), arm[1], arm[2] if len(arm) == 3 else 0.0)
             for place, arm in enumerate(arms)
         ]
         return Revision("times", self._number, 0, "me", "", tuple(made), policy)
+
+    def _number_of(self, served: Served) -> int:
+        """The same wherever it serves."""
+        return self._versions.setdefault(repr(served), len(self._versions) + 1)
 
     def serve(self, *arms: Way, policy: Policy = PLAIN) -> Live:
         """A live revision whose seats are as hot or cold as they were."""

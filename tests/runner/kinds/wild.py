@@ -120,7 +120,7 @@ class Wild:
         if what[0] == "answer":
             return eval(what[2], {"np": np})
         if what[0] == "say":  # past the loop, straight into the socket
-            sock = next(fd for fd in range(3, 64) if _is_socket(fd))
+            sock = next(fd for fd in range(3, 4_096) if _is_socket(fd))
             os.write(sock, bytes.fromhex(what[2]))
             time.sleep(1_000)
         told = [do(*str(value).partition(" ")[::2]) for value in values]
