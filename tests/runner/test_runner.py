@@ -299,3 +299,10 @@ def test_memory_past_the_limit_fails_the_call_and_not_the_machine(start: Start) 
     with pytest.raises(ModelFailed, match=r"more memory than it may use \(0\.293 GiB\)"):
         runner.ask(ask_to(*[f"want {16 << 20}"] * 100))
     assert runner.rss_bytes < 400 << 20
+
+
+@pytest.mark.parametrize("deed", ["hoard 1000000000", "brood 300000000"], ids=["shared", "children's"])
+def test_memory_that_the_limit_of_the_kernel_does_not_count_ends_the_process(start: Start, deed: str) -> None:
+    runner = start()
+    with pytest.raises(Ended, match=r"with its children it held \S+ GiB of memory, and may hold 0.5 GiB"):
+        runner.ask(ask_to(deed))

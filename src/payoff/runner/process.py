@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,6 +19,7 @@ from payoff.runner.nursery import Log, nursery
 START = Path(__file__).parent / "guest" / "start.py"
 _BURY_S = 10.0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_HELD = re.compile(r"^Rss(?:Anon|Shmem):\s*(\d+) kB$", re.MULTILINE)
 
 
 class Process(Protocol):
@@ -81,18 +84,26 @@ class Forked:
         self.pid = pid
         self.log = log
         self._leash = leash
+        self._lock = threading.Lock()
         self._status: int | None = None
 
     def status(self) -> int | None:
         """As the zygote tells it; a zygote that is gone took its children with it."""
-        if self._status is None:
-            self._leash.setblocking(False)
-            with suppress(BlockingIOError):
-                self._read()
+        if self._status is None and self._lock.acquire(blocking=False):  # else somebody waits for its end
+            try:
+                self._leash.setblocking(False)
+                with suppress(BlockingIOError):
+                    self._read()
+            finally:
+                self._lock.release()
         return self._status
 
     def end(self) -> int:
         """Let go of the leash, and wait until the zygote has buried it."""
+        with self._lock:
+            return self._end()
+
+    def _end(self) -> int:
         if self._status is None:
             with suppress(OSError):
                 self._leash.shutdown(socket.SHUT_WR)
@@ -118,6 +129,20 @@ class Forked:
 def rss_bytes(pid: int) -> int:
     """Memory that a process has in use now; 0 where that cannot be known."""
     return _statm(pid)[1] * _PAGE_BYTES
+
+
+def tree_bytes(pid: int) -> int:
+    """Memory that a process and all it started hold for themselves or share: not what is a copy of a file."""
+    found, left = 0, [pid]
+    while left:
+        one = left.pop()
+        try:
+            status = Path(f"/proc/{one}/status").read_text()
+            left += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
+        except OSError:
+            continue
+        found += sum(int(kib) << 10 for kib in _HELD.findall(status))
+    return found
 
 
 def held_bytes(pid: int) -> int:

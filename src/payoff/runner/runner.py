@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +19,7 @@ from payoff.runner import kinds
 from payoff.runner.guest import frames
 from payoff.runner.process import Direct, Process, cpu_ns, end_in_words, held_bytes, rss_bytes
 from payoff.runner.variables import setup, variables
+from payoff.runner.watch import WATCH
 from payoff.runner.wire import Hear, Wire
 from payoff.runner.zygote import Zygote, Zygotes
 
@@ -41,7 +44,9 @@ class Runner:
         self._cpu_ns = 0
         self._ending = threading.Lock()
         self.ended = ""  # why, once it has
+        self._condemned = ""  # why somebody else ends it
         self.walls: dict[str, str] = {}  # which there are, each with why it does not stand, or "" if it does
+        WATCH.add(self)
 
     @classmethod
     def start(
@@ -169,6 +174,8 @@ class Runner:
 
     def lost(self, error: Exception, seconds: float | None = None) -> Ended:
         """End the process after an exchange that failed; why, in words. Waits until all of it is gone."""
+        if self._condemned:
+            return Ended(self._end(lambda status: self._condemned))
         if isinstance(error, TimeoutError):
             seconds = self._bounds.call_s_max if seconds is None else seconds
             limit = "--call-timeout" if seconds == self._bounds.call_s_max else "--load-timeout"
@@ -178,6 +185,18 @@ class Runner:
         if isinstance(error, frames.Garbled):
             return Ended(self._end(lambda status: f"what it answered cannot be read ({error})"))
         return Ended(self._end(lambda status: end_in_words(status, self._process.log)))
+
+    @property
+    def memory_bytes_max(self) -> int:
+        """What the process and its children may hold."""
+        return self._bounds.memory_bytes_max
+
+    def condemn(self, why: str) -> None:
+        """End the process from another thread; whoever waits for its answer hears why."""
+        self._condemned = why
+        if not self.gone:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(self.pid, signal.SIGKILL)
 
     @property
     def gone(self) -> bool:

@@ -7,6 +7,7 @@ Where a model computes elsewhere, or is cold, calls wait for it in a line (see `
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from payoff.serving.record import Stamp, note
 from payoff.serving.reply import Answered, assemble
 from payoff.serving.seat import NotReady, Seat
 from payoff.serving.watching import Counters, Seen, Watching
+
+log = logging.getLogger("payoff.serving")
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,13 +275,13 @@ class Desk:
         for call, answered in zip(batch, answers, strict=True):
             self._leave(call)
             self.counters.answered += call.count
-            call.done(answered)
+            _hear(call, answered)
 
     def _fail(self, batch: list[Call], error: Exception) -> None:
         for call in batch:
             self._leave(call)
             self.counters.failed += 1
-            call.done(error)
+            _hear(call, error)
 
     def _leave(self, call: Call) -> None:
         self._waiting_rows -= call.count
@@ -313,3 +316,11 @@ def _latency_us(batch: list[Call], at_us: int) -> NDArray[np.int64]:
     """For each row how long ago its call arrived."""
     ages = np.array([at_us - call.arrived_us for call in batch], np.int64)
     return ages if len(batch) == batch[-1].count == 1 else ages.repeat([call.count for call in batch])
+
+
+def _hear(call: Call, heard: Answered | Exception) -> None:
+    """Tell a caller; one that cannot be told must not cost the others their answers."""
+    try:
+        call.done(heard)
+    except Exception as error:
+        log.error("an answer could not be given back: %s: %s", type(error).__name__, error)

@@ -56,6 +56,15 @@ def do(what: str, rest: str) -> str:
         while shared.tell() < int(rest):
             shared.write(b"x" * (1 << 20))
         KEPT.append(shared)
+    if what == "hoard":
+        do("share", rest)
+        time.sleep(1_000)
+    if what == "brood":
+        for _ in range(3):
+            if os.fork() == 0:
+                do("want", rest)
+                time.sleep(1_000)
+        time.sleep(1_000)
     if what == "fork":
         pid = os.fork()
         if pid == 0:
