@@ -5,6 +5,7 @@ not in Arrow (24 MB and 50 ms more per process). `about` is a JSON text; every c
 text its UTF-8 bytes and lengths, and a mask where it may be null.
 """
 
+import threading
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,10 @@ from numpy.typing import NDArray
 from payoff.errors import BadInput
 from payoff.records.columns import Column, length
 from payoff.records.signature import Field, Type
+
+# NumPy parses the head of each array as a Python literal, and Python 3.11 miscounts when two threads parse at once
+# ("AST constructor recursion depth mismatch").
+_READING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ def write_rows(path: Path, groups: Mapping[str, Rows], notes: Mapping[str, Any] 
 def read_rows(path: Path) -> tuple[dict[str, Rows], dict[str, Any]]:
     """The groups and notes that `write_rows` wrote; BadInput if the file is not one of these."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with _READING, np.load(path, allow_pickle=False) as file:
             about = msgspec.json.decode(file["about"].tobytes(), type=_About)
             groups = {group: _rows(file, group, fields) for group, fields in about.groups.items()}
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, msgspec.MsgspecError) as error:

@@ -5,7 +5,9 @@ module is never imported here, its file is read in the model's process: `from pa
 """
 
 import ast
+import threading
 from collections.abc import Iterator
+from functools import lru_cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 
 from payoff.errors import NotFound
 
+_PARSING = threading.Lock()  # Python 3.11 miscounts when two threads parse at once: "AST constructor recursion depth"
 _OWN = Path(__file__).parent / "guest" / "kinds"
 
 
@@ -29,6 +32,12 @@ def preload(file: Path) -> tuple[str, ...] | None:
 
     Read from the text of the file, which is never run here.
     """
+    with _PARSING:
+        return _preload(file, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _preload(file: Path, _: int) -> tuple[str, ...] | None:
     said: dict[str, Any] = {"PRELOAD": (), "FORK": True}
     for line in ast.parse(file.read_bytes()).body:
         target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
