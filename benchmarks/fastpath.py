@@ -27,6 +27,7 @@ from payoff.flavors.flavor import FLAVORS, Arrival, Loaded, Prepared, Said, Serv
 from payoff.flavors.recognise import recognise
 from payoff.records.columns import Column
 from payoff.records.model import Served
+from payoff.runner.zygote import Zygotes
 
 COLUMNS = [f"x{place}" for place in range(12)]
 BATCHES = (1, 64)
@@ -76,6 +77,8 @@ class Around:
 
     made: Prepared
     environments: Environments
+    room: Path
+    zygotes: Zygotes | None = None
 
     def artefact(self, served: Served) -> Path:
         return self.made.served_path
@@ -105,7 +108,9 @@ def loaded(artefact: Path, environments: Environments, native: bool) -> Loaded:
     expected = "native" if native else "onnx"
     if made.served_flavor != expected:
         raise SystemExit(f"{artefact.name} is served as {made.served_flavor}, not {expected}: {made.provenance}")
-    return Around(made, environments).load(Served(made.served_flavor, "", made.signature, None, made.place))
+    return Around(made, environments, made.served_path.parent).load(
+        Served(made.served_flavor, "", made.signature, None, made.place)
+    )
 
 
 def compared(name: str, sides: Mapping[str, Loaded], calls: int) -> list[dict[str, Any]]:
