@@ -98,14 +98,14 @@ def test_a_folder_with_nothing_but_one_model_in_it_is_that_model(tmp_path: Path)
 def test_what_is_no_model_is_refused_with_what_it_looks_like(tmp_path: Path, content: bytes, looks_like: str) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
-    with pytest.raises(BadInput, match=f"looks like {looks_like}.*taken are: .*onnx: .*--flavor NAME"):
+    with pytest.raises(BadInput, match=f"looks like {looks_like}.*taken are: .*onnx, .*--flavor NAME"):
         recognise(path)
 
 
 def test_a_pytorch_checkpoint_is_told_what_to_do(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "model.pt", "w") as archive:
         archive.writestr("model/data.pkl", b"")
-    with pytest.raises(BadInput, match=r"a PyTorch checkpoint \(export it with torch.onnx.export\)"):
+    with pytest.raises(BadInput, match=r"a PyTorch checkpoint \(export it: torch.export.save\)"):
         recognise(tmp_path / "model.pt")
 
 

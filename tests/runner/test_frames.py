@@ -143,5 +143,8 @@ def test_columns_of_different_lengths_do_not_cross(rows: int) -> None:
     ],
 )
 def test_what_cannot_cross_is_said(values: Any, valid: Any, says: str) -> None:
+    frames.pack(frames.ASK, {"x": (np.zeros((2, 3)), None)})
+    frames.pack(frames.ASK, {"x": (np.zeros(2, "datetime64[D]"), None)})
+    frames.head_of({"x": (np.zeros(2), None)})  # what was sent before is no excuse
     with pytest.raises(TypeError, match=says):
         frames.pack(frames.ASK, {"x": (np.asarray(values), valid)})

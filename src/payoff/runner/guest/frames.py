@@ -138,7 +138,9 @@ def say(verb: int, words: Any, columns: Mapping[str, Pair] | None = None) -> lis
 
 def head_of(columns: Mapping[str, Pair]) -> bytes:
     """How these columns are described; TypeError for a type that does not cross."""
-    key = tuple([(name, pair[0].dtype, pair[0].shape[1:], pair[1] is None) for name, pair in columns.items()])
+    key = tuple(
+        [(name, one.dtype, one.ndim and one.shape[1:], valid is None) for name, (one, valid) in columns.items()]
+    )
     head = _heads.get(key)
     return _remember(key, columns) if head is None else head
 
