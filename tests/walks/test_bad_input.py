@@ -364,7 +364,7 @@ def test_files_that_are_no_models_are_refused_and_leave_nothing(house: House, tm
     (tmp_path / "text.onnx").write_text("age,job\n1,tech\n")
     refused(house.cli("deploy", cut_in_half(tmp_path)), 1, "half.onnx", "cut short", "export or copy it again")
     refused(house.cli("deploy", tmp_path / "empty.onnx"), 1, "empty.onnx", "is empty")
-    refused(house.cli("deploy", tmp_path / "folder.onnx"), 1, "folder.onnx", "is a directory")
+    refused(house.cli("deploy", tmp_path / "folder.onnx"), 1, "folder.onnx", "is an empty folder")
     refused(house.cli("deploy", tmp_path / "absent.onnx"), 1, "absent.onnx", "there is no")
     refused(house.cli("deploy", tmp_path / "text.onnx"), 1, "text.onnx", "onnx")
     refused(house.cli("deploy"), 2, "PATH")

@@ -67,6 +67,10 @@ def test_every_answer_a_client_saw_is_in_the_journal_once_whoever_is_killed(
             callers = [Caller(f"{server.inference}/predict/times") for _ in range(4)]
             for caller in callers:
                 caller.start()
+            until = time.monotonic() + 60  # however slowly the machine starts what was killed
+            while sum(len(caller.ids) for caller in callers) < 20:
+                assert time.monotonic() < until
+                time.sleep(0.01)
             time.sleep(chance.uniform(0.05, 0.4))
             for pid in victims(server, who):
                 with suppress(ProcessLookupError):
