@@ -19,7 +19,7 @@ from payoff.clock import Clock, now_us
 from payoff.deploy.steps import Steps
 from payoff.environments.environments import Environments
 from payoff.errors import BadInput, Busy, NotFound, TooLarge, Unavailable
-from payoff.flavors.flavor import Arrival, Moving, Pointer, Prepared, Said
+from payoff.flavors.flavor import Arrival, Flavor, Moving, Pointer, Prepared, Said
 from payoff.flavors.recognise import lone, recognise
 from payoff.flavors.sample import rows_of
 from payoff.records import names
@@ -91,13 +91,7 @@ class Intake:
         steps = steps or Steps()
         with self._folder() as room:
             shown = _shown(path, file_name or path.name, room)
-            with steps.step("recognise"):
-                shown = shown if flavor else lone(shown)
-                found = recognise(shown, flavor)
-            if isinstance(found, Pointer):
-                with steps.step("fetch"):
-                    shown = found.fetch(shown, said, self._environments, room / "fetched")
-                found = recognise(shown)
+            found, shown = self._recognised(shown, flavor, said, steps, room / "fetched")
             with steps.step("recognise"):
                 came = _packed(shown, room / "came.tar")
                 blob, size_bytes = _digest(came, self._limits.artefact_bytes_max)
@@ -129,6 +123,17 @@ class Intake:
                 tags=tags,
             )
         return Taken(version, known is not None, steps.all())
+
+    def _recognised(self, path: Path, flavor: str | None, said: Said, steps: Steps, into: Path) -> tuple[Flavor, Path]:
+        """What the artefact is, and where it lies; one that only points at another is brought here first."""
+        with steps.step("recognise"):
+            path = path if flavor else lone(path)
+            found = recognise(path, flavor)
+        if not isinstance(found, Pointer):
+            return found, path
+        with steps.step("fetch"):
+            brought = found.fetch(path, said, self._environments, into)
+        return recognise(brought), brought
 
     def sweep(self) -> None:
         """Remove what intakes left that were cut off by a crash; for the start of the control plane."""
