@@ -58,6 +58,9 @@ class Stream:
     model: str = ""
     version: int | None = None
     shadow: bool = False
+    choice: str = ""  # how the row came to this arm: "" by its share, "holdout", "explore", "failed", "rule"
+    share: float = 1.0  # with which probability, before anything was known of the row
+    instead_of: str = ""  # the arm that would have answered, where the fallback did for it
     columns: tuple[tuple[str, Field], ...] = ()
     descriptor: bytes = field(init=False, repr=False, default=b"")
 
@@ -80,7 +83,7 @@ class Stream:
         return Stream(columns=columns, **facts)
 
 
-_FACTS = ("kind", "endpoint", "revision", "arm", "model", "version", "shadow")
+_FACTS = ("kind", "endpoint", "revision", "arm", "model", "version", "shadow", "choice", "share", "instead_of")
 
 
 class Noted(NamedTuple):

@@ -48,11 +48,16 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """When this verdict, give that order.
+    """When this verdict or finding, give that order; deploy/file lists what `when` may say and what may follow.
 
-    `when` is "loses money" or "challenger beats champion"; `against` is "fallback" or "nothing"; `error` the chance,
-    over all looks for ever, of acting on a version that does not deserve it; `gain_cap` the most that one decision may
-    be credited with, in units of the currency.
+    For verdicts: `error` is the chance, over all looks for ever, of acting on a version that does not deserve it, shared
+    by all versions that are asked about at the same time; `against` is "fallback", "nothing" or "holdout"; `gain_cap`
+    the most that one decision may be credited with, in units of the currency; `false_stop_every` how many decisions,
+    on average, lie between two false stops of a version that was good before. `within` is the money per decision that
+    does not matter; `guardrails` say by how much a challenger may be worse: {"latency": 0.2, "errors": 0.01}.
+
+    For limits: `above` is the most that is fine, `over_s` the time it is counted over, `of` an SQL expression or a
+    column that says of what.
     """
 
     when: str
@@ -60,6 +65,55 @@ class Guard:
     error: float = 0.05
     against: str = "fallback"
     gain_cap: float | None = None
+    false_stop_every: int = 1_000_000
+    within: float | None = None
+    guardrails: dict[str, float] = field(default_factory=dict)
+    above: float | None = None
+    over_s: float | None = None
+    of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explore:
+    """A `share` of the rows, 0 to 1, is decided at random, each of `among` equally likely."""
+
+    share: float
+    among: tuple[Any, ...] = (True, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp:
+    """Challengers climb these shares by themselves, and cost at most `loss_budget` units before they are out.
+
+    A step lasts at least `step_decisions` matured decisions of the challenger and `step_s` seconds.
+    """
+
+    steps: tuple[float, ...] = (0.01, 0.05, 0.10, 0.25, 0.50, 1.0)
+    loss_budget: float = 0.0
+    step_decisions: int = 200
+    step_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Allocate:
+    """Shares follow what the arms earn (Thompson sampling over money), each arm at least `floor`, anew `every_s`."""
+
+    floor: float = 0.05
+    every_s: float = 3_600.0
+
+
+class Matures(StrEnum):
+    """When a prediction counts."""
+
+    OUTCOME = "outcome"  # when its outcome is known, or its window has passed
+    WINDOW = "window"  # when its window has passed, with what happened in it
+
+
+class NoOutcome(StrEnum):
+    """What a prediction is worth whose window passed without an outcome."""
+
+    UNKNOWN = "unknown"  # nobody knows: it is left out, and counted
+    COUNTS = "counts"  # nothing happened: the value is what the expression says without an outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +130,14 @@ class Policy:
     context: tuple[Field, ...] = ()  # recorded columns that no model takes
     outcome: tuple[Field, ...] = ()  # what outcomes carry
     outcome_window_s: float = 86_400.0  # how long a missing outcome may hold back those after it
+    matures: Matures = Matures.OUTCOME
+    no_outcome: NoOutcome = NoOutcome.UNKNOWN  # COUNTS only where predictions mature with their window
+    outcome_depends_on_decision: bool = False  # True: on the road not taken nobody learns what would have happened
+    holdout: float = 0.0  # share of the traffic, 0 to 1, that the fallback decides, to compare with
+    explore: Explore | None = None
+    covariate: str | None = None  # SQL over inputs.*: what was known before and goes with the value (CUPED)
+    ramp: Ramp | None = None
+    allocate: Allocate | None = None
 
 
 @dataclass(frozen=True, slots=True)

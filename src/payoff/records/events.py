@@ -6,7 +6,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The only way anything moves. `evidence` is what the author, a person or a guard, knew when giving it."""
+    """The only way anything moves. `evidence` is what the author, a person or a guard, knew when giving it.
+
+    `chain` is the sha256 over the order, the revision it made and the `chain` of the order before it: whoever changes one
+    entry of the audit trail, or takes one out, breaks all that follow.
+    """
 
     id: int
     endpoint: str
@@ -17,6 +21,7 @@ class Order:
     before: int | None  # revision
     after: int  # revision
     evidence: dict[str, Any] = field(default_factory=dict)
+    chain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
