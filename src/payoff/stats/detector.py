@@ -1,0 +1,73 @@
+"""The Shiryaev-Roberts e-detector: has a stream of money that was good begun to lose?
+
+The betting test (stats/betting) looks at everything since launch, so 1,500 good decisions have lost its wealth, and it
+stops a version that turns bad far too late. Here a new bet is opened at every decision, and what all of them are worth
+together is watched: R = (R + 1) (1 + stake z). As long as the stream does not lose, R grows by at most 1 per decision
+in expectation, so a false stop comes after `every` decisions on average or later, whatever the distribution, under any
+dependence, as long as gains are bounded. That is a mean, not a chance: watched for ever, it stops everything once.
+A decision with nothing at stake (z = 0) changes nothing.
+
+Shin, Ramdas and Rinaldo (2024), "E-detectors: a nonparametric framework for sequential change detection",
+arXiv:2203.03532, definition 2.2 and theorem 2.4. The mean over the stakes of stats/betting is an e-detector too.
+"""
+
+from dataclasses import dataclass
+from math import exp, log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from payoff.stats.betting import STAKES, evidence
+
+NOTHING = -1e300  # the log of a sum without terms, finite so that it can be stored anywhere
+_CHUNK = 262_144
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """The state after a stretch of decisions, for each stake: the log of its product `growth`, the log of R `restarts`.
+
+    Stretches that follow each other compose with `then`, in order, however they were cut.
+    """
+
+    n: int = 0
+    growth: tuple[float, ...] = (0.0,) * len(STAKES)
+    restarts: tuple[float, ...] = (NOTHING,) * len(STAKES)
+
+    def then(self, later: "Detector") -> "Detector":
+        """This stretch and the one after it, as one: R = P_later R_this + R_later."""
+        growth = tuple(a + b for a, b in zip(self.growth, later.growth, strict=True))
+        carried = np.add(self.restarts, later.growth)
+        return Detector(self.n + later.n, growth, tuple(np.logaddexp(carried, later.restarts).tolist()))
+
+    @property
+    def log_r(self) -> float:
+        """The log of the mean of R over the stakes: it cannot overflow. NOTHING before the first amount at stake."""
+        top = max(self.restarts)
+        return top + log(sum(exp(r - top) for r in self.restarts) / len(self.restarts))
+
+    @property
+    def r_value(self) -> float:
+        """R itself, at most e ** 700: about how many decisions it would take to see as much in a stream that is good."""
+        return evidence(self.log_r)
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """What a batch did: the state after it, its peak, and the first place in it where the bar was reached, or None."""
+
+    detector: Detector
+    log_r_max: float
+    first: int | None
+    log_r_first: float | None
+
+
+def detect(detector: Detector, z: Floats, every: float) -> Detected:
+    """Watch every loss `z` >= -1 in order (see `losses`), and say where R first reached `every`.
+
+    `z` has shape (n,); `every` is the mean number of decisions to a false stop that is put up with, at least 1.
+    Only the first crossing counts as a verdict. ValueError for z < -1 or not a number, and for `every` below 1.
+    """
+    raise NotImplementedError

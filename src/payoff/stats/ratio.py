@@ -1,0 +1,54 @@
+"""Do the arms get the shares they should? A sample ratio check that is valid at every look.
+
+If the counts do not fit the shares, something loses calls or sends them elsewhere, and no comparison of the arms can be
+trusted. Lindon and Malek (2022), "Anytime-valid inference for multinomial count data", arXiv:2011.03567, eq. 3: a
+Dirichlet prior around the stated shares against the stated shares, worth 1/error with a chance of at most `error`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log
+
+PRIOR = 100.0  # the prior knows as much as so many calls in the stated shares
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRatio:
+    """Calls per arm under the present shares, and the log of the evidence from earlier shares.
+
+    With new shares (a ramp) a new stretch begins: `ramp` closes the present one. The logs of stretches add up.
+    """
+
+    shares: tuple[float, ...]
+    counts: tuple[int, ...]
+    log_e_before: float = 0.0
+
+    @classmethod
+    def of(cls, shares: Sequence[float]) -> "SampleRatio":
+        """Nothing counted yet. ValueError unless the shares are at least 0 and sum to 1."""
+        raise NotImplementedError
+
+    def after(self, counts: Sequence[int]) -> "SampleRatio":
+        """With so many more calls per arm under the present shares."""
+        raise NotImplementedError
+
+    def ramp(self, shares: Sequence[float]) -> "SampleRatio":
+        """From here on with other shares; arms may come or go (a share of 0), in the same order."""
+        raise NotImplementedError
+
+    @property
+    def log_e(self) -> float:
+        """The log of the evidence that the shares are not kept; infinite where an arm with a share of 0 got a call."""
+        raise NotImplementedError
+
+    def mismatch(self, error: float = 0.001) -> bool:
+        """Is it proven? Shares that are kept are called broken at some look with a chance of at most `error`."""
+        return self.log_e >= -log(error)
+
+
+def sample_ratio(counts: Sequence[int], shares: Sequence[float], prior: float = PRIOR) -> float:
+    """The log of the e-value against "calls fall to the arms in these shares", from calls per arm.
+
+    ln B(a + n) - ln B(a) - sum of n ln(share), a = prior * share. ValueError for counts below 0, or shares that are not.
+    """
+    raise NotImplementedError
