@@ -50,7 +50,7 @@ class Detector:
 
     @property
     def r_value(self) -> float:
-        """R itself, at most e ** 700: about how many decisions it would take to see as much in a stream that is good."""
+        """R itself, at most e ** 700: a stream that does not lose reaches it in so many decisions on average, or more."""
         return evidence(self.log_r)
 
 
@@ -70,4 +70,32 @@ def detect(detector: Detector, z: Floats, every: float) -> Detected:
     `z` has shape (n,); `every` is the mean number of decisions to a false stop that is put up with, at least 1.
     Only the first crossing counts as a verdict. ValueError for z < -1 or not a number, and for `every` below 1.
     """
-    raise NotImplementedError
+    if not every >= 1:
+        raise ValueError(f"a false stop every {every} decisions is no run length; say a number of at least 1")
+    if not bool(np.all(z >= -1)):
+        raise ValueError("every loss must be a number of at least -1 caps; cap the gains with `losses` first")
+    bar, peak, first, at_first = log(every), -np.inf, None, None
+    for start in range(0, len(z), _CHUNK):
+        detector, log_r = _walk(detector, z[start : start + _CHUNK])
+        peak = max(peak, float(log_r.max()))
+        if first is None and peak >= bar:
+            place = int(np.argmax(log_r >= bar))
+            first, at_first = start + place, float(log_r[place])
+    return Detected(detector, peak, first, at_first)
+
+
+def _walk(detector: Detector, z: Floats) -> tuple[Detector, Floats]:
+    """The state after these decisions, and log R after each of them: shape (n,).
+
+    With C the log growth since the start, R_t = e^C_t (R_0 + the sum over s <= t of e^-C_(s-1)).
+    """
+    grown = np.zeros((len(z) + 1, len(STAKES)))
+    np.cumsum(np.log1p(np.multiply.outer(z, np.array(STAKES))), axis=0, out=grown[1:])
+    opened = np.where((z != 0)[:, None], -grown[:-1], NOTHING)
+    bets = np.logaddexp.accumulate(np.vstack([detector.restarts, opened]), axis=0)
+    restarts = np.where(bets > NOTHING / 2, grown + bets, NOTHING)
+    after = Detector(
+        detector.n + len(z), tuple(np.add(detector.growth, grown[-1]).tolist()), tuple(restarts[-1].tolist())
+    )
+    top = restarts[1:].max(axis=1)
+    return after, top + np.log(np.exp(restarts[1:] - top[:, None]).mean(axis=1))
