@@ -8,13 +8,17 @@ pre-experiment data", eq. 4 and 5.
 """
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
 
+from payoff.errors import BadInput
 from payoff.stats.intervals import Sums
 
 Floats = NDArray[np.float64]
+_ROUNDING = 1e-12  # below this share of its squares, the spread of x is rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +33,35 @@ class Pair:
     xy: float = 0.0
 
     def __add__(self, other: "Pair") -> "Pair":
-        raise NotImplementedError
+        return Pair(
+            self.n + other.n,
+            self.x + other.x,
+            self.y + other.y,
+            self.xx + other.xx,
+            self.yy + other.yy,
+            self.xy + other.xy,
+        )
 
     @classmethod
     def of(cls, x: Floats, y: Floats) -> "Pair":
-        """The sums of rows: both of shape (n,), finite."""
-        raise NotImplementedError
+        """The sums of rows: both of shape (n,). BadInput where they differ in length, or are not finite."""
+        if x.shape != y.shape or x.ndim != 1:
+            raise BadInput(f"x has shape {x.shape} and y {y.shape}; send one of each per row")
+        if not (np.isfinite(x).all() and np.isfinite(y).all()):
+            raise BadInput("x or y holds a number that is not finite; leave such rows out, or say what they are worth")
+        return cls(len(x), float(x.sum()), float(y.sum()), float(x @ x), float(y @ y), float(x @ y))
 
     @property
     def raw(self) -> Sums:
         """Of y alone, as if x were not known."""
-        raise NotImplementedError
+        return Sums(self.n, self.y, self.yy)
 
 
 def slope(*arms: Pair) -> float:
     """How much y moves with x over all arms together: covariance by variance; 0 where x never moves."""
-    raise NotImplementedError
+    pool = _pool(arms)
+    moves = pool.n * pool.xx - pool.x * pool.x
+    return (pool.n * pool.xy - pool.x * pool.y) / moves if moves > _ROUNDING * pool.n * pool.xx else 0.0
 
 
 def adjust(*arms: Pair) -> tuple[Sums, ...]:
@@ -52,9 +69,23 @@ def adjust(*arms: Pair) -> tuple[Sums, ...]:
 
     The slope and the mean of x are those of all arms together, so the adjusted means stay in the unit of y.
     """
-    raise NotImplementedError
+    pool, by = _pool(arms), slope(*arms)
+    mean = pool.x / pool.n if pool.n else 0.0
+    return tuple(
+        Sums(
+            arm.n,
+            arm.y - by * (arm.x - arm.n * mean),
+            arm.yy - 2 * by * (arm.xy - mean * arm.y) + by * by * (arm.xx - 2 * mean * arm.x + arm.n * mean * mean),
+        )
+        for arm in arms
+    )
 
 
 def noise_left(*arms: Pair) -> float:
     """The share of the variance of y that x leaves, from 0 to 1: 0.35 means an interval sqrt(0.35) as wide."""
-    raise NotImplementedError
+    before, (after,) = _pool(arms).raw.variance, adjust(_pool(arms))
+    return min(1.0, after.variance / before) if before else 1.0
+
+
+def _pool(arms: tuple[Pair, ...]) -> Pair:
+    return reduce(add, arms, Pair())
