@@ -50,7 +50,7 @@ class Detector:
 
     @property
     def r_value(self) -> float:
-        """R itself, at most e ** 700: a stream that does not lose reaches it in so many decisions on average, or more."""
+        """R itself, at most e ** 700: it takes a stream that does not lose so many decisions on average, or more."""
         return evidence(self.log_r)
 
 

@@ -6,8 +6,8 @@ Dirichlet prior around the stated shares against the stated shares, worth 1/erro
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import log
+from dataclasses import dataclass, replace
+from math import fsum, inf, isfinite, lgamma, log
 
 PRIOR = 100.0  # the prior knows as much as so many calls in the stated shares
 
@@ -16,7 +16,8 @@ PRIOR = 100.0  # the prior knows as much as so many calls in the stated shares
 class SampleRatio:
     """Calls per arm under the present shares, and the log of the evidence from earlier shares.
 
-    With new shares (a ramp) a new stretch begins: `ramp` closes the present one. The logs of stretches add up.
+    With new shares (a ramp) a new stretch begins: `ramp` closes the present one. The logs of stretches add up. Counts
+    of workers under the same shares add up before they come here.
     """
 
     shares: tuple[float, ...]
@@ -26,20 +27,22 @@ class SampleRatio:
     @classmethod
     def of(cls, shares: Sequence[float]) -> "SampleRatio":
         """Nothing counted yet. ValueError unless the shares are at least 0 and sum to 1."""
-        raise NotImplementedError
+        return cls(_shares(shares), (0,) * len(shares))
 
     def after(self, counts: Sequence[int]) -> "SampleRatio":
         """With so many more calls per arm under the present shares."""
-        raise NotImplementedError
+        return replace(self, counts=tuple(a + b for a, b in zip(self.counts, _counts(counts), strict=True)))
 
     def ramp(self, shares: Sequence[float]) -> "SampleRatio":
         """From here on with other shares; arms may come or go (a share of 0), in the same order."""
-        raise NotImplementedError
+        if len(shares) != len(self.shares):
+            raise ValueError(f"{len(shares)} shares for {len(self.shares)} arms; an arm without calls has a share of 0")
+        return SampleRatio(_shares(shares), (0,) * len(shares), self.log_e)
 
     @property
     def log_e(self) -> float:
         """The log of the evidence that the shares are not kept; infinite where an arm with a share of 0 got a call."""
-        raise NotImplementedError
+        return self.log_e_before + sample_ratio(self.counts, self.shares)
 
     def mismatch(self, error: float = 0.001) -> bool:
         """Is it proven? Shares that are kept are called broken at some look with a chance of at most `error`."""
@@ -49,6 +52,23 @@ class SampleRatio:
 def sample_ratio(counts: Sequence[int], shares: Sequence[float], prior: float = PRIOR) -> float:
     """The log of the e-value against "calls fall to the arms in these shares", from calls per arm.
 
-    ln B(a + n) - ln B(a) - sum of n ln(share), a = prior * share. ValueError for counts below 0, or shares that are not.
+    ln B(a + n) - ln B(a) - sum of n ln(share), a = prior * share. ValueError for counts below 0, or for what is no
+    share.
     """
-    raise NotImplementedError
+    arms = [(n, share) for n, share in zip(_counts(counts), _shares(shares), strict=True) if n]
+    if any(share == 0 for _, share in arms):
+        return inf
+    spread = fsum(lgamma(prior * share + n) - lgamma(prior * share) - n * log(share) for n, share in arms)
+    return spread - (lgamma(prior + sum(n for n, _ in arms)) - lgamma(prior))
+
+
+def _shares(shares: Sequence[float]) -> tuple[float, ...]:
+    if not all(isfinite(share) and share >= 0 for share in shares) or abs(fsum(shares) - 1) > 1e-6:
+        raise ValueError(f"shares of {list(shares)}; say one per arm, at least 0, that sum to 1")
+    return tuple(shares)
+
+
+def _counts(counts: Sequence[int]) -> Sequence[int]:
+    if any(n < 0 for n in counts):
+        raise ValueError(f"counts of {list(counts)}; calls per arm are whole numbers of at least 0")
+    return counts
