@@ -49,7 +49,7 @@ class House:
         """Note one prediction per age; its probability is age / 100. Gives the ids."""
         n = len(ages)
         high, low = self.ids.take(n) if of is None else parse(of)
-        stream = Stream("predictions", endpoint, 1, f"arm-{version}", "deposit", version, shadow, PREDICTED)
+        stream = Stream("predictions", endpoint, 1, f"arm-{version}", "deposit", version, shadow, columns=PREDICTED)
         age = np.array(ages, np.int64)
         nothing = np.zeros(n, np.int64)
         inputs = {"age": Column(age), "job": Column(np.array([f"job {a}" for a in ages], object))}

@@ -212,7 +212,7 @@ def test_files_are_merged_with_their_like() -> None:
 
 
 def _answer_with(house: House, field: Field, values: Column, version: int) -> None:
-    stream = Stream("predictions", ENDPOINT, 1, "arm", "m", version, False, (("inputs", field),))
+    stream = Stream("predictions", ENDPOINT, 1, "arm", "m", version, columns=(("inputs", field),))
     n = len(values)
     nothing = np.zeros(n, np.int64)
     writer = house.writer()

@@ -96,7 +96,7 @@ def test_what_is_noted_is_read_again(drawn: tuple[list[list[tuple[Field, Column,
     ids, raw, expected, names = Ids(), b"", [], []
     for number, (columns, n) in enumerate(zip(batches, sizes, strict=True)):
         fields = tuple(("inputs", Field(f"c {i}", f.type, f.shape, f.nullable)) for i, (f, _, _) in enumerate(columns))
-        stream = Stream("predictions", "e", number, "a", "m", None, True, fields)
+        stream = Stream("predictions", "e", number, "a", "m", None, True, columns=fields)
         batch = _noted(n, [(f"c {i}", column) for i, (_, column, _) in enumerate(columns)], ids)
         frames = [encode_stream(number, stream), *encode(number, layout(stream), batch)]
         raw += block(frames, int(batch.id_hi[-1]))

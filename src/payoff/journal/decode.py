@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from payoff.journal import ids
+from payoff.journal import frame, ids
 from payoff.journal.frame import DATA, FIXED, FRAME, MASKED, NULL, SPLIT, STREAM, TEXTS, Layout, Slot, Stream, layout
 from payoff.records.signature import Field, Type
 
@@ -82,6 +82,10 @@ _ARROW: dict[Type, pa.DataType] = {
     Type.UINT64: pa.decimal128(20, 0),
     Type.DATE: pa.date32(),
     Type.TIMESTAMP: pa.timestamp("us", "UTC"),
+}
+_PROPENSITY = (frame.PROPENSITY[0], frame.PROPENSITY[1].name)
+_TOLD: dict[str, Any] = {
+    name: canonical(field) for name, field in (frame.VALUE, frame.HAPPENED, frame.PART, frame.AMOUNT, frame.CURRENCY)
 }
 
 
@@ -221,21 +225,26 @@ def _predictions(
     if decision:
         columns["decision"] = decision[0]
     columns["violations"] = pa.compute.split_pattern(violations, SPLIT)
-    return columns | {name: _plain(fixed[name], pa.int64(), None) for name in ("latency_us", "cpu_ns")}
+    columns |= {name: _plain(fixed[name], pa.int64(), None) for name in ("latency_us", "cpu_ns")}
+    return columns | {
+        "choice": pa.repeat(stream.choice, rows),
+        "share": pa.repeat(pa.scalar(float(stream.share), pa.float64()), rows),
+        "instead_of": pa.repeat(stream.instead_of, rows),
+        "propensity": own.get(_PROPENSITY, pa.repeat(1.0, rows)),
+    }
 
 
 def _outcomes(
     stream: Stream, rows: int, fixed: Mapping[str, NDArray[np.int64]], _: Sequence[Array],
     own: Mapping[tuple[str, str], Array],
 ) -> dict[str, Array]:  # fmt: skip
-    value = own.get(("value", "value"))
     return {
         "id": _id_texts(fixed["id_hi"], fixed["id_lo"]),
         "prediction_id": _id_texts(fixed["prediction_hi"], fixed["prediction_lo"]),
         "time": _moments(fixed["at_us"]),
         "endpoint": pa.repeat(stream.endpoint, rows),
         **_struct(own, "outcome"),
-        "value": pa.nulls(rows, pa.float64()) if value is None else value,
+        **{name: own.get((name, name), pa.nulls(rows, kind)) for name, kind in _TOLD.items()},
     }
 
 

@@ -10,6 +10,9 @@ segment, so that each segment can be read alone. A data frame of n rows is: ever
 for every text column n u32 lengths in UTF-8 bytes (NULL for a null), n validity bytes for each of the stream's
 fixed-width columns if the flag MASKED is set, and then the texts, column by column. All integers are little-endian.
 
+What only some rows have (a propensity, the part an outcome is of) is a column that the stream declares. So the layout
+never changes, and segments of all ages can be read.
+
 This file is the hot path: NumPy, orjson and the standard library only.
 """
 
@@ -48,7 +51,8 @@ class Stream:
     """What the rows of a frame have in common: where they came from and which columns they carry.
 
     `kind` is "predictions" or "outcomes". Each column comes with its group: "inputs", "outputs", "decision" for
-    predictions; "outcome" for the truth of outcomes and "value" for the money sent along. Make one per arm and keep it.
+    predictions, and PROPENSITY where decisions are explored; "outcome" for the truth of outcomes, and any of VALUE,
+    HAPPENED, PART, AMOUNT and CURRENCY. Make one per way that rows go and keep it.
     """
 
     kind: str
@@ -58,9 +62,9 @@ class Stream:
     model: str = ""
     version: int | None = None
     shadow: bool = False
-    choice: str = ""  # how the row came to this arm: "" by its share, "holdout", "explore", "failed", "rule"
-    share: float = 1.0  # with which probability, before anything was known of the row
-    instead_of: str = ""  # the arm that would have answered, where the fallback did for it
+    choice: str = ""  # how the row came to this arm: "" by its share, "holdout", "explore", "failed", "rule", "killed"
+    share: float = 1.0  # with which probability its way was taken, before anything was known of the row
+    instead_of: str = ""  # the arm that would have answered, where the fallback did because that failed or may not
     columns: tuple[tuple[str, Field], ...] = ()
     descriptor: bytes = field(init=False, repr=False, default=b"")
 
@@ -83,6 +87,13 @@ class Stream:
         return Stream(columns=columns, **facts)
 
 
+# columns of the journal itself, each alone in its group, as a stream declares them
+PROPENSITY = ("propensity", Field("propensity", Type.FLOAT64))  # the chance of this decision on its way; 1 if absent
+VALUE = ("value", Field("value", Type.FLOAT64, nullable=True))  # money sent along, in units of the endpoint's currency
+HAPPENED = ("happened", Field("happened", Type.TIMESTAMP, nullable=True))  # null: when it was reported
+PART = ("part", Field("part", Type.TEXT, nullable=True))  # of which part of the outcome this tells; null: the whole
+AMOUNT = ("amount", Field("amount", Type.FLOAT64, nullable=True))  # money as it was sent, before any exchange
+CURRENCY = ("currency", Field("currency", Type.TEXT, nullable=True))  # of the amount
 _FACTS = ("kind", "endpoint", "revision", "arm", "model", "version", "shadow", "choice", "share", "instead_of")
 
 
@@ -101,10 +112,14 @@ class Noted(NamedTuple):
     outputs: Columns
     decision: Column | None = None
     violations: Sequence[Sequence[str]] | None = None  # per row, the rules it broke
+    propensity: NDArray[np.float64] | None = None  # in (0, 1]; only where the stream declares PROPENSITY
 
 
 class Learned(NamedTuple):
-    """Outcomes, as they go into the journal: what happened after the predictions of these ids. Arrays: (n,)."""
+    """Outcomes, as they go into the journal: what happened after the predictions of these ids. Arrays: (n,).
+
+    The stream declares those of VALUE, HAPPENED, PART, AMOUNT and CURRENCY that are given, and no others.
+    """
 
     n: int
     id_hi: NDArray[np.uint64]
@@ -113,7 +128,11 @@ class Learned(NamedTuple):
     prediction_hi: NDArray[np.uint64]
     prediction_lo: NDArray[np.uint64]
     outcome: Columns
-    value: Column | None = None  # money sent along, in units, float64
+    value: Column | None = None  # money sent along, in units of the endpoint's currency, float64
+    happened_us: Column | None = None  # int64 or datetime64[us]; null: when it was reported
+    part: Column | None = None  # text; null: the whole
+    amount: Column | None = None  # money as it was sent, in units of `currency`, float64
+    currency: Column | None = None  # text
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +185,11 @@ def encode_stream(number: int, stream: Stream) -> bytes:
 def encode(number: int, plan: Layout, batch: Noted | Learned) -> list[Buffer]:
     """The buffers of one data frame, at most ROWS_MAX rows; ValueError if a column does not fit its field."""
     groups = _groups(batch)
-    fixed, masked = _fixed(plan, batch, groups)
-    lengths, tail = _texts(_text_items(plan, batch, groups))
+    try:
+        fixed, masked = _fixed(plan, batch, groups)
+        lengths, tail = _texts(_text_items(plan, batch, groups))
+    except KeyError as error:
+        raise ValueError(f"the stream declares a column {error} and the batch does not bring it") from error
     try:
         body = b"".join((*fixed, lengths, *_masks(plan, batch.n, groups))) if masked else b"".join((*fixed, lengths))
     except TypeError:  # some column lies scattered in memory
@@ -211,8 +233,13 @@ def _slice(batch: Noted | Learned, part: slice) -> Noted | Learned:
 def _groups(batch: Noted | Learned) -> dict[str, Columns]:
     if isinstance(batch, Noted):
         decision = {} if batch.decision is None else {"decision": batch.decision}
-        return {"inputs": batch.inputs, "outputs": batch.outputs, "decision": decision}
-    return {"outcome": batch.outcome, "value": {} if batch.value is None else {"value": batch.value}}
+        groups: dict[str, Columns] = {"inputs": batch.inputs, "outputs": batch.outputs, "decision": decision}
+        if batch.propensity is not None:
+            groups["propensity"] = {"propensity": Column(batch.propensity)}
+        return groups
+    told = {"value": batch.value, "happened": batch.happened_us, "part": batch.part,
+            "amount": batch.amount, "currency": batch.currency}  # fmt: skip
+    return {"outcome": batch.outcome} | {name: {name: each} for name, each in told.items() if each is not None}
 
 
 def _fixed(plan: Layout, batch: Noted | Learned, groups: dict[str, Columns]) -> tuple[list[Buffer], bool]:
