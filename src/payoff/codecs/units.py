@@ -9,6 +9,7 @@ from payoff.records.signature import Field, Type
 
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _WINDOW_MAX_S = 3_660 * 86_400  # ten years
+_EXACT_MAX = 1e15  # whole numbers below are exact
 _MEANT = {
     "text": ("string", "str", "varchar", "category"),
     "int64": ("int", "integer", "bigint", "long"),
@@ -24,6 +25,19 @@ def percent(share: float) -> str | float:
         return share
     text = format(Decimal(repr(share)) * 100, "f")
     return f"{text.rstrip('0').rstrip('.') if '.' in text else text}%"
+
+
+def number(value: float) -> float | int:
+    """A number as people write it: 20 for 20.0."""
+    return int(value) if value.is_integer() and abs(value) < _EXACT_MAX else value
+
+
+def whole(place: Place, least: int, most: int) -> int:
+    """A whole number of at least and at most so many."""
+    found = place.number()
+    if not found.is_integer() or not least <= found <= most:
+        raise place.wrong(f"expected a whole number from {least:,} to {most:,}, got {place.said()}")
+    return int(found)
 
 
 def seconds(place: Place) -> float:

@@ -1,26 +1,21 @@
 """An endpoint as a YAML file under version control: read strictly, written so that reading it again changes nothing."""
 
 import difflib
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from payoff.codecs import units
 from payoff.codecs.document import Place, load
+from payoff.deploy import policy
 from payoff.deploy.which import seat
 from payoff.errors import BadInput
 from payoff.records import names
-from payoff.records.endpoint import Arm, Guard, Otherwise, Policy, Revision, Role, Rule
+from payoff.records.endpoint import Arm, Policy, Revision, Role
 
-KEYS = ("endpoint", "arms", "route", "decision", "value", "currency", "rules", "guards", "fallback", "context",
-        "outcome", "outcome_window", "explore")  # fmt: skip
 _ARM_KEYS = ("model", "version", "role", "traffic", "killed")
-_GUARD_KEYS = ("when", "against", "error", "do", "gain_cap")
 _ROLES = ("champion", "challenger", "shadow")
-_LIST_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +43,21 @@ class EndpointFile:
 def parse(text: str | bytes) -> EndpointFile:
     """The endpoint that the YAML describes. BadInput names the line, what stands there and what was expected."""
     top = load(text)
-    at = top.mapping(KEYS)
+    at = top.mapping(("endpoint", "arms", *policy.KEYS))
     for needed in ("endpoint", "arms"):
         if needed not in at:
             raise BadInput(f"the file has no {needed!r}; it needs 'endpoint: NAME' and 'arms:' with a champion")
-    if "explore" in at:
-        raise at["explore"].wrong("exploring is not built yet; remove the line")
-    return EndpointFile(_name(at["endpoint"], "endpoint"), _arms(at["arms"]), _policy(at))
+    return EndpointFile(_name(at["endpoint"], "endpoint"), _arms(at["arms"]), policy.read(at))
 
 
 def render(revision: Revision) -> str:
     """The revision as YAML. `parse` gives the same arms and policy back."""
-    policy = revision.policy
     said: dict[str, Any] = {
         "endpoint": revision.endpoint,
-        "arms": {arm.name: _Line(_arm_said(arm)) for arm in revision.arms},
-        "route": _Line({"by": policy.route_by}) if policy.route_by is not None else None,
-        "decision": policy.decision,
-        "value": policy.value,
-        "currency": policy.currency,
-        "rules": [_Line({"check": rule.check, "else": str(rule.otherwise)}) for rule in policy.rules],
-        "guards": [_Line(_guard_said(guard)) for guard in policy.guards],
-        "fallback": _Line(policy.fallback),
-        "context": _Line({field.name: units.written(field) for field in policy.context}),
-        "outcome": _Line({field.name: units.written(field) for field in policy.outcome}),
-        "outcome_window": units.duration(policy.outcome_window_s),
+        "arms": {arm.name: _arm_said(arm) for arm in revision.arms},
+        **policy.said(revision.policy),
     }
-    kept = {key: value for key, value in said.items() if value not in (None, [], {})}
+    kept = {key: _laid_out(key, value) for key, value in said.items() if value not in (None, [], {})}
     return yaml.dump(kept, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000)
 
 
@@ -143,107 +126,26 @@ def _name(place: Place, what: str) -> str:
         raise error if str(error).startswith("line ") else place.wrong(str(error)) from error
 
 
-def _policy(at: dict[str, Place]) -> Policy:
-    policy = Policy()
-    for key, read in _READ.items():
-        if key in at:
-            policy = read(policy, at[key])
-    return policy
-
-
-def _route(policy: Policy, place: Place) -> Policy:
-    at = place.mapping(("by",))
-    return replace(policy, route_by=at["by"].text() if "by" in at else None)
-
-
-def _text(policy: Policy, place: Place, what: str) -> Policy:
-    return replace(policy, **{what: place.text()})  # type: ignore[arg-type]
-
-
-def _currency(policy: Policy, place: Place) -> Policy:
-    code = place.text()
-    if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
-        raise place.wrong(f"{place.said()} is no currency; say its three letters, such as EUR")
-    return replace(policy, currency=code)
-
-
-def _rules(policy: Policy, place: Place) -> Policy:
-    return replace(policy, rules=tuple(_rule(item) for item in _few(place)))
-
-
-def _rule(place: Place) -> Rule:
-    at = place.mapping(("check", "else"))
-    if "check" not in at:
-        raise place.wrong("a rule needs 'check', as in {check: inputs.age > 17, else: flag}")
-    ways = tuple(str(way) for way in Otherwise)
-    return Rule(at["check"].text(), Otherwise(at["else"].one_of(ways)) if "else" in at else Otherwise.FLAG)
-
-
-def _guards(policy: Policy, place: Place) -> Policy:
-    return replace(policy, guards=tuple(_guard(item) for item in _few(place)))
-
-
-def _guard(place: Place) -> Guard:
-    at = place.mapping(_GUARD_KEYS)
-    if "when" not in at:
-        raise place.wrong("a guard needs 'when': loses money, or challenger beats champion")
-    when = at["when"].one_of(tuple(GUARDS))
-    usual = Guard(when, GUARDS[when])
-    do = at["do"].one_of((GUARDS[when],)) if "do" in at else GUARDS[when]
-    error = at["error"].share() if "error" in at else usual.error
-    if not 0 < error <= 0.5:
-        raise at["error"].wrong(f"{at['error'].said()} is no chance of error; say more than 0% and at most 50%")
-    cap = at["gain_cap"].number() if "gain_cap" in at else None
-    if cap is not None and cap <= 0:
-        raise at["gain_cap"].wrong("the most that one decision may be credited with is more than 0")
-    if "against" in at and when != LOSES:
-        raise at["against"].wrong(f"only '{LOSES}' is measured against something; remove it")
-    return Guard(when, do, error, at["against"].one_of(AGAINST) if "against" in at else usual.against, cap)
-
-
-def _fallback(policy: Policy, place: Place) -> Policy:
-    at = place.mapping(what="decision")
-    for key, value in at.items():
-        if isinstance(value.value, dict) or value.value is None:
-            raise value.wrong(f"expected a constant for {key!r}, got {value.said()}")
-    return replace(policy, fallback={key: value.plain() for key, value in at.items()})
-
-
-def _columns(policy: Policy, place: Place, what: str) -> Policy:
-    fields = tuple(units.column(name, under) for name, under in place.mapping(what="column").items())
-    return replace(policy, **{what: fields})  # type: ignore[arg-type]
-
-
-def _window(policy: Policy, place: Place) -> Policy:
-    return replace(policy, outcome_window_s=units.seconds(place))
-
-
-def _few(place: Place) -> list[Place]:
-    items = place.items()
-    if len(items) > _LIST_MAX:
-        raise place.wrong(f"{len(items)} are too many; the limit is {_LIST_MAX}")
-    return items
-
-
-LOSES, BEATS = "loses money", "challenger beats champion"
-GUARDS = {LOSES: "kill", BEATS: "promote"}  # when -> do
-AGAINST = ("fallback", "nothing")
-_READ: dict[str, Callable[[Policy, Place], Policy]] = {
-    "route": _route,
-    "decision": partial(_text, what="decision"),
-    "value": partial(_text, what="value"),
-    "currency": _currency,
-    "rules": _rules,
-    "guards": _guards,
-    "fallback": _fallback,
-    "context": partial(_columns, what="context"),
-    "outcome": partial(_columns, what="outcome"),
-    "outcome_window": _window,
-}
-
-
 class _Line(dict[str, Any]):
     """A mapping written on one line."""
+
+
+class _Row(list[Any]):
+    """A list written on one line."""
+
+
+def _laid_out(key: str, said: Any) -> Any:
+    """Arms, rules and guards each on a line of their own, everything else on the line of its key."""
+    if key == "arms":
+        return {name: _lines(arm) for name, arm in said.items()}
+    return [_lines(one) for one in said] if key in ("rules", "guards") else _lines(said)
+
+
+def _lines(said: Any) -> Any:
+    """The same, on one line."""
+    if isinstance(said, dict):
+        return _Line({key: _lines(value) for key, value in said.items()})
+    return _Row(map(_lines, said)) if isinstance(said, list) else said
 
 
 class _Dumper(yaml.SafeDumper):
@@ -251,6 +153,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.add_representer(_Line, lambda d, v: d.represent_mapping("tag:yaml.org,2002:map", v.items(), flow_style=True))
+_Dumper.add_representer(_Row, lambda d, v: d.represent_sequence("tag:yaml.org,2002:seq", v, flow_style=True))
 _Dumper.add_representer(
     str, lambda d, v: d.represent_scalar("tag:yaml.org,2002:str", v, style="|" if "\n" in v else None)
 )
@@ -264,9 +167,3 @@ def _arm_said(arm: Arm) -> dict[str, Any]:
     if role is Role.CHALLENGER:
         said["traffic"] = units.percent(arm.traffic)
     return said | ({"killed": True} if arm.role is Role.KILLED else {})
-
-
-def _guard_said(guard: Guard) -> dict[str, Any]:
-    against = {"against": guard.against} if guard.when == LOSES else {}
-    cap = {"gain_cap": guard.gain_cap} if guard.gain_cap is not None else {}
-    return {"when": guard.when, **against, "error": units.percent(guard.error), "do": guard.do, **cap}

@@ -7,8 +7,8 @@ a decision is worth changes: whoever looks at the figures first and then chooses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from payoff.deploy.file import BEATS as BEATS_CHAMPION
-from payoff.deploy.file import LOSES as LOSES_MONEY
+from payoff.deploy.guards import BEATS as BEATS_CHAMPION
+from payoff.deploy.guards import LOSES as LOSES_MONEY
 from payoff.deploy.which import seat
 from payoff.experiment.verdict import BEATS, LOSES, Question
 from payoff.records.endpoint import Arm, Guard, Policy, Revision, Role
