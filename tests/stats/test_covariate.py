@@ -60,7 +60,8 @@ def test_sums_add_up_and_are_those_of_the_adjusted_rows(
     table = np.array(left + right, np.float64).reshape(-1, 2)
     flat = table[:, 1] - slope(*arms) * (table[:, 0] - (table[:, 0].mean() if len(table) else 0))
     for found, values in zip(adjust(*arms), (flat[: len(left)], flat[len(left) :]), strict=True):
-        assert (found.n, found.total) == (len(values), pytest.approx(values.sum(), abs=1e-5))
+        assert found.n == len(values)
+        assert found.total == pytest.approx(values.sum(), abs=1e-5)
         assert found.variance == pytest.approx(Sums.of(values).variance, rel=1e-6, abs=1e-3)
 
 
