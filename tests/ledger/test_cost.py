@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payoff.ledger import Prices, bill, book, split
+from payoff.ledger import Prices, book, split
+from payoff.ledger.cost import bill
 
 weights = st.lists(st.integers(0, 10**15), min_size=1, max_size=30)
 

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payoff.ledger import Prices, Tally, bill, statement
+from payoff.ledger import Prices, Tally, statement
+from payoff.ledger.cost import bill
 from payoff.money import MICROS, Money
 from payoff.stats import Sums
 

@@ -5,7 +5,8 @@ from datetime import date
 import pytest
 
 from payoff.errors import BadInput
-from payoff.ledger import Prices, bill
+from payoff.ledger import Prices
+from payoff.ledger.cost import bill
 from payoff.money import Money
 from payoff.monitor import daily, plain
 from tests.monitor.home import BEATS, CHALLENGER, LOSES, Home
