@@ -2,7 +2,7 @@
 
 from payoff.stats.beliefs import Earnings, Rate, allocation
 from payoff.stats.betting import STAKES, Bets, Fold, evidence, fold, losses
-from payoff.stats.bounded import Bernstein, bernstein, hedged
+from payoff.stats.bounded import Bernstein, bernstein, hedged, looks
 from payoff.stats.caps import Seen, caps
 from payoff.stats.covariate import Pair, adjust
 from payoff.stats.detector import Detected, Detector, detect
@@ -10,7 +10,7 @@ from payoff.stats.drawdown import decisions_to_trip, limit_for, run_length
 from payoff.stats.intervals import Interval, Sums, interval
 from payoff.stats.offpolicy import Bounds, Estimate, Recorded, estimate, reward_model, uplift
 from payoff.stats.power import Power, power
-from payoff.stats.ranges import Range, ranges
+from payoff.stats.ranges import Learned, Range, learn, ranges
 from payoff.stats.ratio import SampleRatio, sample_ratio
 from payoff.stats.sequential import (
     AlwaysValid,
@@ -38,6 +38,7 @@ __all__ = [
     "Estimate",
     "Fold",
     "Interval",
+    "Learned",
     "Pair",
     "Power",
     "Range",
@@ -62,7 +63,9 @@ __all__ = [
     "fold",
     "hedged",
     "interval",
+    "learn",
     "limit_for",
+    "looks",
     "losses",
     "noninferior",
     "power",

@@ -9,6 +9,8 @@ after clipping them to their bounds; where a person stated the bounds, that is w
 """
 
 from dataclasses import dataclass
+from math import log
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +27,15 @@ Floats = NDArray[np.float64]
 class Bernstein:
     """A few sums over the rows that had a range. States of disjoint streams with the same mean add up.
 
-    `n` rows; `weight` sums the stakes a (1/unit), `weighted` a x, `penalty` what the bets cost; `total` and `deviations`
-    (x minus the running mean, squared) choose the next stakes.
+    `n` rows; `weight` sums the stakes a (1/unit), `weighted` a x; `cost_low` and `cost_high` what the bets on either
+    end cost; `total` and `deviations` (x minus the running mean, squared) choose the next stakes.
     """
 
     n: int = 0
     weight: float = 0.0
     weighted: float = 0.0
-    penalty: float = 0.0
+    cost_low: float = 0.0
+    cost_high: float = 0.0
     total: float = 0.0
     deviations: float = 0.0
 
@@ -41,14 +44,18 @@ class Bernstein:
             self.n + other.n,
             self.weight + other.weight,
             self.weighted + other.weighted,
-            self.penalty + other.penalty,
+            self.cost_low + other.cost_low,
+            self.cost_high + other.cost_high,
             self.total + other.total,
             self.deviations + other.deviations,
         )
 
     def interval(self, error: float = 0.05) -> Interval | None:
         """Where the mean lies; wrong at any look with a chance of at most `error`. None before the first row."""
-        raise NotImplementedError
+        if not self.n:
+            return None
+        centre, least = self.weighted / self.weight, log(2 / error)
+        return Interval(centre - (least + self.cost_low) / self.weight, centre + (least + self.cost_high) / self.weight)
 
 
 def bernstein(state: Bernstein, x: Floats, low: Floats | float, high: Floats | float) -> Bernstein:
@@ -56,7 +63,44 @@ def bernstein(state: Bernstein, x: Floats, low: Floats | float, high: Floats | f
 
     A row whose range is not finite, or empty, is left out. ValueError for x that is not a number.
     """
-    raise NotImplementedError
+    walked = _walk(state, x, low, high)
+    return Bernstein(int(walked[-1, 0]), *walked[-1, 1:].tolist()) if len(walked) else state
+
+
+def looks(x: Floats, low: Floats | float, high: Floats | float, error: float = 0.05) -> tuple[Floats, Floats]:
+    """Low and high end of the interval after each row of `x` that has a range, from the first on: for a chart."""
+    _, weight, weighted, cost_low, cost_high, *_ = _walk(Bernstein(), x, low, high).T
+    return (weighted - log(2 / error) - cost_low) / weight, (weighted + log(2 / error) + cost_high) / weight
+
+
+def _walk(state: Bernstein, x: Floats, low: Floats | float, high: Floats | float) -> Floats:
+    """The fields of the state after each row that has a range: shape (rows, 7). Theorem 2, in the unit of x.
+
+    Every stake, and every guess that keeps its cost low, knows only the rows before its own; the first is the end.
+    """
+    if not bool(np.all(np.isfinite(x))):
+        raise ValueError("every amount must be a finite number; leave out the rows whose value is not known")
+    low, high = np.broadcast_to(low, x.shape), np.broadcast_to(high, x.shape)
+    known = np.isfinite(low) & np.isfinite(high) & (high > low)
+    low, high = low[known], high[known]
+    x, width = np.clip(x[known], low, high), high - low
+    t = state.n + np.arange(1, len(x) + 1)
+    totals = state.total + np.append(0.0, np.cumsum(x))
+    means = ((low + high) / 2 + totals[1:]) / (t + 1)
+    deviations = state.deviations + np.append(0.0, np.cumsum((x - means) ** 2))
+    stake = _stake(t, 0.25 + deviations[:-1] / width**2, TUNED, STAKE_MAX)
+    guess = np.clip(totals[:-1] / np.maximum(t - 1, 1), low, high)
+    price = (-np.log1p(-stake) - stake) / width**2
+    costs = [price * (x - np.where(t == 1, end, guess)) ** 2 for end in (low, high)]
+    steps = np.stack([np.ones(len(x)), stake / width, stake / width * x, *costs], axis=1)
+    start = (state.n, state.weight, state.weighted, state.cost_low, state.cost_high)
+    return np.column_stack([start + np.cumsum(steps, axis=0), totals[1:], deviations[1:]])
+
+
+def _stake(t: NDArray[np.integer[Any]], squares: Floats, error: float, most: Floats | float) -> Floats:
+    """The predictable plug-in stakes (eq. 15 and 26): `squares` are those before row t, in ranges squared."""
+    stake: Floats = np.minimum(most, np.sqrt(2 * log(2 / error) / (squares * np.log1p(t))))
+    return stake
 
 
 def hedged(x: Floats, error: float = 0.05, low: float = 0.0, high: float = 1.0, breaks: int = 1_000) -> Interval:
@@ -64,4 +108,28 @@ def hedged(x: Floats, error: float = 0.05, low: float = 0.0, high: float = 1.0, 
 
     To one part in `breaks` of the range, rounded outwards. It may be read at any row, like the other.
     """
-    raise NotImplementedError
+    if not (high > low and bool(np.all(np.isfinite(x)))):
+        raise ValueError(f"amounts must be finite and [{low}, {high}] a range with its low end first")
+    share = (np.clip(x, low, high) - low) / (high - low)
+    bottom, top = (_first_kept(side, error, breaks) for side in (share, 1 - share))
+    return Interval(low + bottom * (high - low), low + (1 - top) * (high - low))
+
+
+def _first_kept(share: Floats, error: float, breaks: int) -> float:
+    """The largest tried mean, of k / breaks, at or below which every mean has been ruled out; 0 if none has.
+
+    The wealth of whoever bets that the mean is higher than m falls in m, at every row, so one search will do.
+    """
+    t = np.arange(1, len(share) + 1)
+    squares = 0.25 + np.cumsum((share - (0.5 + np.cumsum(share)) / (t + 1)) ** 2)
+    stakes = _stake(t, np.append(0.25, squares)[: len(share)], error, np.inf)
+    ruled_out, kept = 0, breaks
+    while kept - ruled_out > 1:
+        middle = (ruled_out + kept) // 2
+        mean = middle / breaks
+        wealth = np.cumsum(np.log1p(np.minimum(stakes, STAKE_MAX / mean) * (share - mean)))
+        if len(wealth) and float(wealth.max()) >= log(2 / error):
+            ruled_out = middle
+        else:
+            kept = middle
+    return ruled_out / breaks

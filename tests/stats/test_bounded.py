@@ -1,0 +1,131 @@
+"""Confidence sequences for bounded amounts: a peer's numbers, merging, ranges that change, coverage at every look."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from payoff.stats import Bernstein, bernstein, hedged, looks
+from payoff.stats.streams import Stream
+
+Floats = NDArray[np.float64]
+CASE: dict[str, Any] = json.loads((Path(__file__).parent / "cases/C11_confidence_sequences_bounded.json").read_text())
+STREAMS = {name: np.array(values, np.float64) for name, values in CASE["input"]["streams"].items()}
+MEANS = {"beta": 2 / 7, "bernoulli": 0.3, "lowvar": 0.52}
+DRAWS: dict[str, Stream] = {
+    "one in 20": lambda rng, n: np.where(rng.random(n) < 0.05, 1.0, 0.0),
+    "clipped lognormal": lambda rng, n: np.minimum(np.exp(2 * rng.standard_normal(n)), 50) / 50,
+    "uniform": lambda rng, n: rng.random(n),
+}
+amounts = st.lists(st.floats(-50, 50), max_size=40).map(lambda x: np.array(x, np.float64))
+
+
+def expected(stream: str, kind: str) -> list[tuple[int, float, float]]:
+    found = CASE["expected"]["cs"][stream][kind]
+    return list(zip(found["t"], found["lower"], found["upper"], strict=True))
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_the_bernstein_sequence_is_confseq_0_0_11(stream: str) -> None:
+    for t, low, high in expected(stream, "predmix_empbern"):
+        found = bernstein(Bernstein(), STREAMS[stream][:t], 0.0, 1.0).interval(0.05)
+        assert found is not None
+        assert (max(found.low, 0), min(found.high, 1)) == pytest.approx((low, high), abs=1e-6)
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_the_hedged_sequence_is_confseq_0_0_11(stream: str) -> None:
+    for t, low, high in expected(stream, "hedged_betting_running_intersection"):
+        found = hedged(STREAMS[stream][:t], 0.05)
+        assert (found.low, found.high) == pytest.approx((low, high), abs=2e-3)
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_both_hold_the_mean_at_every_row(stream: str) -> None:
+    low, high = looks(STREAMS[stream], 0.0, 1.0)
+    assert ((low <= MEANS[stream]) & (MEANS[stream] <= high)).all()
+    found = hedged(STREAMS[stream])
+    assert found.low <= MEANS[stream] <= found.high
+
+
+@given(amounts, amounts)
+def test_batches_walk_as_one_stream(left: Floats, right: Floats) -> None:
+    whole = bernstein(Bernstein(), np.concatenate([left, right]), -20.0, 30.0)
+    in_turn = bernstein(bernstein(Bernstein(), left, -20.0, 30.0), right, -20.0, 30.0)
+    assert in_turn.n == whole.n
+    for name in Bernstein.__slots__:
+        assert getattr(in_turn, name) == pytest.approx(getattr(whole, name), rel=1e-9, abs=1e-9)
+
+
+@given(st.lists(st.floats(-20, 30), min_size=1, max_size=40), st.floats(1e-3, 1e6), st.floats(-1e3, 1e3))
+def test_another_unit_gives_the_same_interval_in_it(x: list[float], scale: float, shift: float) -> None:
+    plain = bernstein(Bernstein(), np.array(x), -20.0, 30.0).interval()
+    moved = bernstein(Bernstein(), np.array(x) * scale + shift, -20 * scale + shift, 30 * scale + shift).interval()
+    assert plain is not None
+    assert moved is not None
+    ends = (plain.low * scale + shift, plain.high * scale + shift)
+    assert (moved.low, moved.high) == pytest.approx(ends, rel=1e-6, abs=1e-6 * (1 + abs(shift) + scale))
+
+
+def test_shards_add_up_to_one_interval() -> None:
+    """Two workers bet apart on streams of one mean; together they know nearly as much as one that saw both."""
+    rng = np.random.default_rng(2)
+    x = rng.beta(2, 5, 4_000)
+    together = (bernstein(Bernstein(), x[::2], 0.0, 1.0) + bernstein(Bernstein(), x[1::2], 0.0, 1.0)).interval()
+    one = bernstein(Bernstein(), x, 0.0, 1.0).interval()
+    assert one is not None
+    assert together is not None
+    assert together.low <= 2 / 7 <= together.high
+    assert together.high - together.low < 1.3 * (one.high - one.low)
+
+
+def test_a_range_may_change_from_row_to_row_and_a_row_without_one_is_left_out() -> None:
+    rng = np.random.default_rng(3)
+    x = rng.uniform(-1, 1, 3_000)
+    high = np.repeat([np.inf, 1.0, 40.0], 1_000)
+    found = bernstein(Bernstein(), x, -high, high)
+    narrow = bernstein(Bernstein(), x[1_000:2_000], -1.0, 1.0)
+    assert found.n == 2_000
+    assert bernstein(narrow, x[2_000:], -40.0, 40.0).weight == pytest.approx(found.weight)
+    interval = found.interval()
+    assert interval is not None
+    assert interval.low < 0 < interval.high < 0.3
+
+
+def test_no_rows_no_interval() -> None:
+    assert Bernstein().interval() is None
+    assert bernstein(Bernstein(), np.ones(3), 0.0, np.inf) == Bernstein()
+    assert (hedged(np.empty(0)).low, hedged(np.empty(0)).high) == (0, 1)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_an_amount_that_is_no_number_is_refused(bad: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        bernstein(Bernstein(), np.array([1.0, bad]), 0.0, 2.0)
+    with pytest.raises(ValueError, match="finite"):
+        hedged(np.array([1.0, bad]), low=0.0, high=2.0)
+
+
+def test_a_range_upside_down_is_refused() -> None:
+    with pytest.raises(ValueError, match="low end first"):
+        hedged(np.ones(2), low=1.0, high=0.0)
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_the_truth_stays_inside_at_every_look(name: str) -> None:
+    """400 streams of 1,500 rows at 5 %; the hedged interval is the intersection of all its looks."""
+    rng, missed, hedged_missed = np.random.default_rng(4), 0, 0
+    mean = {"one in 20": 0.05, "uniform": 0.5}.get(name) or float(DRAWS[name](rng, 8_000_000).mean())
+    for _ in range(400):
+        x = DRAWS[name](rng, 1_500)
+        low, high = looks(x, 0.0, 1.0)
+        missed += bool(((low > mean) | (high < mean)).any())
+        found = hedged(x)
+        hedged_missed += not found.low <= mean <= found.high
+    assert missed / 400 <= 0.05
+    assert hedged_missed / 400 <= 0.05
