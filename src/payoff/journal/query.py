@@ -12,6 +12,8 @@ from payoff.errors import Busy
 from payoff.journal import matured, scan, statement, views
 from payoff.journal.sandbox import Answer, ask
 from payoff.journal.snapshot import Snapshot, Snapshots
+from payoff.journal.terms import Terms
+from payoff.records.endpoint import Matures
 
 _NOTHING: scan.Declared = {}
 _CELLS_MAX = 2  # questions of strangers at a time: each may take a gigabyte and two cores
@@ -63,26 +65,32 @@ class Journal:
     def matured(
         self, endpoint: str, after_id: str | None, value_sql: str | None, baseline_sql: str | None, window_s: float,
         now_us: int, limit: int = 100_000, *, settle_s: float = 1.0, declared: scan.Declared = _NOTHING,
+        matures: Matures = Matures.OUTCOME, fee_sql: str | None = None, covariate_sql: str | None = None,
     ) -> matured.Matured:  # fmt: skip
         """The next predictions after `after_id` whose worth is settled; see payoff.journal.matured.
 
-        `window_s` is how long a missing outcome holds back those after it. The last `settle_s` are not looked at: ids
-        are taken right before a flush, so that within it all workers have written theirs.
+        A prediction is settled when it has an outcome, or when `window_s` have passed; with Matures.WINDOW only then,
+        and what happened later does not count. The last `settle_s` are not looked at: ids are taken right before a
+        flush, so that within it all workers have written theirs.
         """
-        value, baseline = value_sql or "outcome_value", baseline_sql or "NULL"
-        question = matured.Question(endpoint, after_id, value, baseline, window_s, now_us, limit, settle_s, declared)
+        terms = _terms(value_sql, baseline_sql, fee_sql, covariate_sql, declared, matures, window_s, now_us)
         with self._asking(endpoint) as (database, snapshot):
-            return matured.find(database, snapshot, question)
+            return matured.find(database, snapshot, matured.Question(endpoint, after_id, terms, limit, settle_s))
 
     def statement(
         self, endpoint: str, value_sql: str | None, baseline_sql: str | None = None, *, by_day: bool = False,
-        day_sql: str | None = None, declared: scan.Declared = _NOTHING,
+        day_sql: str | None = None, declared: scan.Declared = _NOTHING, by: Sequence[str] = (),
+        matures: Matures = Matures.OUTCOME, window_s: float | None = None, now_us: int = 0, fee_sql: str | None = None,
     ) -> list[statement.Line]:  # fmt: skip
-        """What each version earned, in sums; by day of `day_sql` (say `inputs.called_on`), or of the prediction."""
+        """What each version earned, in sums; by day of `day_sql` (say `inputs.called_on`), or of the prediction.
+
+        `by` names what else goes apart: "choice", "revision", "instead_of". What is not settled at `now_us`, as in
+        `matured`, is summed apart, in flight; without a `window_s` all of it is settled.
+        """
         day = day_sql or ("p.time" if by_day else None)
-        value, baseline = value_sql or "outcome_value", baseline_sql or "NULL"
+        terms = _terms(value_sql, baseline_sql, fee_sql, None, declared, matures, window_s, now_us)
         with self._asking(endpoint) as (database, snapshot):
-            return statement.lines(database, snapshot, endpoint, value, baseline, day, declared)
+            return statement.lines(database, snapshot, endpoint, terms, day, by)
 
     def predictions(self, endpoint: str, limit: int = 100, before: str | None = None) -> pa.Table:
         """The newest predictions before an id, shadows too, newest first, with their last outcome."""
@@ -112,3 +120,14 @@ class Journal:
             yield database, snapshot
         finally:
             database.close()
+
+
+def _terms(
+    value: str | None, baseline: str | None, fee: str | None, covariate: str | None, declared: scan.Declared,
+    matures: Matures, window_s: float | None, now_us: int,
+) -> Terms:  # fmt: skip
+    """What is not asked for is money sent along, or nothing."""
+    return Terms(
+        value or "outcome_value", baseline or "NULL", fee or "0", covariate or "NULL", declared, matures, window_s,
+        now_us,
+    )  # fmt: skip

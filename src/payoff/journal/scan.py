@@ -21,14 +21,15 @@ BASE: dict[str, dict[str, pa.DataType]] = {
     "predictions": {
         "id": pa.string(), "time": _MOMENT, "endpoint": pa.string(), "revision": pa.int64(), "arm": pa.string(),
         "model": pa.string(), "version": pa.int64(), "shadow": pa.bool_(), "key": pa.string(), "why": pa.string(),
-        "violations": pa.list_(pa.string()), "latency_us": pa.int64(), "cpu_ns": pa.int64(),
+        "violations": pa.list_(pa.string()), "latency_us": pa.int64(), "cpu_ns": pa.int64(), "choice": pa.string(),
+        "share": pa.float64(), "instead_of": pa.string(), "propensity": pa.float64(),
     },
     "outcomes": {
         "id": pa.string(), "prediction_id": pa.string(), "time": _MOMENT, "endpoint": pa.string(),
-        "value": pa.float64(),
+        "value": pa.float64(), "happened": _MOMENT, "part": pa.string(), "amount": pa.float64(),
+        "currency": pa.string(),
     },
 }  # fmt: skip
-LAST = "id, prediction_id, time, endpoint, outcome, value"
 
 
 def view(relations: Iterable[Relation], kind: str, declared: Declared | None = None) -> View:
@@ -68,12 +69,6 @@ def whole(relation: Relation | None, seen: View, fresh: str) -> str:
     items = branches(relation, seen, fresh)
     columns = ", ".join([*map(shape.quoted, seen), "date"])
     return items[0] if len(items) == 1 else f"({' UNION ALL '.join(f'SELECT {columns} FROM {item}' for item in items)})"
-
-
-def last(outcomes: str) -> str:
-    """The last correction of every outcome, whole: what a later one leaves out is not filled from an earlier one."""
-    newest = "row_number() OVER (PARTITION BY prediction_id ORDER BY id DESC) = 1"  # six times as fast as arg_max here
-    return f"SELECT {LAST} FROM {outcomes} QUALIFY {newest}"
 
 
 def parquet(paths: Sequence[str]) -> str:

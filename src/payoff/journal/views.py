@@ -10,8 +10,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from payoff.journal import scan
-from payoff.journal.matured import outcome_join
+from payoff.journal import scan, told
 from payoff.journal.shape import literal, quoted
 from payoff.journal.snapshot import Relation, Snapshot
 
@@ -60,7 +59,7 @@ def newest(
     picked = " UNION ALL ".join(
         f"SELECT {columns} FROM {item} WHERE id >= {literal(low)} AND id < {literal(below)}" for item in items
     )
-    known = outcome_join(snapshot.relations.get(("outcomes", endpoint)), {}, low[:-1])
+    known = told.join(snapshot.relations.get(("outcomes", endpoint)), {}, low[:-1])
     found = database.sql(
         f"""WITH picked AS (FROM ({picked}) ORDER BY id DESC, shadow LIMIT {limit}), known AS ({known})
         SELECT picked.*, o.outcome, o.outcome_value FROM picked LEFT JOIN known AS o ON o.prediction_id = picked.id
@@ -103,12 +102,13 @@ def known_ids(database: duckdb.DuckDBPyConnection, relation: Relation | None, so
 
 def _create(database: duckdb.DuckDBPyConnection, schema: str, relations: Sequence[Relation]) -> None:
     answered = _union([each for each in relations if each.kind[0] == "predictions"], "predictions")
-    outcomes = _union([each for each in relations if each.kind[0] == "outcomes"], "outcomes")
+    kept = [each for each in relations if each.kind[0] == "outcomes"]
+    outcomes = _union(kept, "outcomes")
     for name, sql in (
         ("predictions", f"FROM {answered} WHERE NOT shadow"),
         ("shadows", f"FROM {answered} WHERE shadow"),
         ("outcome_log", f"FROM {outcomes}"),
-        ("outcomes", scan.last(outcomes)),
+        ("outcomes", told.last(outcomes, scan.view(kept, "outcomes"))),
     ):
         database.execute(f"CREATE VIEW {quoted(schema)}.{name} AS {sql}")
 
