@@ -1,6 +1,6 @@
 """What exists: one door to models, versions, endpoints, revisions, orders, findings; every call is one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from payoff.records.endpoint import Revision
 from payoff.records.events import Finding, Order
 from payoff.records.model import Served, Version
-from payoff.registry import endpoints, findings, models
+from payoff.records.usage import Mark, Metered
+from payoff.registry import endpoints, findings, models, usage
 from payoff.registry.models import Model
 from payoff.registry.schema import MIGRATIONS
 from payoff.store import database
@@ -141,3 +142,23 @@ class Registry:
         """Newest first, from below the id `before` on; about one endpoint or about all."""
         with reading(self._engine) as db:
             return findings.found(db, endpoint, limit, before)
+
+    def add_usage(self, mark: Mark, amounts: Iterable[Metered]) -> None:
+        """Add what was metered to its hours, and note up to where: both or neither."""
+        with writing(self._engine) as db:
+            usage.add(db, mark, amounts)
+
+    def mark(self, machine: str) -> Mark | None:
+        """Up to where this machine is metered; None if it never was."""
+        with reading(self._engine) as db:
+            return usage.mark(db, machine)
+
+    def usage(self, since_us: int, until_us: int) -> list[Metered]:
+        """What was metered in the hours that began in this time."""
+        with reading(self._engine) as db:
+            return usage.used(db, since_us, until_us)
+
+    def metered_since_us(self) -> int | None:
+        """When the first hour began that was metered; None if none was."""
+        with reading(self._engine) as db:
+            return usage.began_us(db)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     ForeignKeyConstraint,
@@ -131,4 +132,27 @@ findings = Table(
     _text("data"),
     Index("ix_findings_endpoint_id", "endpoint", "id"),
     sqlite_autoincrement=True,
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("hour_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("machine", String(255), primary_key=True),
+    _name("endpoint", primary_key=True),
+    _name("model", primary_key=True),
+    _number("version", primary_key=True, autoincrement=False),
+    Column("shadow", Boolean, primary_key=True),
+    _name("what", primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+)
+
+meters = Table(
+    "meters",
+    metadata,
+    Column("machine", String(255), primary_key=True),
+    _text("source"),
+    _us("at_us"),
+    _us("clock_us"),
+    Column("cpu_ns", BigInteger, nullable=False),
 )
