@@ -1,7 +1,9 @@
 """An endpoint as a YAML file: what is read, what is refused and in which words, and that it survives the way back."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,9 +11,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payoff.codecs.document import BYTES_MAX
-from payoff.deploy.file import AGAINST, GUARDS, LOSES, FileArm, diff, parse, render
+from payoff.deploy.file import FileArm, diff, parse, render
+from payoff.deploy.guards import AGAINST, BEATS, GUARDRAILS, GUARDS, LIMITS, LOSES, subject, usual
 from payoff.errors import BadInput, PayoffError, TooLarge
-from payoff.records import Arm, Field, Guard, Otherwise, Policy, Revision, Role, Rule, Served, Signature, Type, Version
+from payoff.records import (
+    Allocate,
+    Arm,
+    Explore,
+    Field,
+    Guard,
+    Matures,
+    NoOutcome,
+    Otherwise,
+    Policy,
+    Ramp,
+    Revision,
+    Role,
+    Rule,
+    Served,
+    Signature,
+    Type,
+    Version,
+)
 
 Make = Callable[..., Version]
 
@@ -61,7 +82,7 @@ def test_the_whole_file_is_read() -> None:
         ),
         guards=(
             Guard("loses money", "kill", 0.05, "fallback", 20.0),
-            Guard("challenger beats champion", "promote", 0.01),
+            Guard("challenger beats champion", "promote", 0.01, guardrails=GUARDRAILS),
         ),
         route_by="customer_id",
         context=(Field("called_on", Type.DATE, nullable=True), Field("photo", Type.UINT8, (28, 28), nullable=True)),
@@ -101,9 +122,6 @@ def test_little_is_needed() -> None:
         pytest.param(START + "value: !!python/object/apply:os.system [ls]", "line 4", id="code"),
         pytest.param(
             START + "value: !!python/name:os.system x", "line 4: this is no YAML: could not determine", id="tag"
-        ),
-        pytest.param(
-            START + "explore: 2%", "line 4, explore: exploring is not built yet; remove the line", id="explore"
         ),
         pytest.param(
             "endpoint: Ends Here\narms: {}", "line 1, endpoint: 'Ends Here' cannot name an endpoint", id="name"
@@ -184,7 +202,9 @@ def test_little_is_needed() -> None:
             id="when",
         ),
         pytest.param(
-            START + "guards: [{when: loses money, do: promote}]", "guards[1].do: 'promote' is none of kill", id="do"
+            START + "guards: [{when: loses money, do: promote}]",
+            "guards[1].do: 'promote' is none of kill, halve, warn",
+            id="do",
         ),
         pytest.param(
             START + "guards: [{when: loses money, error: 0%}]", "is no chance of error; say more", id="error 0"
@@ -195,7 +215,7 @@ def test_little_is_needed() -> None:
         ),
         pytest.param(
             START + "guards: [{when: challenger beats champion, against: nothing}]",
-            "only 'loses money' is",
+            "guards[1].against: 'challenger beats champion' takes no 'against'; it takes: error, gain_cap, guard",
             id="against 2",
         ),
         pytest.param(START + "guards: [{when: loses money, gain_cap: 0}]", "is more than 0", id="cap 0"),
@@ -247,12 +267,11 @@ def test_nothing_but_a_payoff_error_comes_out(text: str | bytes) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.integers(0, len(WHOLE)), st.integers(0, 20), st.text(max_size=4))
+@given(st.integers(0, 1_500), st.integers(0, 20), st.text(max_size=4))
 def test_a_damaged_file_is_read_or_refused(at: int, cut: int, instead: str) -> None:
-    try:
-        parse(WHOLE[:at] + instead + WHOLE[at + cut :])
-    except PayoffError:
-        return
+    for whole in (WHOLE, MONEY):
+        with suppress(PayoffError):
+            parse(whole[:at] + instead + whole[at + cut :])
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=40).map(str.strip).filter(bool)
@@ -272,10 +291,42 @@ FIELDS = st.lists(
     unique_by=lambda field: field.name,
 ).map(tuple)
 ERRORS = st.floats(0.0001, 0.5)
-LOSES_GUARDS = st.builds(
-    Guard, st.just(LOSES), st.just("kill"), ERRORS, st.sampled_from(AGAINST), st.none() | st.floats(0.01, 1e9)
+SHARES = st.floats(0, 0.999)
+AMOUNTS = st.floats(0.01, 1e9)
+TIMES = st.sampled_from([0.5, 1.0, 90.0, 3_600.0, 7_200.0, 86_400.0, 90_000.0])
+WORSE = st.fixed_dictionaries(
+    {}, optional={"latency": st.floats(0, 9), "errors": SHARES, "violations": SHARES, "cost": st.floats(0, 9)}
 )
-BEATS_GUARDS = st.builds(Guard, st.just("challenger beats champion"), st.just("promote"), ERRORS)
+ABOVE = {"money": AMOUNTS, "share": SHARES, "count": st.integers(1, 10**9).map(float), "seconds": TIMES}
+
+
+def guards_of(when: str) -> st.SearchStrategy[Guard]:
+    """Guards of a kind, each key that it takes as it may be."""
+    kind = GUARDS[when]
+    said: dict[str, st.SearchStrategy[Any]] = {
+        "against": st.sampled_from(AGAINST),
+        "error": ERRORS,
+        "gain_cap": st.none() | AMOUNTS,
+        "false_stop_every": st.integers(2, 10**12),
+        "guardrails": WORSE,
+        "within": AMOUNTS,
+        "above": ABOVE[kind.above],
+        "over": TIMES,
+        "of": TEXTS if "of" in kind.needs else st.none() | TEXTS,
+    }
+    keys = {("over_s" if key == "over" else key): said[key] for key in kind.keys}
+    return st.builds(partial(replace, usual(when)), do=st.sampled_from(kind.does), **keys)
+
+
+CHOICES = st.lists(
+    st.booleans() | st.integers(-(10**18), 10**18) | TEXTS,
+    min_size=2,
+    max_size=4,
+    unique_by=lambda one: (type(one), one),
+).map(tuple)
+STEPS = st.lists(st.floats(1e-6, 1), min_size=1, max_size=6, unique=True).map(sorted).map(tuple)
+RAMPS = st.builds(Ramp, STEPS, AMOUNTS, st.integers(1, 10**9), st.just(0.0) | TIMES)
+ALLOCATES = st.builds(Allocate, st.floats(0.001, 0.5), TIMES)
 POLICIES = st.builds(
     Policy,
     decision=st.none() | LINES,
@@ -283,17 +334,36 @@ POLICIES = st.builds(
     currency=st.sampled_from(["EUR", "NOK", "USD"]),
     fallback=st.dictionaries(TEXTS, CONSTANTS, max_size=3),
     rules=st.lists(st.builds(Rule, LINES, st.sampled_from(Otherwise)), max_size=3).map(tuple),
-    guards=st.lists(LOSES_GUARDS | BEATS_GUARDS, max_size=2).map(tuple),
-    route_by=st.none() | TEXTS,
+    guards=st.lists(st.sampled_from(tuple(GUARDS)).flatmap(guards_of), max_size=4, unique_by=subject).map(tuple),
+    route_by=TEXTS,
     context=FIELDS,
     outcome=FIELDS,
-    outcome_window_s=st.sampled_from([0.5, 1.0, 30.0, 90.0, 7_200.0, 86_400.0, 90_000.0]),
+    outcome_window_s=TIMES,
+    holdout=st.floats(0.001, 0.999),
+    explore=st.none() | st.builds(Explore, st.floats(0.001, 1), CHOICES | st.just((True, False))),
+    covariate=st.none() | LINES,
 )
+MATURE = st.sampled_from(
+    [(Matures.OUTCOME, NoOutcome.UNKNOWN), (Matures.WINDOW, NoOutcome.UNKNOWN), (Matures.WINDOW, NoOutcome.COUNTS)]
+)
+SHARED = st.just({}) | st.builds(dict, ramp=RAMPS) | st.builds(dict, allocate=ALLOCATES)
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    """Policies whose parts go together."""
+    policy = draw(POLICIES)
+    matures, no_outcome = draw(MATURE)
+    free = all(guard.against != "fallback" for guard in policy.guards if guard.when == LOSES)
+    depends = draw(st.booleans()) if free else False
+    return replace(policy, matures=matures, no_outcome=no_outcome, outcome_depends_on_decision=depends, **draw(SHARED))
+
+
 SERVED = Served("onnx", "0" * 64, Signature((), ()))
 
 
 @settings(max_examples=60, deadline=None)
-@given(POLICIES, st.floats(0, 1), st.booleans())
+@given(policies(), st.floats(0, 1), st.booleans())
 def test_a_rendered_file_says_the_same_again(policy: Policy, traffic: float, killed: bool) -> None:
     role, was = (Role.KILLED, Role.CHALLENGER) if killed else (Role.CHALLENGER, None)
     arms = (
@@ -323,7 +393,7 @@ def test_a_rendered_file_reads_well(version: Make) -> None:
         "  next: {model: term-deposit, version: 5, role: shadow}",
         "route: {by: customer_id}",
     ]
-    assert "- {when: loses money, against: fallback, error: 5%, do: kill, gain_cap: 20.0}" in text
+    assert "- {when: loses money, against: fallback, error: 5%, do: kill, gain_cap: 20}" in text
     assert text.endswith("outcome_window: 2h\n")
 
 
@@ -336,5 +406,258 @@ def test_a_diff_shows_what_would_change(version: Make) -> None:
     assert diff(None, planned).splitlines()[0] == "--- e, nothing"
 
 
-def test_each_guard_has_one_consequence() -> None:
-    assert GUARDS == {"loses money": "kill", "challenger beats champion": "promote"}
+def test_only_harm_and_limits_may_kill() -> None:
+    assert {when for when, kind in GUARDS.items() if "kill" in kind.does} == {LOSES, *LIMITS}
+    assert {when: kind.does[0] for when, kind in GUARDS.items()} == {
+        "loses money": "kill",
+        "challenger beats champion": "promote",
+        "makes no difference": "retire",
+        "loss": "kill",
+        "drawdown": "kill",
+        "money at risk": "kill",
+        "decisions": "kill",
+        "decision share": "kill",
+        "same key": "kill",
+        "missing inputs": "warn",
+        "stale input": "warn",
+        "broken rules": "kill",
+        "errors": "kill",
+        "no outcomes": "halve",
+    }
+
+
+MONEY = """\
+endpoint: term-deposit
+arms:
+  champion: {model: term-deposit, version: 3}
+route: {by: customer_id}
+decision: outputs.probability > 0.07
+value: {truth: outcome.subscribed, payoffs: {true: {true: 58, false: 0}, false: {true: -2.5, false: 0}}}
+matures: window
+no_outcome: counts
+outcome_depends_on_decision: true
+holdout: 5%
+explore: {share: 2%, among: [true, false]}
+covariate: inputs.balance
+ramp: {steps: [1%, 5%, 25%], loss_budget: 500, step_decisions: 300, step: 1h}
+guards:
+  - {when: loses money, against: holdout, error: 1%, gain_cap: 58, false_stop_every: 100000, do: halve}
+  - {when: challenger beats champion, error: 2%, guardrails: {latency: 150%, errors: 0%}}
+  - {when: makes no difference, within: 0.05, error: 10%}
+  - {when: loss, above: 200, over: 30m}
+  - {when: drawdown, above: 900}
+  - {when: money at risk, above: 10000, over: 1d, of: inputs.balance * 0.1}
+  - {when: decisions, above: 5000, over: 1h, do: warn}
+  - {when: decision share, above: 40%}
+  - {when: decision share, above: 10%, of: "decision and inputs.age > 80"}
+  - {when: same key, above: 20}
+  - {when: missing inputs, above: 5%, of: inputs.job}
+  - {when: stale input, above: 2d, of: inputs.seen_at}
+  - {when: broken rules, above: 1%}
+  - {when: errors, above: 0%}
+  - {when: no outcomes}
+fallback: {decision: false}
+"""
+
+
+def test_every_word_about_money_is_read() -> None:
+    policy = parse(MONEY).policy
+    assert policy == Policy(
+        decision="outputs.probability > 0.07",
+        value="case\n"
+        "  when outcome.subscribed then case when decision then 58 when not decision then 0 end\n"
+        "  when not outcome.subscribed then case when decision then -2.5 when not decision then 0 end\n"
+        "end",
+        fallback={"decision": False},
+        route_by="customer_id",
+        matures=Matures.WINDOW,
+        no_outcome=NoOutcome.COUNTS,
+        outcome_depends_on_decision=True,
+        holdout=0.05,
+        explore=Explore(0.02),
+        covariate="inputs.balance",
+        ramp=Ramp((0.01, 0.05, 0.25), 500.0, 300, 3_600.0),
+        guards=(
+            Guard(LOSES, "halve", 0.01, "holdout", 58.0, 100_000),
+            Guard(BEATS, "promote", 0.02, guardrails={"latency": 1.5, "errors": 0.0}),
+            Guard("makes no difference", "retire", 0.1, within=0.05),
+            Guard("loss", "kill", above=200.0, over_s=1_800.0),
+            Guard("drawdown", "kill", above=900.0),
+            Guard("money at risk", "kill", above=10_000.0, over_s=86_400.0, of="inputs.balance * 0.1"),
+            Guard("decisions", "warn", above=5_000.0, over_s=3_600.0),
+            Guard("decision share", "kill", above=0.4, over_s=3_600.0),
+            Guard("decision share", "kill", above=0.1, over_s=3_600.0, of="decision and inputs.age > 80"),
+            Guard("same key", "kill", above=20.0, over_s=3_600.0),
+            Guard("missing inputs", "warn", above=0.05, over_s=3_600.0, of="inputs.job"),
+            Guard("stale input", "warn", above=172_800.0, over_s=3_600.0, of="inputs.seen_at"),
+            Guard("broken rules", "kill", above=0.01, over_s=3_600.0),
+            Guard("errors", "kill", above=0.0, over_s=3_600.0),
+            Guard("no outcomes", "halve", over_s=7_200.0),
+        ),
+    )
+    whole = Revision(
+        "term-deposit", 1, 0, "anna", "", (Arm("champion", Role.CHAMPION, "term-deposit", 3, SERVED),), policy
+    )
+    assert parse(render(whole)).policy == policy
+
+
+def test_shares_may_follow_what_arms_earn() -> None:
+    assert parse(START + "allocate: {by: thompson, floor: 2%, every: 10m}").policy.allocate == Allocate(0.02, 600.0)
+    assert parse(START + "allocate: {by: thompson}").policy.allocate == Allocate()
+
+
+def test_exploring_is_a_share_or_says_among_what() -> None:
+    assert parse(START + "explore: 2%").policy.explore == Explore(0.02)
+    assert parse(START + "explore: 0%").policy.explore is None
+    among = parse(START + "explore: {share: 2%, among: [low, 2, 0.5, 2008-05-05]}").policy.explore
+    assert among == Explore(0.02, ("low", 2, 0.5, "2008-05-05"))
+
+
+def test_a_challenger_is_held_to_the_usual_guardrails_unless_the_file_says_others() -> None:
+    usually = parse(START + "guards: [{when: challenger beats champion}]").policy.guards[0]
+    assert usually.guardrails == {"latency": 0.2, "errors": 0.01, "violations": 0.01, "cost": 0.5}
+    free = parse(START + "guards: [{when: challenger beats champion, guardrails: {}}]").policy.guards[0]
+    assert free.guardrails == {}
+
+
+@pytest.mark.parametrize(
+    ("payoffs", "expected"),
+    [
+        pytest.param(
+            "{truth: outcome.label, payoffs: {good: {lend: 9, 'no': 0}, it's: {lend: -9, 'no': 0}}}",
+            "case\n"
+            "  when outcome.label = 'good' then case when decision = 'lend' then 9 when decision = 'no' then 0 end\n"
+            "  when outcome.label = 'it''s' then case when decision = 'lend' then -9 when decision = 'no' then 0 end\n"
+            "end",
+            id="texts",
+        ),
+        pytest.param(
+            "{truth: outcome.stars, payoffs: {1: {0: 1}, 2: {0: 2}}}",
+            "case\n"
+            "  when outcome.stars = 1 then case when decision = 0 then 1 end\n"
+            "  when outcome.stars = 2 then case when decision = 0 then 2 end\n"
+            "end",
+            id="numbers",
+        ),
+        pytest.param(
+            "{truth: outcome.paid or outcome.left, payoffs: {true: {true: 1}, false: {true: 0}}}",
+            "case\n"
+            "  when (outcome.paid or outcome.left) then case when decision then 1 end\n"
+            "  when not (outcome.paid or outcome.left) then case when decision then 0 end\n"
+            "end",
+            id="a condition",
+        ),
+    ],
+)
+def test_a_payoff_matrix_is_written_out_as_what_it_means(payoffs: str, expected: str) -> None:
+    assert parse(START + f"value: {payoffs}").policy.value == expected
+
+
+MATRIX = "value: {truth: outcome.x, payoffs: "
+RISK = "guards: [{when: money at risk, "
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("matures: later", "line 4, matures: 'later' is none of outcome, window"),
+        ("no_outcome: zero", "no_outcome: 'zero' is none of unknown, counts"),
+        (
+            "no_outcome: counts",
+            "no_outcome: what never came counts only where predictions wait for it: say 'matures: w",
+        ),
+        ("outcome_depends_on_decision: perhaps", "expected true or false, got 'perhaps', a text"),
+        ("holdout: 5", "holdout: 5, a whole number is no share; say 0% to 100%, or 0 to 1"),
+        ("holdout: 100%", "holdout: holding out 100% would ask no model at all; say less"),
+        ("explore: lots", "explore: 'lots', a text is no share"),
+        ("explore: {among: [a, b]}", "explore: exploring needs 'share', as in {share: 2%, among: [low, high]}"),
+        ("explore: {share: 1%, among: [a]}", "explore.among: a draw is among 2 to 64 decisions; here are 1"),
+        ("explore: {share: 1%, among: [a, a]}", "explore.among: a decision is there twice"),
+        ("explore: {share: 1%, among: [a, [b]]}", "explore.among[2]: expected a constant, got a list"),
+        ("explore: {share: 1%, among: a}", "explore.among: expected a list"),
+        ("explore: {share: 1%, amnog: [a, b]}", "there is no key 'amnog' here; did you mean 'among'?"),
+        ("covariate: 1", "covariate: expected a text, got 1"),
+        ("ramp: {}", "ramp: a ramp needs 'loss_budget', the most money that it may cost"),
+        ("ramp: 5%", "ramp: expected a mapping (steps: ...), got '5%', a text"),
+        ("ramp: {loss_budget: 0}", "ramp.loss_budget: the most money that a ramp may cost is more than 0"),
+        ("ramp: {loss_budget: 9, steps: [5%, 5%]}", "ramp.steps[2]: a ramp climbs: each step is more than the one"),
+        ("ramp: {loss_budget: 9, steps: [0%, 5%]}", "ramp.steps[1]: a ramp climbs"),
+        ("ramp: {loss_budget: 9, steps: []}", "ramp.steps: 0 steps are not 1 to 64"),
+        ("ramp: {loss_budget: 9, steps: [110%]}", "ramp.steps[1]: '110%', a text is no share"),
+        ("ramp: {loss_budget: 9, step_decisions: 0}", "expected a whole number from 1 to 1,000,000,000, got 0"),
+        ("ramp: {loss_budget: 9, step_decisions: 1.5}", "expected a whole number from 1 to 1,000,000,000, got 1.5"),
+        ("ramp: {loss_budget: 9, step: 60}", "ramp.step: expected a duration with its unit"),
+        ("allocate: thompson", "allocate: expected a mapping (by: ...), got 'thompson'"),
+        ("allocate: {floor: 5%}", "allocate: say how the shares are found: {by: thompson}"),
+        ("allocate: {by: tompson}", "allocate.by: 'tompson' is none of thompson; did you mean 'thompson'?"),
+        ("allocate: {by: thompson, floor: 0%}", "'0%', a text is no floor; say more than 0% and at most 50%"),
+        ("allocate: {by: thompson, floor: 60%}", "'60%', a text is no floor"),
+        (
+            "ramp: {loss_budget: 9}\nallocate: {by: thompson}",
+            "line 5, allocate: a ramp sets the challengers' shares too",
+        ),
+        ("value: {truth: outcome.x}", "value: a payoff matrix needs 'payoffs', as in {truth: outcome.bought"),
+        ("value: {payoffs: {}}", "value: a payoff matrix needs 'truth'"),
+        ("value: {truth: outcome.x, matrix: 1}", "there is no key 'matrix' here"),
+        (MATRIX + "{}}", "value.payoffs: 0 classes are not 1 to 32; write the value as SQL"),
+        (MATRIX + "{a: {}}}", "value.payoffs.a: 0 classes are not 1 to 32"),
+        (MATRIX + "{a: 1}}", "value.payoffs.a: expected a mapping (decision: ...), got 1"),
+        (
+            MATRIX + "{a: {x: 1}, b: {y: 1}}}",
+            "line 4, value.payoffs.b: every truth says what each decision is worth; 'x'",
+        ),
+        (MATRIX + "{a: {x: much}}}", "value.payoffs.a.x: expected a number, got 'much'"),
+        ("guards: [{when: loses money, against: holdout}]", "line 4, guards[1]: nothing is held out to compare with"),
+        (
+            "outcome_depends_on_decision: true\nguards: [{when: loses money}]",
+            "line 5, guards[1]: the outcome depends on the decision, so nobody learns what the fallback would have",
+        ),
+        ("guards: [{when: loses money}, {when: loses money}]", "guards[2]: two guards say 'loses money'; each would"),
+        ("guards: [{when: loses money, false_stop_every: 1}]", "expected a whole number from 2 to 1,000,000,000,000"),
+        (
+            "guards: [{when: loses money, above: 1}]",
+            "'loses money' takes no 'above'; it takes: against, error, gain_cap",
+        ),
+        ("guards: [{when: loses money, whit: 1}]", "there is no key 'whit' here"),
+        ("guards: [{when: makes no difference}]", "guards[1]: 'makes no difference' needs 'within', the money per dec"),
+        (
+            "guards: [{when: makes no difference, within: 0}]",
+            "the money per decision that does not matter is more than 0",
+        ),
+        ("guards: [{when: makes no difference, within: 1, do: kill}]", "'kill' is none of retire, warn"),
+        ("guards: [{when: challenger beats champion, do: kill}]", "'kill' is none of promote, warn"),
+        ("guards: [{when: challenger beats champion, guardrails: {speed: 1%}}]", "there is no key 'speed' here"),
+        (
+            "guards: [{when: challenger beats champion, guardrails: {cost: lots}}]",
+            "expected how much worse than the cham",
+        ),
+        ("guards: [{when: challenger beats champion, guardrails: {errors: 150%}}]", "'150%', a text is no share"),
+        ("guards: [{when: loss}]", "guards[1]: 'loss' needs 'above', the most that is fine"),
+        ("guards: [{when: loss, above: 0}]", "guards[1].above: the most money that is fine is more than 0, got 0"),
+        ("guards: [{when: loss, above: 1, over: soon}]", "guards[1].over: expected a duration with its unit"),
+        ("guards: [{when: drawdown, above: 1, over: 1h}]", "'drawdown' takes no 'over'; it takes: above, do"),
+        (RISK + "above: 1}]", "'money at risk' needs 'of', SQL that says of what, as in 'of: inputs.amount'"),
+        (RISK + "above: 1, of: 1}]", "guards[1].of: expected a text, got 1"),
+        ("guards: [{when: decisions, above: 1.5}]", "expected a whole number from 1 to"),
+        ("guards: [{when: decision share, above: 100%}]", "no share is above 100%; say the most that is fine"),
+        ("guards: [{when: decision share, above: 200}]", "200, a whole number is no share"),
+        (
+            "guards: [{when: same key, above: 9}]",
+            "guards[1]: 'same key' needs to know which column is the key; say 'route",
+        ),
+        ("guards: [{when: missing inputs, above: 1%, do: retire}]", "'retire' is none of warn, kill, halve"),
+        ("guards: [{when: stale input, above: 3, of: a}]", "guards[1].above: expected a duration with its unit"),
+        ("guards: [{when: stale input, above: 3d}]", "'stale input' needs 'of'"),
+        ("guards: [{when: broken rules, above: 1%, of: a}]", "'broken rules' takes no 'of'"),
+        ("guards: [{when: no outcomes, above: 1}]", "'no outcomes' takes no 'above'; it takes: over, do"),
+        (
+            "guards: [{when: errors, above: 1%}, {when: errors, above: 2%, over: 1d}]",
+            "guards[2]: two guards say 'errors'",
+        ),
+    ],
+)
+def test_a_bad_word_about_money_is_refused_with_its_line(line: str, words: str) -> None:
+    with pytest.raises(BadInput, match=r"^line \d+, ") as refused:
+        parse(START + line)
+    assert words in str(refused.value)
+    assert len(str(refused.value)) < 500
