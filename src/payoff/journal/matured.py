@@ -40,7 +40,7 @@ class Matured:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Of which endpoint, after which prediction, on which terms, and how many; the last `settle_s` are not looked at."""
+    """Of which endpoint, after which prediction, on which terms, how many; the last `settle_s` are not looked at."""
 
     endpoint: str
     after_id: str | None

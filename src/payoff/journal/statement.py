@@ -47,7 +47,7 @@ class Line:
     compared: int
     difference_micros: int
     difference_squares: float
-    flying_valued: int  # in flight, with a value by now
+    flying_valued: int  # in flight, with an outcome and a value by now
     flying_micros: int
     fee_micros: int  # of all, settled or not: they were spent
     cpu_ns: int  # likewise
@@ -104,7 +104,7 @@ def _three(value: str) -> str:
 _SUMS = f"""
 amounted AS ({amounts("every")}),
 valued AS (SELECT * REPLACE (if(settled, value, NULL) AS value, if(settled, baseline, NULL) AS baseline),
-  if(settled, NULL, value) AS flying FROM amounted)
+  if(known AND NOT settled, value, NULL) AS flying FROM amounted)
 SELECT model, version, shadow, choice, revision, instead_of, day, count(*), count_if(known), count_if(settled),
   count_if(settled AND known AND value IS NULL), count_if(beyond), count_if(late),
   {_three("value")}, {_three("baseline")}, {_three("(value - baseline)")},

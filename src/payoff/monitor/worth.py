@@ -1,7 +1,8 @@
 """What a decision is worth, as SQL over the journal's columns: as it was taken, and as the fallback would have it.
 
 Without an outcome nothing is known, even where the expression would come to a number without one: a row counts for both
-sides or for none. Money that came with an outcome overrules the expression.
+sides or for none. Only where the policy says that no outcome counts, it is what the expression says of nothing. Money
+that came with an outcome overrules the expression, for the decision that was taken: it says nothing about another one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,24 +15,32 @@ from payoff.expressions.scope import Scope
 from payoff.journal.decode import canonical
 from payoff.journal.shape import sql_type
 from payoff.records import merge
-from payoff.records.endpoint import Revision
+from payoff.records.endpoint import Matures, NoOutcome, Policy, Revision
 from payoff.records.signature import Field
 
-_KNOWN = "(outcome IS NOT NULL OR outcome_value IS NOT NULL)"
+DEPENDS = (
+    "the outcome depends on the decision: what another decision would have earned is not known, so the fallback and "
+    "arms that only watch have no value; compare with a hold-out (holdout: 5%, against: holdout), or with nothing"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Worth:
     """`value` and `fallback` are SQL of type double; `fallback` is None where nobody knows what it would have earned.
 
-    `window_s` is how long a missing outcome holds back those after it: not at all if no outcome is asked for.
-    `declared` are the columns the SQL may read, by source.
+    `covariate` is SQL of what was known before, None where nothing is said. `window_s` is how long a missing outcome
+    holds back those after it: not at all if no outcome is asked for. `declared` are the columns the SQL may read, by
+    source. `refusal` says why decisions that were not taken have no value, None where they have.
     """
 
     value: str
     fallback: str | None
     window_s: float
     declared: Mapping[str, Sequence[Field]]
+    covariate: str | None = None
+    matures: Matures = Matures.OUTCOME
+    no_outcome: NoOutcome = NoOutcome.UNKNOWN
+    refusal: str | None = None
 
 
 def worth(revision: Revision) -> Worth:
@@ -47,20 +56,57 @@ def worth(revision: Revision) -> Worth:
         decision=decision_type(revision),
         open_outcome=not policy.outcome,
     )
-    if policy.value is None:
-        return Worth("outcome_value", None, policy.outcome_window_s, _declared(scope, ()))
-    expression = parse(policy.value, scope, "number")
-    fallback = _fallback(revision, expression, scope)
+    expression = None if policy.value is None else parse(policy.value, scope, "number")
+    outcome = () if expression is None else expression.outcome
+    refused = policy.outcome_depends_on_decision and (expression is None or bool(outcome))
     return Worth(
-        value=_known(f"coalesce(outcome_value, {_double(expression.duckdb())})", expression),
-        fallback=None if fallback is None else _known(_double(fallback), expression),
-        window_s=policy.outcome_window_s if expression.outcome else 0.0,
-        declared=_declared(scope, expression.outcome),
+        value=_value(policy, expression, refused),
+        fallback=None if expression is None or refused else _otherwise(revision, expression, scope),
+        window_s=_window_s(policy, expression),
+        declared=_declared(scope, outcome),
+        covariate=_covariate(policy, scope),
+        matures=policy.matures,
+        no_outcome=policy.no_outcome,
+        refusal=DEPENDS if refused else None,
     )
 
 
-def _known(sql: str, expression: Expression) -> str:
-    return f"CASE WHEN {_KNOWN} THEN {sql} END" if expression.outcome else sql
+def _value(policy: Policy, expression: Expression | None, refused: bool) -> str:
+    """What the decision taken was worth; on rows of arms that only watched, theirs, if anybody can know."""
+    if expression is None:
+        return f"CASE WHEN NOT shadow THEN {_sent(policy)} END"
+    own = _known(_double(expression.duckdb()), expression, policy)
+    watched = "" if refused else f" ELSE {own}"
+    return f"CASE WHEN NOT shadow THEN coalesce(outcome_value, {own}){watched} END"
+
+
+def _sent(policy: Policy) -> str:
+    return "coalesce(outcome_value, 0)" if policy.no_outcome is NoOutcome.COUNTS else "outcome_value"
+
+
+def _otherwise(revision: Revision, expression: Expression, scope: Scope) -> str | None:
+    fallback = _fallback(revision, expression, scope)
+    return None if fallback is None else _known(_double(fallback), expression, revision.policy)
+
+
+def _known(sql: str, expression: Expression, policy: Policy) -> str:
+    """The same only where the truth it reads was told; everywhere, where no outcome counts as nothing."""
+    if not expression.outcome or policy.no_outcome is NoOutcome.COUNTS:
+        return sql
+    told = " OR ".join(f"outcome.{identifier(field.name)} IS NOT NULL" for field in expression.outcome)
+    return f"CASE WHEN {told} THEN {sql} END"
+
+
+def _window_s(policy: Policy, expression: Expression | None) -> float:
+    """Where nothing is asked for, nothing is waited for; unless the window itself is what settles."""
+    asks = expression is None or bool(expression.outcome)
+    return policy.outcome_window_s if asks or policy.matures is Matures.WINDOW else 0.0
+
+
+def _covariate(policy: Policy, scope: Scope) -> str | None:
+    if policy.covariate is None:
+        return None
+    return _double(parse(policy.covariate, Scope(inputs=scope.inputs), "number").duckdb())
 
 
 def _fallback(revision: Revision, expression: Expression, scope: Scope) -> str | None:
