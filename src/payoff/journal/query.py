@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from payoff.errors import Busy
-from payoff.journal import matured, scan, statement, views
+from payoff.journal import matured, scan, spent, statement, views
 from payoff.journal.sandbox import Answer, ask
 from payoff.journal.snapshot import Snapshot, Snapshots
 from payoff.journal.terms import Terms
@@ -91,6 +91,18 @@ class Journal:
         terms = _terms(value_sql, baseline_sql, fee_sql, None, declared, matures, window_s, now_us)
         with self._asking(endpoint) as (database, snapshot):
             return statement.lines(database, snapshot, endpoint, terms, day, by)
+
+    def spent(
+        self,
+        endpoint: str,
+        since_us: int,
+        until_us: int,
+        fee_sql: str | None = None,
+        declared: scan.Declared = _NOTHING,
+    ) -> list[spent.Spent]:
+        """Computing time and fees of the predictions made in this time, by hour and version, shadows included."""
+        with self._asking(endpoint) as (database, snapshot):
+            return spent.hours(database, snapshot, endpoint, since_us, until_us, fee_sql or "0", declared)
 
     def predictions(self, endpoint: str, limit: int = 100, before: str | None = None) -> pa.Table:
         """The newest predictions before an id, shadows too, newest first, with their last outcome."""
