@@ -17,10 +17,15 @@ FALLBACK = -1  # the lane that is no model
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Challengers take their shares from 0 upwards; the champion, or after its kill the fallback, takes the rest."""
+    """The unit interval in pieces: challengers from 0 upwards, then the champion, and the hold-out at the top.
+
+    Where no champion answers, the fallback has all that the challengers do not, and nothing is held out.
+    """
 
     lanes: tuple[int, ...]  # which lane owns each piece
     edges: tuple[float, ...]  # where each piece ends; the last ends at 1
+    choices: tuple[str, ...]  # how a row comes to it: "" by its share, "holdout", "killed"
+    shares: tuple[float, ...]  # how long it is: the chance that a row falls in it
     whys: tuple[str, ...]
 
     @property

@@ -22,9 +22,10 @@ from payoff.journal.ids import Ids, text
 from payoff.journal.writer import Writer
 from payoff.records import length
 from payoff.routing import points
-from payoff.serving.answer import Part, Rows, answer, answer_away
-from payoff.serving.line import Bulk, Call, Done, Line, Points, joined, together
+from payoff.serving.answer import answer, answer_away
+from payoff.serving.line import Bulk, Call, Done, Line, Points, joined, keep_points, together
 from payoff.serving.live import Live
+from payoff.serving.part import Part, Rows
 from payoff.serving.record import Stamp, note
 from payoff.serving.reply import Answered, assemble
 from payoff.serving.seat import NotReady, Seat
@@ -151,13 +152,14 @@ class Desk:
                 self._fail([call], error)
 
     def _serve(self, batch: list[Call]) -> None:
+        live, points = batch[0].live, None
         try:
-            rows, _ = joined(batch)
-            live = batch[0].live
-            parts = answer(live, rows, self._points(live, rows), alone=len(batch) == 1)
+            rows, points = joined(batch)
+            points = self._points(live, rows) if points is None else points
+            parts = answer(live, rows, points, len(batch) == 1, self._random)
             answers = self._record(batch, rows, parts)
         except Exception as error:
-            self._fail_here(batch, error)
+            self._fail_here(batch, points, error)
             return
         self._tell(batch, answers)
 
@@ -166,7 +168,7 @@ class Desk:
         live = bulk.call.live
         try:
             rows, _ = bulk.next_rows(self.limits.rows_max)
-            bulk.add(answer(live, rows, self._points(live, rows), alone=True), length(rows))
+            bulk.add(answer(live, rows, self._points(live, rows), True, self._random), length(rows))
             if not bulk.whole:
                 return
             answers = self._record([bulk.call], bulk.call.rows, bulk.parts)
@@ -177,11 +179,12 @@ class Desk:
         self._bulk.popleft()
         self._tell([bulk.call], answers)
 
-    def _fail_here(self, batch: list[Call], error: Exception) -> None:
+    def _fail_here(self, batch: list[Call], points: Points, error: Exception) -> None:
         """One caller's rows must not cost another's: a failed batch is tried again call by call."""
         if len(batch) == 1:
             self._fail(batch, error)
             return
+        keep_points(batch, points)
         for call in batch:
             self._serve([call])
 
@@ -236,7 +239,7 @@ class Desk:
         alone = isinstance(batch, Bulk) or len(batch) == 1
         try:
             rows, points = batch.next_rows(self.limits.rows_max) if isinstance(batch, Bulk) else joined(batch)
-            return rows, await answer_away(line.live, rows, points, alone, in_turn=not line.single)
+            return rows, await answer_away(line.live, rows, points, alone, self._random, in_turn=not line.single)
         except Exception as error:
             return rows, error
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from payoff.records import concat, length, take
 from payoff.routing import FALLBACK
-from payoff.serving.answer import Part, Rows
 from payoff.serving.live import Live
+from payoff.serving.part import Part, Rows
 from payoff.serving.reply import Answered
 from payoff.serving.seat import Slots
 
@@ -31,7 +31,7 @@ class Call:
     rows: Rows
     done: Done
     arrived_us: int
-    points: Points = None  # where its rows lie in the split; known from the start to those that wait in a line
+    points: Points = None  # where its rows lie in the split; known to those that wait in a line, or are tried again
     line: Optional["Line"] = None
     alone: bool = False  # it was in a batch that failed, and is tried again by itself
     count: int = field(init=False)
@@ -73,7 +73,7 @@ class Line:
         self.live = live
         self.lanes = lanes
         asked = [live.seats[lane] for lane in lanes if lane != FALLBACK]
-        self.single = len(asked) == 1 == len(lanes)
+        self.single = len(asked) == 1
         self.slots = asked[0].slots if self.single else Slots(1)  # of several, each piece takes its turn by itself
         self.calls: deque[Call] = deque()
         self.bulk: deque[Bulk] = deque()
@@ -121,6 +121,15 @@ def together(calls: deque[Call], rows_max: int) -> list[Call]:
 
 def _joins(call: Call, first: Call, room: int) -> bool:
     return call.live is first.live and call.count <= room and not call.alone
+
+
+def keep_points(batch: list[Call], points: Points) -> None:
+    """Each call keeps its own, so that it goes the same ways when it is tried again: a row that a model fails on must
+    not get another chance to be held out."""
+    if points is not None:
+        ends = np.cumsum([call.count for call in batch])
+        for call, own in zip(batch, np.split(points, ends[:-1]), strict=True):
+            call.points = own
 
 
 def joined(batch: list[Call]) -> tuple[Rows, Points]:

@@ -7,13 +7,13 @@ from typing import Any
 
 from payoff.expressions import Expression, Scope, parse
 from payoff.journal.frame import Stream
-from payoff.records import Arm, Field, Revision, Rule, Type, merge
-from payoff.routing import FALLBACK, Split, split, watchers
+from payoff.records import Arm, Explore, Field, Revision, Rule, Type, merge
+from payoff.routing import FALLBACK, Split, explores, split, watchers
 from payoff.serving.fit import Fit, fit
 from payoff.serving.models import Models
 from payoff.serving.seat import Seat
+from payoff.serving.streams import Columns, stream, streams
 
-FALLBACK_ARM = "fallback"
 compiled = lru_cache(maxsize=4096)(parse)
 
 
@@ -33,7 +33,9 @@ class Live:
     rules: tuple[tuple[Rule, Expression], ...]
     fallback_decision: Any
     fallback_outputs: Mapping[str, Any]
-    streams: tuple[Stream, ...]  # one per arm, and last the fallback's
+    explore: Explore | None
+    explored_why: str
+    streams: Mapping[tuple[int, str], Stream]  # by way of the split and choice
     shadow_streams: tuple[Stream, ...]  # one per arm
 
     @property
@@ -70,6 +72,7 @@ def prepare(revision: Revision, models: Models) -> Live:
     scope = Scope(inputs=inputs, outputs=outputs, decision=decision_type)
     constants = dict(policy.fallback)
     seats, ways = tuple(models.seats(revision)), split(revision)
+    explore, columns = explores(revision), _columns(inputs, outputs, decision_type)
     return Live(
         revision=revision,
         inputs=inputs,
@@ -83,24 +86,23 @@ def prepare(revision: Revision, models: Models) -> Live:
         rules=tuple((rule, compiled(rule.check, scope, "boolean")) for rule in policy.rules),
         fallback_decision=constants.pop("decision", None),
         fallback_outputs=constants,
-        streams=tuple(_stream(revision, arm, inputs, decision_type) for arm in (*revision.arms, None)),
-        shadow_streams=tuple(_stream(revision, arm, inputs, decision_type, True) for arm in revision.arms),
+        explore=explore,
+        explored_why=_explored_why(explore),
+        streams=streams(revision, ways, columns),
+        shadow_streams=tuple(stream(revision, arm, columns, shadow=True) for arm in revision.arms),
     )
 
 
-def _stream(
-    revision: Revision, arm: Arm | None, inputs: tuple[Field, ...], decision: Type | None, shadow: bool = False
-) -> Stream:
-    columns = [("inputs", field) for field in inputs] + [("outputs", field) for field in merge.outputs(revision)]
-    if decision is not None:
-        columns.append(("decision", Field("decision", decision, nullable=True)))
-    return Stream(
-        kind="predictions",
-        endpoint=revision.endpoint,
-        revision=revision.number,
-        arm=arm.name if arm else FALLBACK_ARM,
-        model=arm.model if arm else FALLBACK_ARM,
-        version=arm.version if arm else None,
-        shadow=shadow,
-        columns=tuple(columns),
-    )
+def _columns(inputs: tuple[Field, ...], outputs: tuple[Field, ...], decision: Type | None) -> Columns:
+    """What the journal has of every row."""
+    decided = [("decision", Field("decision", decision, nullable=True))] if decision is not None else []
+    return (*(("inputs", field) for field in inputs), *(("outputs", field) for field in outputs), *decided)
+
+
+def _explored_why(explore: Explore | None) -> str:
+    among = explore.among if explore else ()
+    return f"explore: decided at random among {', '.join(_said(value) for value in among)}"
+
+
+def _said(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from payoff.journal.frame import Noted
 from payoff.journal.writer import Writer
 from payoff.records import Column
-from payoff.serving.answer import Part
 from payoff.serving.live import Live
+from payoff.serving.part import Part
 
 
 @dataclass(slots=True)
@@ -23,10 +23,10 @@ class Stamp:
 
 
 def note(writer: Writer, live: Live, part: Part, stamp: Stamp, shadow: bool = False) -> None:
-    """Put a part's rows into the journal's buffer, under the arm that answered (or watched) them."""
+    """Put a part's rows into the journal's buffer, under the way they went and the arm that answered (or watched)."""
     pick = slice(None) if part.index is None else part.index
     count = len(part)
-    stream = live.shadow_streams[part.lane] if shadow else live.streams[part.lane]
+    stream = live.shadow_streams[part.lane] if shadow else live.streams[part.way, part.choice]
     decision = part.decision
     if decision is not None and part.blocked is not None and part.blocked.any():
         valid = np.ones(count, bool) if decision.valid is None else decision.valid
@@ -46,6 +46,7 @@ def note(writer: Writer, live: Live, part: Part, stamp: Stamp, shadow: bool = Fa
             violations=part.violations,
             latency_us=stamp.latency_us[pick],
             cpu_ns=np.full(count, part.cpu_ns // max(1, count), np.int64),
+            propensity=part.propensity,
         ),
     )
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from payoff.records import Column, concat
-from payoff.serving.answer import Part
-from payoff.serving.live import FALLBACK_ARM, Live
+from payoff.serving.live import Live
+from payoff.serving.part import Part
+from payoff.serving.streams import FALLBACK_ARM
 
 
 @dataclass(slots=True)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from payoff.journal.writer import Writer
 from payoff.records import concat, length, take
-from payoff.serving.answer import Part, Rows, watch, watch_away
+from payoff.serving.answer import watch, watch_away
 from payoff.serving.live import Live
+from payoff.serving.part import Part, Rows
 from payoff.serving.record import Stamp, note
 
 AWAY_SHARE = 4  # one watcher that is elsewhere may take a quarter of the room
