@@ -141,6 +141,13 @@ def test_idle_is_shared_by_the_stated_key(key: ShareBy, expected: list[int]) -> 
     assert [costs[dear].idle, costs[busy].idle, costs[watcher].idle] == [*expected, 0]
 
 
+def test_a_machine_counts_as_having_what_is_said_of_it() -> None:
+    had = Machine(HOUR_US // 2, core_ns=64 * HOUR_NS, memory_byte_s=64 * GB * HOUR_S)
+    said = Prices(1_000_000, "", 1_000_000, 1_000_000, cores=4, memory_bytes=8 * GB, gpus=1)
+    _, bill = book(Hour(NOVEMBER_US, "", had, {}), said)
+    assert (bill.cpu, bill.memory, bill.gpu) == (2_000_000, 4_000_000, 500_000)
+
+
 def test_an_hour_without_anybody_is_booked_to_nobody() -> None:
     costs, bill = book(Hour(NOVEMBER_US, "", Machine(core_ns=HOUR_NS), {}), Prices(1_000_000))
     assert costs == {NOBODY: Cost(idle=1_000_000)}

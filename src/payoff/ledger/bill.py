@@ -11,7 +11,7 @@ whole to the micro, whatever the rounding.
 
 from calendar import monthrange
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import groupby
 from typing import NamedTuple, TypeVar
 
@@ -199,7 +199,7 @@ def book(hour: Hour, prices: Prices, fixed: Sequence[Fixed] = ()) -> tuple[dict[
     """Who bears what of an hour of a machine with these prices, and the bill that this adds up to."""
     payers = sorted(hour.uses, key=lambda who: _order((who, None)))
     uses = [hour.uses[who] for who in payers]
-    has = hour.machine
+    has = _had(hour.machine, prices)
     cpu = _pool([use.cpu_ns for use in uses], has.own_cpu_ns, has.core_ns, prices.cpu_core_hour_micros, HOUR_NS)
     memory = _pool(
         [use.memory_byte_s for use in uses],
@@ -225,6 +225,16 @@ def fixed_micros(fixed: Fixed, at_us: int) -> int:
     hours = 24 * monthrange(at.year, at.month)[1]
     place = 24 * (at.day - 1) + at.hour
     return fixed.month_micros * (place + 1) // hours - fixed.month_micros * place // hours
+
+
+def _had(machine: Machine, prices: Prices) -> Machine:
+    """What the machine counts as having had, where that is said."""
+    said = {
+        "core_ns": None if prices.cores is None else prices.cores * machine.up_us * 1_000,
+        "memory_byte_s": None if prices.memory_bytes is None else prices.memory_bytes * machine.up_us // 1_000_000,
+        "gpu_ns": None if prices.gpus is None else prices.gpus * machine.up_us * 1_000,
+    }
+    return replace(machine, **{name: amount for name, amount in said.items() if amount is not None})
 
 
 class _Pool(NamedTuple):
