@@ -26,6 +26,7 @@ class Behaviour(msgspec.Struct):
     poison: float | None = None  # a batch with this x ends it
     crashes_max: int = 3  # in a row, then it is out
     short: bool = False  # it answers a row too few
+    here: bool = False  # it computes on the event loop after all
     gate: str | None = None  # a file that must be there before a call ends
     refuses: str | None = None  # a file: while it is there, the model cannot be loaded
 
@@ -86,7 +87,8 @@ class Elsewhere:
             raise ModelFailed("there is no room for it")
         model = Model(how)
         MADE.setdefault(served.digest, []).append(model)
-        return Loaded(model.run, model.ask, model.close, how.batches_max, model.is_out, lambda: model.spent_ns)
+        ask = None if how.here else model.ask
+        return Loaded(model.run, ask, model.close, how.batches_max, model.is_out, lambda: model.spent_ns)
 
 
 FLAVOR: Any = Elsewhere()

@@ -39,7 +39,7 @@ class House:
         self.models = Models(
             self.blobs, Unpacked(home / "unpacked"), Environments(home / "environments"), folder(home / "run"), heat
         )
-        self.desk = Desk(Writer(home / "journal", "worker-0"), Ids(0), limits)
+        self.desk = Desk(Writer(home / "journal", "worker-0"), Ids(0), limits, np.random.default_rng(0))
         self._versions: dict[str, int] = {}
         self._number = 0
         self._factors: dict[str, float] = {}
@@ -85,7 +85,11 @@ class House:
 
     async def hot(self, *arms: Way, policy: Policy = PLAIN) -> Live:
         """A live revision with everything loaded."""
-        live = self.serve(*arms, policy=policy)
+        return await self.hot_revision(self.revision(*arms, policy=policy))
+
+    async def hot_revision(self, revision: Revision) -> Live:
+        """The same of a revision that a test made."""
+        live = self.desk.lives["times"] = prepare(revision, self.models)
         await self.models.heat_all(live.seats)
         return live
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from payoff.records import Policy, Role
+from payoff.records import Explore, Otherwise, Policy, Role, Rule
 from payoff.serving import Answered, Heat, Limits
 from tests.serving.house import FALLBACK, PLAIN, House
 
 pytestmark = pytest.mark.slow
 POISON = 13.0
+TRIED = replace(
+    FALLBACK, holdout=0.3, explore=Explore(0.5), rules=(Rule("decision = false or inputs.x > 1", Otherwise.FALLBACK),)
+)
 
 XS = st.lists(st.sampled_from([1.0, 2.0, 3.0, POISON]), max_size=9)
 STEP = st.one_of(
     st.tuples(st.just("call"), XS),
-    st.tuples(st.just("swap"), st.integers(0, 5)),
+    st.tuples(st.just("swap"), st.integers(0, 7)),
     st.tuples(st.just("let time pass"), st.integers(0, 4)),
     st.tuples(st.just("cool"), st.none()),
     st.tuples(st.just("revive"), st.none()),
@@ -27,7 +31,7 @@ STEP = st.one_of(
 
 
 def revisions(house: House) -> list[tuple[Any, Policy]]:
-    """Endpoints as different as they come: here, away, cold, split, watched, with and without a fallback."""
+    """Endpoints as different as they come: here, away, cold, split, watched, held out, explored, with no fallback."""
     here, quick = house.here(2), house.away(factor=3, call_s=0.0, batches_max=3, poison=POISON)
     slow, wrong = house.away(factor=5, call_s=0.003, poison=POISON), house.away(factor=7, short=True)
     champion, challenger, shadow = Role.CHAMPION, Role.CHALLENGER, Role.SHADOW
@@ -38,6 +42,8 @@ def revisions(house: House) -> list[tuple[Any, Policy]]:
         ([(champion, quick), (challenger, slow, 0.3), (shadow, here)], FALLBACK),
         ([(champion, here), (shadow, slow), (shadow, wrong)], PLAIN),
         ([(Role.KILLED, slow), (challenger, wrong, 0.4)], FALLBACK),
+        ([(champion, here)], TRIED),
+        ([(champion, quick), (challenger, here, 0.4), (shadow, slow)], TRIED),
     ]
 
 

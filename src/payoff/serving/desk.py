@@ -47,7 +47,9 @@ class Limits:
 class Desk:
     """Answers calls on the live endpoints of one worker."""
 
-    def __init__(self, writer: Writer, ids: Ids, limits: Limits = Limits()) -> None:
+    def __init__(
+        self, writer: Writer, ids: Ids, limits: Limits = Limits(), chance: np.random.Generator | None = None
+    ) -> None:
         self.lives: dict[str, Live] = {}
         self.asleep: dict[str, Callable[[], Live]] = {}  # endpoints that become live when they are asked
         self.counters = Counters()
@@ -61,7 +63,7 @@ class Desk:
         self._waiting_rows = 0
         self._scheduled = False
         self._watching = Watching(writer, self.counters, limits.shadow_rows_max, limits.rows_max)
-        self._random = np.random.default_rng()
+        self._chance = np.random.default_rng() if chance is None else chance
         self._loop = asyncio.get_running_loop()
 
     def find(self, endpoint: str) -> Live:
@@ -156,7 +158,7 @@ class Desk:
         try:
             rows, points = joined(batch)
             points = self._points(live, rows) if points is None else points
-            parts = answer(live, rows, points, len(batch) == 1, self._random)
+            parts = answer(live, rows, points, len(batch) == 1, self._chance)
             answers = self._record(batch, rows, parts)
         except Exception as error:
             self._fail_here(batch, points, error)
@@ -168,7 +170,7 @@ class Desk:
         live = bulk.call.live
         try:
             rows, _ = bulk.next_rows(self.limits.rows_max)
-            bulk.add(answer(live, rows, self._points(live, rows), True, self._random), length(rows))
+            bulk.add(answer(live, rows, self._points(live, rows), True, self._chance), length(rows))
             if not bulk.whole:
                 return
             answers = self._record([bulk.call], bulk.call.rows, bulk.parts)
@@ -239,7 +241,7 @@ class Desk:
         alone = isinstance(batch, Bulk) or len(batch) == 1
         try:
             rows, points = batch.next_rows(self.limits.rows_max) if isinstance(batch, Bulk) else joined(batch)
-            return rows, await answer_away(line.live, rows, points, alone, self._random, in_turn=not line.single)
+            return rows, await answer_away(line.live, rows, points, alone, self._chance, in_turn=not line.single)
         except Exception as error:
             return rows, error
 
@@ -312,7 +314,7 @@ class Desk:
         if live.split.single:
             return None
         key = live.revision.policy.route_by
-        return points(live.name, rows[key].values.tolist()) if key else self._random.random(length(rows))
+        return points(live.name, rows[key].values.tolist()) if key else self._chance.random(length(rows))
 
 
 def _latency_us(batch: list[Call], at_us: int) -> NDArray[np.int64]:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +17,7 @@ from payoff.errors import ModelFailed, PayoffError
 from payoff.flavors import FLAVORS, Loaded, Servable, check
 from payoff.records import Arm, Revision, Served
 from payoff.runner.zygote import Zygotes
+from payoff.serving.scale import Scale
 from payoff.serving.seat import NotReady, Seat
 from payoff.store.blobs import Blobs
 from payoff.store.folders import Unpacked
@@ -55,12 +56,13 @@ class Models:
         self._quick = ThreadPoolExecutor(limits.loads_max, "load")
         self._slow = ThreadPoolExecutor(limits.loads_max, "start")
         self._closer = ThreadPoolExecutor(limits.loads_max, "close")
+        self._scale = Scale()
 
     def seat(self, arm: Arm) -> Seat:
         """The seat of an arm's version, cold if nobody needed it before."""
         key = msgspec.msgpack.encode((arm.model, arm.version, arm.served))
         if key not in self._seats:
-            self._seats[key] = Seat(arm.served, self._warm)
+            self._seats[key] = Seat(arm.served, self._warm, arm.model, arm.version)
         return self._seats[key]
 
     def seats(self, revision: Revision) -> list[Seat]:
@@ -70,7 +72,12 @@ class Models:
     @property
     def hot(self) -> int:
         """How many are loaded."""
-        return sum(seat.loaded is not None for seat in self._seats.values())
+        return len(self.resident)
+
+    @property
+    def resident(self) -> list[Seat]:
+        """Those that are loaded."""
+        return [seat for seat in self._seats.values() if seat.loaded is not None]
 
     async def heat(self, seat: Seat) -> None:
         """Load and prove a seat that is cold, or out; takes as long as it takes. ModelFailed says why it cannot be."""
@@ -138,6 +145,8 @@ class Models:
         except BaseException:
             loaded.close()
             raise
+        if loaded.ask is None and not loaded.held_bytes:
+            return replace(loaded, held_bytes=self._path(served.digest).stat().st_size)
         return loaded
 
     def _path(self, digest: str) -> Path:
@@ -168,7 +177,9 @@ class Models:
     async def _load(self, seat: Seat) -> Loaded | NotReady:
         threads = self._quick if seat.served.flavor in QUICK else self._slow
         try:
-            loaded = await asyncio.get_running_loop().run_in_executor(threads, self.load, seat.served)
+            loaded = await asyncio.get_running_loop().run_in_executor(
+                threads, self._scale.weigh, seat.served.flavor, partial(self.load, seat.served)
+            )
         except Exception as error:
             seat.fail(words(error))
             return NotReady(seat.trouble)

@@ -63,8 +63,9 @@ class Slots:
 class Seat:
     """A version as this worker has it. `here` is the model if it is hot and computes on this event loop."""
 
-    def __init__(self, served: Served, warm: Warm) -> None:
+    def __init__(self, served: Served, warm: Warm, model: str = "", version: int = 0) -> None:
         self.served = served
+        self.model, self.version = model, version
         self.here: Run | None = None
         self.loaded: Loaded | None = None
         self.slots = Slots()
