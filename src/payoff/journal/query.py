@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from payoff.errors import Busy
-from payoff.journal import matured, scan, spent, statement, views
+from payoff.journal import matured, recent, scan, spent, statement, views
 from payoff.journal.sandbox import Answer, ask
 from payoff.journal.snapshot import Snapshot, Snapshots
 from payoff.journal.terms import Terms
@@ -103,6 +103,22 @@ class Journal:
         """Computing time and fees of the predictions made in this time, by hour and version, shadows included."""
         with self._asking(endpoint) as (database, snapshot):
             return spent.hours(database, snapshot, endpoint, since_us, until_us, fee_sql or "0", declared)
+
+    def recent(
+        self, endpoint: str, after_id: str, before_id: str, measures: Sequence[str], declared: scan.Declared = _NOTHING
+    ) -> pa.Table:
+        """What each arm answered between two ids, by the second; see payoff.journal.recent."""
+        with self._asking(endpoint) as (database, snapshot):
+            return recent.added(database, snapshot, recent.Span(endpoint, after_id, before_id), measures, declared)
+
+    def busiest(self, endpoint: str, after_id: str, before_id: str) -> list[tuple[int, str, str, int]]:
+        """For every revision and arm the key that came most often between two ids: (revision, arm, key, rows)."""
+        with self._asking(endpoint) as (database, snapshot):
+            return recent.busiest(database, snapshot, recent.Span(endpoint, after_id, before_id))
+
+    def answered_between(self, endpoint: str) -> tuple[int, int] | None:
+        """When the first and the last prediction were made, in microseconds; None where there are none."""
+        return recent.between(self.snapshot().relations.get(("predictions", endpoint)))
 
     def predictions(self, endpoint: str, limit: int = 100, before: str | None = None) -> pa.Table:
         """The newest predictions before an id, shadows too, newest first, with their last outcome."""
