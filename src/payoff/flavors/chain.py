@@ -189,6 +189,8 @@ def _whole(steps: Sequence[Loaded], run: Any, ask: Any) -> Loaded:
         min((step.batches_max for step in elsewhere), default=1),
         lambda: next((why for step in steps if (why := step.is_out())), ""),
         (lambda: sum(cpu_ns() for cpu_ns in counted)) if counted else None,
+        lambda: [pid for step in steps for pid in step.pids()],
+        sum(step.held_bytes for step in steps),
     )
 
 

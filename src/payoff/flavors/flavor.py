@@ -117,6 +117,8 @@ class Loaded:
     batches_max: int = 1  # how many calls of `ask` may run at the same time
     is_out: Callable[[], str] = str  # why it can answer no more and has given up trying; empty while it can
     cpu_ns: Callable[[], int] | None = None  # what it has computed elsewhere since it was loaded; None: nobody knows
+    pids: Callable[[], list[int]] = list  # of the processes that hold it, where it is not in this one
+    held_bytes: int = 0  # of this process's memory
 
 
 class Surroundings(Protocol):

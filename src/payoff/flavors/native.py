@@ -117,7 +117,7 @@ class Native:
             shutil.rmtree(scratch, ignore_errors=True)
 
         run: Run = lambda columns: outputs(fields, crew.run(columns), length(columns))  # noqa: E731
-        return Loaded(run, ask, close, place.bounds.processes, crew.is_out, lambda: crew.cpu_ns)
+        return Loaded(run, ask, close, place.bounds.processes, crew.is_out, lambda: crew.cpu_ns, lambda: crew.pids)
 
 
 FLAVOR = Native()

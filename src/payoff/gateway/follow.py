@@ -220,6 +220,7 @@ class Follower:
             failed=unread | self._cold_failures() | failed,
             counters=self._desk.counters.as_dict() | models,
             out={name: out for name, live in self._desk.lives.items() if (out := _out(live))},
+            resident=tuple(_resident(seat) for seat in self.models.resident),
         )
         exchange.report(self._home, self._index, status)
 
@@ -230,6 +231,13 @@ class Follower:
             if trouble := next((seat.trouble for seat in live.seats if seat.trouble), ""):
                 found[name] = (live.revision.number, trouble)
         return found
+
+
+def _resident(seat: Seat) -> exchange.Resident:
+    """What a loaded version takes."""
+    loaded = seat.loaded
+    held_bytes, pids = (loaded.held_bytes, tuple(loaded.pids())) if loaded is not None else (0, ())
+    return exchange.Resident(seat.model, seat.version, held_bytes, pids)
 
 
 def _out(live: Live) -> dict[str, str]:

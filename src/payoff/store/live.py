@@ -30,6 +30,16 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
+class Resident:
+    """A version that a worker has loaded: what it takes of the worker's own memory, and the processes it runs in."""
+
+    model: str
+    version: int
+    held_bytes: int
+    pids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What one worker does: per endpoint the revision it serves, the one it made ready, the one it could not load.
 
@@ -45,6 +55,7 @@ class Status:
     failed: dict[str, tuple[int, str]] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     out: dict[str, dict[str, str]] = field(default_factory=dict)  # endpoint -> arm -> why
+    resident: tuple[Resident, ...] = ()
 
 
 _YOUNG_NS = 1_000_000_000
