@@ -21,7 +21,7 @@ import tritonclient.http as triton
 from payoff.flavors import golden
 from payoff.flavors.rowfile import Rows
 from payoff.journal.query import Journal
-from payoff.records import Arm, Column, Field, Otherwise, Policy, Revision, Role, Rule, Served, Signature, Type
+from payoff.records import Arm, Column, Explore, Field, Otherwise, Policy, Revision, Role, Rule, Served, Signature, Type
 from payoff.store import live
 from payoff.store.blobs import Blobs
 from tests.walks import models
@@ -236,6 +236,35 @@ def test_traffic_is_split_by_key_and_a_key_stays_where_it_is(tmp_path: Path) -> 
         again = [row["version"] for row in ask(url, rows).json()["predictions"]]
     assert once == again
     assert 0.22 < once.count(3) / 1_000 < 0.38
+
+
+def test_who_is_held_out_or_explored_is_told_who_decided_and_a_customer_stays_held_out(tmp_path: Path) -> None:
+    policy = replace(POLICY, rules=(), route_by="customer", holdout=0.2, explore=Explore(0.3))
+    live.publish(tmp_path, revision(tmp_path, 1, (Role.CHAMPION, 2, 0), (Role.CHALLENGER, 3, 0.3), policy=policy))
+    rows = [{"x": 8, "customer": f"c{number}"} for number in range(1_000)]
+    with worker(tmp_path) as url:
+        once, again = (ask(url, rows).json()["predictions"] for _ in range(2))
+    with worker(tmp_path) as url:
+        alone = ask(url, rows[:1]).json()["predictions"]
+    assert [row["arm"] for row in once] == [row["arm"] for row in again]
+    assert alone[0]["arm"] == once[0]["arm"]
+    assert [row["why"] for row in once] != [row["why"] for row in again]  # chance decides each time anew
+    drawn, held = "explore: decided at random among true, false", "hold-out: 20% of the traffic is decided by the"
+    assert {(row["arm"], row["version"], row["y"], row["decision"]) for row in once if row["why"].startswith(held)} == {
+        ("fallback", None, None, False)
+    }
+    assert {(row["arm"], row["version"], row["y"], row["decision"]) for row in once if row["why"] == drawn} == {
+        (arm, version, 8 * version, decision)
+        for arm, version in (("champion-2", 2), ("challenger-3", 3)) for decision in (True, False)
+    }  # fmt: skip
+    assert {(row["arm"], row["decision"]) for row in once if row["why"].startswith("ch")} == {
+        ("champion-2", True), ("challenger-3", True)
+    }  # fmt: skip
+    counted = "select choice, count(*) from predictions group by 1 order by 1"
+    found = dict(Journal(tmp_path).connect().sql(counted).fetchall())
+    said = [row["why"] for row in (*once, *again, *alone)]
+    assert found["explore"] == said.count(drawn) > 300
+    assert found["holdout"] == sum(why.startswith(held) for why in said) > 250
 
 
 def test_a_revision_that_cannot_be_loaded_leaves_the_one_before_in_service_and_says_so(tmp_path: Path) -> None:
