@@ -23,8 +23,8 @@ def test_recording_makes_the_revision_current_and_leaves_an_order(registry: Regi
     evidence = {"e_value": 120.5, "looks": [1, 2], "an": {"änderung": None}}
     second = registry.record(revision(2), "promote", evidence)
     assert registry.current("fraud") == revision(2)
-    assert first == Order(first.id, "fraud", "deploy", 10, "Zoë", "reason 1", None, 1, {})
-    assert second == Order(second.id, "fraud", "promote", 20, "Zoë", "reason 2", 1, 2, evidence)
+    assert first == Order(first.id, "fraud", "deploy", 10, "Zoë", "reason 1", None, 1, {}, first.chain)
+    assert second == Order(second.id, "fraud", "promote", 20, "Zoë", "reason 2", 1, 2, evidence, second.chain)
     assert registry.orders("fraud") == [second, first]
     assert second.id > first.id
 

@@ -11,10 +11,11 @@ from payoff.errors import Conflict
 from payoff.records.endpoint import Revision
 from payoff.records.events import Order
 from payoff.records.names import check
-from payoff.registry import rows
+from payoff.registry import chain, rows
 from payoff.registry.missing import missing, no_number
 from payoff.registry.pages import page
 from payoff.registry.schema import endpoints, orders, revisions
+from payoff.store import database
 
 _NONE_YET = "there is none yet: `payoff deploy PATH` makes one"
 _CURRENT = sa.select(revisions).join(
@@ -25,16 +26,18 @@ _CURRENT = sa.select(revisions).join(
 def record(db: sa.Connection, revision: Revision, verb: str, evidence: Mapping[str, Any]) -> Order:
     """The revision becomes current, by an order of its author at its time; Conflict if it does not follow the last."""
     endpoint = check(revision.endpoint, "endpoint")
+    database.alone(db, "orders")  # each order is chained to the one before it
     mine = sa.select(endpoints.c.current).where(endpoints.c.name == endpoint)
     before = db.scalar(mine.with_for_update())
     if revision.number != (before or 0) + 1:
         raise overtaken(revision, before)
-    db.execute(revisions.insert().values(rows.row(revision)))
+    made = rows.row(revision)
+    db.execute(revisions.insert().values(made))
     if before is None:
         db.execute(endpoints.insert().values(name=endpoint, current=1))
     else:
         db.execute(endpoints.update().where(endpoints.c.name == endpoint).values(current=revision.number))
-    return _note(db, _order(revision, verb, before, evidence))
+    return _note(db, _order(revision, verb, before, evidence), made)
 
 
 def overtaken(revision: Revision, now: int | None) -> Conflict:
@@ -110,9 +113,10 @@ def _order(revision: Revision, verb: str, before: int | None, evidence: Mapping[
     )
 
 
-def _note(db: sa.Connection, order: Order) -> Order:
+def _note(db: sa.Connection, order: Order, made: Mapping[str, Any]) -> Order:
     row = rows.row(order)
     del row["id"]
+    row["chain"] = chain.link(chain.last(db), row, made)
     row["id"] = db.execute(orders.insert().values(row).returning(orders.c.id)).scalar_one()
     return rows.read(Order, row)
 

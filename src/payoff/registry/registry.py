@@ -1,4 +1,4 @@
-"""What exists: one door to models, versions, endpoints, revisions, orders, findings; every call is one transaction."""
+"""What exists: one door to models, endpoints, orders, findings, verdicts; every call is one transaction."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,12 +7,14 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from payoff.records.endpoint import Revision
-from payoff.records.events import Finding, Order
+from payoff.records.events import Finding, Order, Verdict
 from payoff.records.model import Served, Version
 from payoff.records.usage import Mark, Metered
-from payoff.registry import endpoints, findings, models, usage
+from payoff.registry import chain, endpoints, findings, models, usage, verdicts
+from payoff.registry.chain import Broken
 from payoff.registry.models import Model
 from payoff.registry.schema import MIGRATIONS
+from payoff.registry.verdicts import Filed
 from payoff.store import database
 from payoff.store.database import reading, writing
 
@@ -123,6 +125,16 @@ class Registry:
         with reading(self._engine) as db:
             return endpoints.given(db, endpoint, limit, before)
 
+    def verify_chain(self, latest: int | None = None) -> Broken | None:
+        """The first order that is no longer what was recorded, or None; of all, or of the `latest` so many."""
+        with reading(self._engine) as db:
+            return chain.verify(db, latest)
+
+    def chain_end(self) -> str:
+        """The chain of the last order: who notes it elsewhere can prove later that nothing before it was changed."""
+        with reading(self._engine) as db:
+            return chain.last(db)
+
     def add_finding(
         self,
         endpoint: str,
@@ -162,3 +174,27 @@ class Registry:
         """When the first hour began that was metered; None if none was."""
         with reading(self._engine) as db:
             return usage.began_us(db)
+
+    def add_verdict(
+        self,
+        endpoint: str,
+        at_us: int,
+        verdict: Verdict,
+        settings: Mapping[str, Any],
+        evidence_digest: str,
+        software: str,
+    ) -> Filed:
+        """Keep a verdict so that it can be recomputed: `evidence_digest` names the blob that holds what it rests on."""
+        said = Filed(0, endpoint, at_us, verdict, dict(settings), evidence_digest, software)
+        with writing(self._engine) as db:
+            return verdicts.add(db, said)
+
+    def verdicts(self, endpoint: str | None = None, limit: int = 100, before: int | None = None) -> list[Filed]:
+        """Newest first, from below the id `before` on; about one endpoint or about all."""
+        with reading(self._engine) as db:
+            return verdicts.found(db, endpoint, limit, before)
+
+    def verdict(self, id: int) -> Filed:
+        """One verdict; NotFound if there is none of this id."""
+        with reading(self._engine) as db:
+            return verdicts.one(db, id)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -114,6 +116,7 @@ orders = Table(
     Column("before", Integer),
     _number("after"),
     _text("evidence"),
+    Column("chain", String(64), nullable=False, server_default=text("''")),
     ForeignKeyConstraint(["endpoint", "before"], ["revisions.endpoint", "revisions.number"]),
     ForeignKeyConstraint(["endpoint", "after"], ["revisions.endpoint", "revisions.number"]),
     Index("ix_orders_endpoint_id", "endpoint", "id"),
@@ -155,4 +158,24 @@ meters = Table(
     _us("at_us"),
     _us("clock_us"),
     Column("cpu_ns", BigInteger, nullable=False),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    _id(),
+    _name("endpoint"),
+    _us("at_us"),
+    _name("model"),
+    _number("version"),
+    _text("question"),
+    Column("tested", BigInteger, nullable=False),
+    Column("e_value", Double, nullable=False),
+    Column("mean", Double, nullable=False),
+    _text("verdict"),
+    _text("settings"),
+    Column("evidence_digest", String(64), nullable=False),
+    _text("software"),
+    Index("ix_verdicts_endpoint_id", "endpoint", "id"),
+    sqlite_autoincrement=True,
 )

@@ -68,6 +68,12 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
             yield connection
 
 
+def alone(connection: sa.Connection, what: str) -> None:
+    """Until this transaction ends, no other one passes here for the same `what`; on SQLite a writer is alone anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(what))))
+
+
 def migrate(engine: sa.Engine, scripts: Path) -> None:
     """Bring the schema up to date with the Alembic scripts in this folder: all of it or, on an error, nothing.
 
@@ -107,8 +113,7 @@ def _run(engine: sa.Engine, scripts: Path, command: str, to: str) -> None:
     config = Config(attributes={"options": {"version_table": SCHEMA_TABLE, "render_as_batch": True}})
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     with _loose_references(engine) as loose, writing(loose) as connection:
-        if engine.dialect.name == "postgresql":  # two that start at once: the second waits, then finds it done
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(SCHEMA_TABLE))))
+        alone(connection, SCHEMA_TABLE)  # two that start at once: the second waits, then finds it done
         config.attributes["options"]["connection"] = connection
         getattr(alembic.command, command)(config, to)
         _check_references(connection)
