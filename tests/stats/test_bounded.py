@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from payoff.errors import BadInput
 from payoff.stats import Bernstein, bernstein, hedged, looks
 from payoff.stats.streams import Stream
 
@@ -105,14 +106,14 @@ def test_no_rows_no_interval() -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_an_amount_that_is_no_number_is_refused(bad: float) -> None:
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(BadInput, match="finite"):
         bernstein(Bernstein(), np.array([1.0, bad]), 0.0, 2.0)
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(BadInput, match="finite"):
         hedged(np.array([1.0, bad]), low=0.0, high=2.0)
 
 
 def test_a_range_upside_down_is_refused() -> None:
-    with pytest.raises(ValueError, match="low end first"):
+    with pytest.raises(BadInput, match="low end first"):
         hedged(np.ones(2), low=1.0, high=0.0)
 
 

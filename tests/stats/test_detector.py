@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from payoff.errors import BadInput
 from payoff.stats import STAKES, Bets, Detector, detect, fold, losses
 from payoff.stats.detector import NOTHING
 
@@ -95,5 +96,5 @@ def test_an_unbounded_gain_is_refused(z: float) -> None:
 
 @pytest.mark.parametrize("every", [0.5, 0.0, -3.0, nan])
 def test_a_run_length_below_one_is_refused(every: float) -> None:
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(BadInput, match="at least 1"):
         detect(Detector(), np.zeros(1), every)

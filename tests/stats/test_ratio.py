@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import betaln
 
+from payoff.errors import BadInput
 from payoff.stats import SampleRatio, sample_ratio
 
 counts = st.lists(st.integers(0, 5_000), min_size=3, max_size=3)
@@ -71,12 +72,12 @@ def test_an_arm_that_loses_one_call_in_ten_is_found() -> None:
 
 @pytest.mark.parametrize("shares", [[0.5, 0.4], [1.5, -0.5], [float("nan"), 1.0], []])
 def test_shares_sum_to_one(shares: list[float]) -> None:
-    with pytest.raises(ValueError, match="sum to 1"):
+    with pytest.raises(BadInput, match="sum to 1"):
         SampleRatio.of(shares)
 
 
 def test_counts_are_not_negative_and_arms_do_not_vanish() -> None:
-    with pytest.raises(ValueError, match="at least 0"):
+    with pytest.raises(BadInput, match="at least 0"):
         sample_ratio([-1, 2], [0.5, 0.5])
-    with pytest.raises(ValueError, match="2 shares for 3 arms"):
+    with pytest.raises(BadInput, match="2 shares for 3 arms"):
         SampleRatio.of(RAMP[0]).ramp([0.5, 0.5])

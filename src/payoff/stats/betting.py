@@ -73,6 +73,12 @@ def losses(money: Floats, cap: Floats | float) -> Floats:
         return np.minimum(-np.minimum(money, cap) / cap, _LOSS_MAX)
 
 
+def refuse_unbounded(z: Floats) -> None:
+    """ValueError for a loss below -1 caps, or that is not a number."""
+    if not bool(np.all(z >= -1)):
+        raise ValueError("every loss must be a number of at least -1 caps; cap the gains with `losses` first")
+
+
 def fold(bets: Bets, z: Floats, error: float) -> Fold:
     """Bet on every loss `z` >= -1 in order (see `losses`), and say where 1/`error` was first reached.
 
@@ -81,8 +87,7 @@ def fold(bets: Bets, z: Floats, error: float) -> Fold:
     """
     if not 0 < error < 1:
         raise ValueError(f"an error of {error} is no chance; say one above 0 and below 1")
-    if not bool(np.all(z >= -1)):
-        raise ValueError("every loss must be a number of at least -1 caps; cap the gains with `losses` first")
+    refuse_unbounded(z)
     bar, place = -log(error), 0
     peak, first, at_first = -np.inf, None, None
     for start in range(0, len(z), _CHUNK):

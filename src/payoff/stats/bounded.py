@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from payoff.errors import BadInput
 from payoff.stats.intervals import Interval
 
 TUNED = 0.05  # the error for which the stakes are best; the interval is right at any other too
@@ -61,7 +62,7 @@ class Bernstein:
 def bernstein(state: Bernstein, x: Floats, low: Floats | float, high: Floats | float) -> Bernstein:
     """The state after rows `x`, shape (n,), clipped to [low, high]: numbers or one per row, in the unit of `x`.
 
-    A row whose range is not finite, or empty, is left out. ValueError for x that is not a number.
+    A row whose range is not finite, or empty, is left out. BadInput for x that is not a number.
     """
     walked = _walk(state, x, low, high)
     return Bernstein(int(walked[-1, 0]), *walked[-1, 1:].tolist()) if len(walked) else state
@@ -79,7 +80,7 @@ def _walk(state: Bernstein, x: Floats, low: Floats | float, high: Floats | float
     Every stake, and every guess that keeps its cost low, knows only the rows before its own; the first is the end.
     """
     if not bool(np.all(np.isfinite(x))):
-        raise ValueError("every amount must be a finite number; leave out the rows whose value is not known")
+        raise BadInput("every amount must be a finite number; leave out the rows whose value is not known")
     low, high = np.broadcast_to(low, x.shape), np.broadcast_to(high, x.shape)
     known = np.isfinite(low) & np.isfinite(high) & (high > low)
     low, high = low[known], high[known]
@@ -109,7 +110,7 @@ def hedged(x: Floats, error: float = 0.05, low: float = 0.0, high: float = 1.0, 
     To one part in `breaks` of the range, rounded outwards. It may be read at any row, like the other.
     """
     if not (high > low and bool(np.all(np.isfinite(x)))):
-        raise ValueError(f"amounts must be finite and [{low}, {high}] a range with its low end first")
+        raise BadInput(f"amounts must be finite and [{low}, {high}] a range with its low end first")
     share = (np.clip(x, low, high) - low) / (high - low)
     bottom, top = (_first_kept(side, error, breaks) for side in (share, 1 - share))
     return Interval(low + bottom * (high - low), low + (1 - top) * (high - low))

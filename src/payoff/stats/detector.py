@@ -17,7 +17,8 @@ from math import exp, log
 import numpy as np
 from numpy.typing import NDArray
 
-from payoff.stats.betting import STAKES, evidence
+from payoff.errors import BadInput
+from payoff.stats.betting import STAKES, evidence, refuse_unbounded
 
 NOTHING = -1e300  # the log of a sum without terms, finite so that it can be stored anywhere
 _CHUNK = 262_144
@@ -68,12 +69,12 @@ def detect(detector: Detector, z: Floats, every: float) -> Detected:
     """Watch every loss `z` >= -1 in order (see `losses`), and say where R first reached `every`.
 
     `z` has shape (n,); `every` is the mean number of decisions to a false stop that is put up with, at least 1.
-    Only the first crossing counts as a verdict. ValueError for z < -1 or not a number, and for `every` below 1.
+    Only the first crossing counts as a verdict. ValueError for z < -1 or not a number; BadInput for
+    `every` below 1.
     """
     if not every >= 1:
-        raise ValueError(f"a false stop every {every} decisions is no run length; say a number of at least 1")
-    if not bool(np.all(z >= -1)):
-        raise ValueError("every loss must be a number of at least -1 caps; cap the gains with `losses` first")
+        raise BadInput(f"a false stop every {every} decisions is no run length; say a number of at least 1")
+    refuse_unbounded(z)
     bar, peak, first, at_first = log(every), -np.inf, None, None
     for start in range(0, len(z), _CHUNK):
         detector, log_r = _walk(detector, z[start : start + _CHUNK])

@@ -72,7 +72,7 @@ class Learned:
 
 
 def learn(state: Learned, x: Floats) -> Learned:
-    """The state after rows `x`, shape (n,), in order and in any unit. ValueError for what is not a finite number."""
+    """The state after rows `x`, shape (n,), in order and in any unit. BadInput for what is not a finite number."""
     seen, means, low, high = ranges(state.range, x)
     return Learned(seen, bernstein(state.sums, means, low, high))
 

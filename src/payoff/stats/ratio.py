@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import fsum, inf, isfinite, lgamma, log
 
+from payoff.errors import BadInput
+
 PRIOR = 100.0  # the prior knows as much as so many calls in the stated shares
 
 
@@ -26,7 +28,7 @@ class SampleRatio:
 
     @classmethod
     def of(cls, shares: Sequence[float]) -> "SampleRatio":
-        """Nothing counted yet. ValueError unless the shares are at least 0 and sum to 1."""
+        """Nothing counted yet. BadInput unless the shares are at least 0 and sum to 1."""
         return cls(_shares(shares), (0,) * len(shares))
 
     def after(self, counts: Sequence[int]) -> "SampleRatio":
@@ -36,7 +38,7 @@ class SampleRatio:
     def ramp(self, shares: Sequence[float]) -> "SampleRatio":
         """From here on with other shares; arms may come or go (a share of 0), in the same order."""
         if len(shares) != len(self.shares):
-            raise ValueError(f"{len(shares)} shares for {len(self.shares)} arms; an arm without calls has a share of 0")
+            raise BadInput(f"{len(shares)} shares for {len(self.shares)} arms; an arm without calls has a share of 0")
         return SampleRatio(_shares(shares), (0,) * len(shares), self.log_e)
 
     @property
@@ -52,7 +54,7 @@ class SampleRatio:
 def sample_ratio(counts: Sequence[int], shares: Sequence[float], prior: float = PRIOR) -> float:
     """The log of the e-value against "calls fall to the arms in these shares", from calls per arm.
 
-    ln B(a + n) - ln B(a) - sum of n ln(share), a = prior * share. ValueError for counts below 0, or for what is no
+    ln B(a + n) - ln B(a) - sum of n ln(share), a = prior * share. BadInput for counts below 0, or for what is no
     share.
     """
     arms = [(n, share) for n, share in zip(_counts(counts), _shares(shares), strict=True) if n]
@@ -64,11 +66,11 @@ def sample_ratio(counts: Sequence[int], shares: Sequence[float], prior: float = 
 
 def _shares(shares: Sequence[float]) -> tuple[float, ...]:
     if not all(isfinite(share) and share >= 0 for share in shares) or abs(fsum(shares) - 1) > 1e-6:
-        raise ValueError(f"shares of {list(shares)}; say one per arm, at least 0, that sum to 1")
+        raise BadInput(f"shares of {list(shares)}; say one per arm, at least 0, that sum to 1")
     return tuple(shares)
 
 
 def _counts(counts: Sequence[int]) -> Sequence[int]:
     if any(n < 0 for n in counts):
-        raise ValueError(f"counts of {list(counts)}; calls per arm are whole numbers of at least 0")
+        raise BadInput(f"counts of {list(counts)}; calls per arm are whole numbers of at least 0")
     return counts
