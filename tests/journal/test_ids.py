@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payoff.errors import BadInput
-from payoff.journal.ids import Ids, floor, parse, text, time_us
+from payoff.journal.ids import Ids, floor, parse, text, time_us, times_us
 
 NOW_US = 1_795_000_000_123_456
 
@@ -23,8 +23,9 @@ def test_ids_of_a_process_increase_whatever_its_clock_does(looks: list[tuple[int
 
 @given(st.integers(0, 2**47))
 def test_an_id_tells_its_time_to_the_microsecond(at_us: int) -> None:
-    (made,) = text(*Ids(0, lambda: at_us).take())
-    assert time_us(made) == at_us
+    high, low = Ids(0, lambda: at_us).take()
+    assert time_us(text(high, low)[0]) == at_us
+    assert times_us(high).tolist() == [at_us]
 
 
 def test_ids_start_after_the_newest_one_in_the_journal_even_if_the_clock_went_back() -> None:

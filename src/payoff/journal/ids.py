@@ -100,6 +100,12 @@ def high_time_us(high: int) -> int:
     return ((high >> 16) * _FRACTION + (high & 0xFFF)) * 1000 // _FRACTION
 
 
+def times_us(high: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """The same from many of them, shape (n,)."""
+    fraction = (high & np.uint64(0xFFF)) * np.uint64(1000) // np.uint64(_FRACTION)
+    return ((high >> np.uint64(16)) * np.uint64(1000) + fraction).astype(np.int64)
+
+
 def floor(at_us: int) -> str:
     """The smallest id there can be at a time: everything made earlier sorts before it."""
     return _one(_high(_tick(max(at_us, 0))), 1 << 63)
