@@ -139,7 +139,7 @@ def _clipped(recorded: Recorded, clip: float) -> Floats:
 
 
 def _snips(recorded: Recorded, _: float) -> Floats:
-    return _normalised(recorded.weights, recorded.rewards)
+    return weighted(recorded.weights, recorded.rewards)
 
 
 def _dm(recorded: Recorded, _: float) -> Floats:
@@ -153,7 +153,7 @@ def _dr(recorded: Recorded, _: float) -> Floats:
 
 def _sndr(recorded: Recorded, _: float) -> Floats:
     taken, under = recorded.expected
-    return under + _normalised(recorded.weights, recorded.rewards - taken)
+    return under + weighted(recorded.weights, recorded.rewards - taken)
 
 
 def _switch(recorded: Recorded, clip: float) -> Floats:
@@ -162,7 +162,7 @@ def _switch(recorded: Recorded, clip: float) -> Floats:
     return under + np.where(weights <= clip, weights, 0.0) * (recorded.rewards - taken)
 
 
-def _normalised(weights: Floats, values: Floats) -> Floats:
+def weighted(weights: Floats, values: Floats) -> Floats:
     """Terms with the weighted mean as their mean, and the spread of that ratio (delta method)."""
     if not weights.sum():
         return np.zeros_like(values)
