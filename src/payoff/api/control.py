@@ -19,6 +19,7 @@ import uvicorn
 
 from payoff.api import app, uploads
 from payoff.api.engines import Engines
+from payoff.api.refused import Refused
 from payoff.api.upkeep import Upkeep
 from payoff.deploy import Desk, Intake
 from payoff.doors import LOOPBACK, is_loopback
@@ -73,6 +74,7 @@ def make(home: Path, http_url: str, sync: bool, key: str | None) -> Engines:
         journal=journal,
         watch=Watch(home, registry, journal, desk),
         outcomes=Writer(root, "control", sync=sync),
+        refused=Refused(home),
         ids=Ids(WORKER, after_us=segment.newest_us(root)),
         http_url=http_url,
         key=key,

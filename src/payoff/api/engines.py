@@ -8,6 +8,7 @@ from litestar.di import Provide
 from litestar.params import SkipValidation
 
 from payoff.api.progress import Deploys
+from payoff.api.refused import Refused
 from payoff.clock import Clock, now_us
 from payoff.deploy import Desk, Intake
 from payoff.journal.ids import Ids
@@ -30,6 +31,7 @@ class Engines:
     journal: Journal
     watch: Watch
     outcomes: Writer
+    refused: Refused
     ids: Ids
     http_url: str
     key: str | None = None  # what every request must bring

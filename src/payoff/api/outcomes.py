@@ -1,100 +1,147 @@
-"""The path that takes what really happened: checked, journaled and flushed before the reply."""
+"""The paths that take what really happened: checked, journaled and flushed before the reply; refusals are counted."""
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
 
 import numpy as np
-from litestar import Request, post
+from litestar import Request, get, post
 from litestar.concurrency import sync_to_thread
+from litestar.params import Parameter
 from numpy.typing import NDArray
 
 from payoff.api.engines import Engines, House
-from payoff.codecs import formats
+from payoff.api.lists import Limit
+from payoff.api.refused import Refusal, refusal
+from payoff.api.sent import UNKNOWN, UNREADABLE, Sent, Wrong, exchanged, read, valid, wrongs
+from payoff.clock import iso
 from payoff.errors import BadInput
-from payoff.journal import ids
+from payoff.journal import frame, ids
 from payoff.journal.frame import Learned, Stream
-from payoff.money import MICROS, MICROS_MAX
-from payoff.records import Column, Columns, Field, Policy, Type, names, take
+from payoff.records import Column, Policy, names
 
-ID = Field("prediction_id", Type.TEXT)
-VALUE = Field("value", Type.FLOAT64, nullable=True)
-UNKNOWN_SHOWN = 20
+SHOWN = 20  # refused rows in a reply
+LISTED = 100  # of one call, in the list of what was refused
+KeepGood = Annotated[bool, Parameter(description="Take the good rows where others are refused, and list those.")]
 
 
 @post("/endpoints/{endpoint:str}/outcomes", status_code=200)
-async def outcomes(request: Request[Any, Any, Any], house: House, endpoint: str) -> dict[str, Any]:
+async def outcomes(
+    request: Request[Any, Any, Any], house: House, endpoint: str, keep_good: KeepGood = False
+) -> dict[str, Any]:
     """Says what really happened: rows with `prediction_id`, the endpoint's outcome columns and, if known, `value`.
 
-    JSON records or columns, JSON lines, CSV, Arrow, Parquet. Late, repeated and corrected outcomes are fine: the last
-    one of a prediction counts. Those of unknown predictions are left out and listed; the others are taken. `value` is
-    money in units of the endpoint's currency and overrules its value expression. When the reply comes they are kept.
+    JSON records or columns, JSON lines, CSV, Arrow, Parquet. `value` is money, and overrules the endpoint's value
+    expression. Optional: `at`, when it happened; `part`, the name of an instalment; `currency` of the value. Of each
+    part the last word counts, and parts add up: late, repeated, corrected and reversed outcomes are fine. A row that
+    cannot be booked refuses the call, or with `keep_good` only itself; those of unknown predictions are left out and
+    listed. When the reply comes they are kept.
     """
     body = await request.body()
     content_type = request.headers.get("content-type", "application/json")
-    return await sync_to_thread(_take, house, names.check(endpoint, "endpoint"), body, content_type)
+    return await sync_to_thread(_take, house, names.check(endpoint, "endpoint"), body, content_type, keep_good)
 
 
-def _take(house: Engines, endpoint: str, body: bytes, content_type: str) -> dict[str, Any]:
-    fields = asked(house.registry.current(endpoint).policy)
-    columns = formats.by_content_type(content_type).decode(body, fields)
-    check_money(columns[VALUE.name])
-    check_said({name: column for name, column in columns.items() if name != ID.name})
-    told = columns.pop(ID.name).values
-    ids.parse(told.tolist())  # a text that is no id at all is a wrong input, not an unknown prediction
-    known = house.journal.known_ids(endpoint, told.tolist())
-    mine = np.fromiter((one in known for one in told), bool, len(told))
+@get("/endpoints/{endpoint:str}/outcomes/refused", sync_to_thread=True)
+def refused(house: House, endpoint: str, limit: Limit = 100) -> dict[str, Any]:
+    """How many outcomes were refused, by reason, and the latest of them, newest first."""
+    name = house.registry.current(names.check(endpoint, "endpoint")).endpoint
+    tally = house.refused.of(name)
+    latest = [{"at": iso(one.at_us), **_plain(one)} for one in tally.latest[:limit]]
+    return {"endpoint": name, "refused": tally.total, "reasons": dict(tally.counts), "latest": latest}
+
+
+def _take(house: Engines, endpoint: str, body: bytes, content_type: str, keep_good: bool) -> dict[str, Any]:
+    policy, now_us = house.registry.current(endpoint).policy, house.clock()
+    try:
+        sent = read(body, content_type, policy)
+    except BadInput as error:
+        house.refused.add(endpoint, {UNREADABLE: 1}, [refusal(now_us, UNREADABLE, str(error))])
+        raise
+    value, unpriced = exchanged(sent, policy.currency, house.home, now_us)
+    wrong = _first([*wrongs(sent, now_us), *unpriced])
+    if any(one.rows.any() for one in wrong) and not keep_good:
+        raise _whole(house, endpoint, sent, wrong, now_us)
+    known = house.journal.known_ids(endpoint, sent.told.tolist())
+    stranger = Wrong(
+        UNKNOWN, np.fromiter((one not in known for one in sent.told), bool, len(sent)),
+        lambda row: f"{sent.told[row]} is no prediction of {endpoint}; expected the prediction_id of an answer",
+    )  # fmt: skip
+    wrong = _first([*wrong, stranger])
+    left_out = _count(house, endpoint, sent, wrong, now_us)
+    good = ~np.any([one.rows for one in wrong], axis=0)
     return {
         "endpoint": endpoint,
-        "accepted": int(mine.sum()),
-        "unknown": int((~mine).sum()),
-        "unknown_ids": list(dict.fromkeys(told[~mine].tolist()))[:UNKNOWN_SHOWN],
-        "outcome_id": _keep(house, endpoint, fields, told[mine].tolist(), take(columns, mine)) if mine.any() else None,
+        "accepted": int(good.sum()),
+        "repeated": 0,
+        "refused": len(good) - int(good.sum()),
+        "reasons": {one.reason: int(one.rows.sum()) for one in wrong if one.rows.any()},
+        "refusals": [_plain(one) for one in left_out[:SHOWN]],
+        "unknown": int(wrong[-1].rows.sum()),
+        "unknown_ids": list(dict.fromkeys(sent.told[wrong[-1].rows].tolist()))[:SHOWN],
+        "outcome_id": _keep(house, endpoint, policy, sent.take(good), value.take(good)) if good.any() else None,
     }
 
 
-def asked(policy: Policy) -> tuple[Field, ...]:
-    """The columns that outcomes of an endpoint have."""
-    return (ID, *(field for field in policy.outcome if field.name not in (ID.name, VALUE.name)), VALUE)
+def _first(found: Iterable[Wrong]) -> list[Wrong]:
+    """The same, each row only with the first reason that it has."""
+    kept: list[Wrong] = []
+    for one in found:
+        own = one.rows & ~np.any([other.rows for other in kept], axis=0) if kept else one.rows
+        kept.append(Wrong(one.reason, own, one.words))
+    return kept
 
 
-def check_money(column: Column) -> None:
-    """BadInput, with the row, for what is no amount of money: not finite, or beyond what micros count exactly."""
-    valid = np.ones(len(column), bool) if column.valid is None else column.valid
-    wrong = np.flatnonzero(valid & ~(np.abs(column.values) * MICROS <= MICROS_MAX))
-    if len(wrong):
-        row = int(wrong[0])
-        raise BadInput(
-            f"row {row} (the first is 0): value is {column.values[row]}, which is no amount of money; "
-            f"expected a number up to {MICROS_MAX // MICROS:,} units, or nothing"
-        )
+def _whole(house: Engines, endpoint: str, sent: Sent, wrong: Sequence[Wrong], now_us: int) -> BadInput:
+    """Why nothing of a call is taken; its wrong rows are counted."""
+    counted = _count(house, endpoint, sent, wrong, now_us)
+    bad = sum(int(one.rows.sum()) for one in wrong)
+    more = f"; {bad - 1:,} more rows cannot be booked" if bad > 1 else ""
+    good = f", or take the {len(sent) - bad:,} good ones with keep_good=true" if bad < len(sent) else ""
+    return BadInput(
+        f"row {counted[0].row} (the first is 0): {counted[0].what}{more}; nothing was taken: send the call again "
+        f"without them{good}"
+    )
 
 
-def check_said(columns: Columns) -> None:
-    """BadInput, with the row, for an outcome without truth and without money: it would only hide an earlier one."""
-    valid = [column.valid for column in columns.values() if column.valid is not None]
-    if len(valid) < len(columns):
-        return  # a column that has a value in every row
-    silent = np.flatnonzero(~np.any(valid, axis=0))
-    if len(silent):
-        raise BadInput(
-            f"row {int(silent[0])} (the first is 0) says nothing; expected a value in {' or '.join(columns)}"
-        )
+def _count(house: Engines, endpoint: str, sent: Sent, wrong: Sequence[Wrong], now_us: int) -> list[Refusal]:
+    """Count the refused rows, keep the words of the last ones, and give those of the first ones, in their order."""
+    reasons = {row: one for one in wrong for row in np.flatnonzero(one.rows).tolist()}
+    rows = sorted(reasons)
+
+    def told(some: Sequence[int]) -> list[Refusal]:
+        return [refusal(now_us, reasons[row].reason, reasons[row].words(row), row, str(sent.told[row])) for row in some]
+
+    if rows:
+        counts = {one.reason: int(one.rows.sum()) for one in wrong if one.rows.any()}
+        house.refused.add(endpoint, counts, told(rows[-LISTED:]))
+    return told(rows[:SHOWN])
 
 
-def _keep(house: Engines, endpoint: str, fields: tuple[Field, ...], told: list[str], columns: Columns) -> str:
+def _plain(one: Refusal) -> dict[str, Any]:
+    return {"row": one.row, "prediction_id": one.prediction_id, "reason": one.reason, "what": one.what}
+
+
+def _keep(house: Engines, endpoint: str, policy: Policy, sent: Sent, value: Column) -> str:
     """Journals the outcomes and returns the id of the last."""
-    truth = [field for field in fields if field.name not in (ID.name, VALUE.name)]
-    stream = Stream("outcomes", endpoint, columns=(*(("outcome", field) for field in truth), ("value", VALUE)))
-    high, low = ids.parse(told)
+    told = {
+        frame.HAPPENED: sent.at,
+        frame.PART: sent.part,
+        frame.AMOUNT: Column(sent.value.values, valid(sent.value) & valid(sent.currency)),
+        frame.CURRENCY: sent.currency,
+    }
+    given = {column: each if valid(each).any() else None for column, each in told.items()}
+    truth = [("outcome", field) for field in policy.outcome if field.name in sent.truths]
+    stream = Stream("outcomes", endpoint, columns=(*truth, frame.VALUE, *(c for c, each in given.items() if each)))
     with house.writing:
-        own_high, own_low = house.ids.take(len(told))
-        at_us: NDArray[np.int64] = np.full(len(told), house.clock(), np.int64)
-        truths = {field.name: columns[field.name] for field in truth}
+        own_high, own_low = house.ids.take(len(sent))
+        at_us: NDArray[np.int64] = np.full(len(sent), house.clock(), np.int64)
         house.outcomes.note(
-            stream, Learned(len(told), own_high, own_low, at_us, high, low, truths, columns[VALUE.name])
+            stream,
+            Learned(len(sent), own_high, own_low, at_us, sent.high, sent.low, sent.truths, value, *given.values()),
         )
         house.outcomes.flush()
     house.watch.nudge()
     return ids.text(own_high[-1:], own_low[-1:])[0]
 
 
-HANDLERS = [outcomes]
+HANDLERS = [outcomes, refused]
