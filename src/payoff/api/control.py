@@ -28,6 +28,7 @@ from payoff.journal import segment
 from payoff.journal.ids import Ids
 from payoff.journal.query import Journal
 from payoff.journal.writer import Writer
+from payoff.monitor.metering import Metering
 from payoff.monitor.watch import Watch
 from payoff.registry import connect
 from payoff.store.blobs import Blobs
@@ -97,11 +98,14 @@ def serve(engines: Engines, door: socket.socket, lifeline_fd: int | None) -> Non
         signal.signal(number, lambda *_: None)
     upkeep = Upkeep(engines.home)
     upkeep.start()
+    metering = Metering(engines.home, engines.registry, os.getpid() if lifeline_fd is None else os.getppid())
+    metering.start()
     engines.watch.start()
     try:
         server.run(sockets=[door])
     finally:
         upkeep.stop()
+        metering.stop()
         engines.watch.stop()
         with engines.writing:
             engines.outcomes.close()

@@ -146,13 +146,14 @@ class Bill:
 
 
 class Entry(NamedTuple):
-    """What one payer bears of one hour of one machine."""
+    """What one payer bears of one hour of one machine, which was up for `up_us` of it."""
 
     at_us: int
     machine: str
     payer: Payer
     use: Use
     cost: Cost
+    up_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,8 @@ def books(hours: Iterable[Hour], prices: Prices) -> Books:
         for place, hour in enumerate(same):
             fixed = prices.fixed if place == 0 else ()
             costs, bill = book(hour, prices.on(hour.name), fixed)
-            entries += [Entry(at_us, hour.name, who, hour.uses.get(who, Use()), cost) for who, cost in costs.items()]
+            up_us = hour.machine.up_us
+            entries += [Entry(at_us, hour.name, who, hour.uses.get(who, Use()), costs[who], up_us) for who in costs]
             whole, machine = whole + bill, machine + hour.machine
     return Books(tuple(entries), whole, machine)
 
