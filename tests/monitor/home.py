@@ -32,7 +32,7 @@ guards:
 {guards}
 """
 LOSES = "  - {when: loses money, against: fallback, error: 1%, do: kill, gain_cap: 10}"
-BEATS = "  - {when: challenger beats champion, error: 1%, do: promote, gain_cap: 10}"
+BEATS = "  - {when: challenger beats champion, error: 1%, do: promote, gain_cap: 10, guardrails: {}}"
 CHALLENGER = "  challenger: {model: m, version: 2, traffic: 10%}"
 
 
@@ -107,8 +107,7 @@ class Home:
         return [finding.text for finding in self.registry.findings(name)[::-1]]
 
     def roi(self, name: str = "bank") -> Roi:
-        revision = self.registry.current(name)
-        return report(self.path, self.journal, revision, self.watch.judged(name), self.clock)
+        return report(self.path, self.journal, self.registry, name, self.watch.judged(name), self.clock)
 
     def _note(
         self, name: str, version: int | None, shadow: bool, decisions: Sequence[bool], own: Any, days: int, cpu_ns: int

@@ -2,36 +2,52 @@
 
 from typing import Annotated, Any
 
-from litestar import get
+from litestar import MediaType, get
 from litestar.params import Parameter
 
 from payoff.api.engines import Engines, House
 from payoff.clock import iso
-from payoff.money import MICROS, Money
+from payoff.monitor.page import page
 from payoff.monitor.report import Day, daily, report
-from payoff.monitor.roi import plain
+from payoff.monitor.roi import plain, units
 from payoff.records import Revision, names
 
 Column = Annotated[str | None, Parameter(description="An input that is a date; without it, the day of the prediction.")]
 
 
+@get("/roi", sync_to_thread=True)
+def every(house: House) -> dict[str, Any]:
+    """The statements of all endpoints, each as under its own path. They are never added up."""
+    return {"statements": [_statement(house, one.endpoint) for one in house.registry.endpoints()]}
+
+
+@get("/roi/page", sync_to_thread=True, media_type=MediaType.HTML)
+def every_page(house: House) -> str:
+    """The same as one page of HTML that loads nothing, each endpoint on a sheet of its own."""
+    return page([_statement(house, one.endpoint) for one in house.registry.endpoints()])
+
+
 @get("/endpoints/{endpoint:str}/roi", sync_to_thread=True)
 def roi(house: House, endpoint: str) -> dict[str, Any]:
-    """Value, cost and net per version, with an interval that holds however often it is read, and the verdict so far.
+    """Value, cost and net per version, against a named baseline, with intervals that hold however often they are read.
 
-    `versions` answered: that is money. `watched` only watched: what would have been. Amounts are in units of the
-    endpoint's currency.
+    `versions` answered: that is money. `watched` only watched: what would have been. `in_flight` does not count yet.
+    Amounts are in units of the endpoint's currency.
     """
-    current = _current(house, endpoint)
-    found = plain(report(house.home, house.journal, current, house.watch.judged(current.endpoint), house.clock))
-    return {"endpoint": found.pop("endpoint"), "at": iso(found.pop("at_us")), **found}
+    return _statement(house, endpoint)
+
+
+@get("/endpoints/{endpoint:str}/roi/page", sync_to_thread=True, media_type=MediaType.HTML)
+def one_page(house: House, endpoint: str) -> str:
+    """The same as one page of HTML that loads nothing and prints well."""
+    return page([_statement(house, endpoint)])
 
 
 @get("/endpoints/{endpoint:str}/roi/days", sync_to_thread=True)
 def days(house: House, endpoint: str, column: Column = None) -> dict[str, Any]:
     """The same by day, with what each version had come to by then: what a picture of it is drawn from."""
     current = _current(house, endpoint)
-    found = daily(house.home, house.journal, current, column)
+    found = daily(house.home, house.journal, current, column, house.clock)
     return {"endpoint": current.endpoint, "currency": current.policy.currency, "days": [_day(one) for one in found]}
 
 
@@ -41,6 +57,14 @@ def judged(house: House, endpoint: str) -> dict[str, Any]:
     name = _current(house, endpoint).endpoint
     found = house.watch.judged(name)
     return {"endpoint": name, "prediction_id": found.prediction_id, "outcome_id": found.outcome_id}
+
+
+def _statement(house: Engines, endpoint: str) -> dict[str, Any]:
+    current = _current(house, endpoint)
+    judged = house.watch.judged(current.endpoint)
+    found = plain(report(house.home, house.journal, house.registry, current.endpoint, judged, house.clock))
+    found["course"] = [point | {"at": iso(point["at_us"])} for point in found["course"]]
+    return {"endpoint": found.pop("endpoint"), "at": iso(found.pop("at_us")), **found}
 
 
 def _current(house: Engines, endpoint: str) -> Revision:
@@ -56,14 +80,10 @@ def _day(one: Day) -> dict[str, Any]:
         "watched": line.shadow,
         "answered": line.answered,
         "matured": line.matured,
-        "net": _units(line.net),
-        "net_so_far": _units(one.net_so_far),
-        "fallback_so_far": _units(one.fallback_so_far),
+        "net": units(line.net),
+        "net_so_far": units(one.net_so_far),
+        "fallback_so_far": units(one.fallback_so_far),
     }
 
 
-def _units(amount: Money | None) -> float | None:
-    return None if amount is None else amount.micros / MICROS
-
-
-HANDLERS: list[Any] = [roi, days, judged]
+HANDLERS: list[Any] = [every, every_page, roi, one_page, days, judged]

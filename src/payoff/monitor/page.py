@@ -15,7 +15,7 @@ from payoff.version import VERSION
 
 Facts = Mapping[str, Any]
 _STYLE = Path(__file__).with_name("page.css")
-_ORDERS_MAX = 8
+_POINTS_LEAST = 3  # fewer make no picture
 _GAP = "\u00a0"  # between a number and its unit
 
 
@@ -45,7 +45,7 @@ def amount(value: float | None, currency: str = "", sign: bool = False) -> str:
 
 def _article(one: Facts) -> str:
     sections: list[Callable[[Facts], str]] = [
-        _head, _headline, _tiles, _waterfall, _days, _versions, _plug, _threshold, _orders, _assumptions,
+        _head, _headline, _tiles, _waterfall, _course, _versions, _plug, _threshold, _orders, _assumptions,
     ]  # fmt: skip
     return f"<article>{''.join(section(one) for section in sections)}</article>"
 
@@ -75,11 +75,9 @@ def _headline(one: Facts) -> str:
 def _interval(lead: Facts, currency: str) -> str:
     if lead["low"] is None:
         return f'<span class="quiet">No interval yet: {escape(lead["how"])}.</span>'
-    span = min(0.0, lead["low"]), max(0.0, lead["high"])
-    return (
-        f"{picture.whisker(lead['low'], lead['net'], lead['high'], span)}Between <b>{amount(lead['low'], currency, sign=True)}</b> and "
-        f"<b>{amount(lead['high'], currency, sign=True)}</b>, at 95\u00a0% however often one looks."
-    )
+    low, high = (amount(lead[end], currency, sign=True) for end in ("low", "high"))
+    drawn = picture.whisker(lead["low"], lead["net"], lead["high"], (min(0.0, lead["low"]), max(0.0, lead["high"])))
+    return f"{drawn}Between <b>{low}</b> and <b>{high}</b>, at 95{_GAP}% however often one looks."
 
 
 def _tiles(one: Facts) -> str:
@@ -145,21 +143,20 @@ def _bar_kind(step: Facts) -> str:
     return "cost" if step["kind"] == "cost" else _side(step["amount"])
 
 
-def _days(one: Facts) -> str:
-    days, currency = one["days"], one["currency"]
-    if len(days) < 2:
+def _course(one: Facts) -> str:
+    """What was earned so far, against what it cost and what the fallback would have earned."""
+    points, currency = one["course"], one["currency"]
+    if len(points) < _POINTS_LEAST:
         return ""
-    curves = [Curve("earned so far, before costs", "earned", _points(days, "value"))]
-    if all(day["baseline"] is not None for day in days):
-        curves.append(Curve(f"what {one['days_against']} would have earned", "other", _points(days, "baseline")))
-    curves.append(Curve("break-even: what it cost so far", "bar-line", _points(days, "cost")))
-    heights = [0.0, *(y for curve in curves for _, y in curve.points)]
-    words = _heights(heights, currency)
-    title = (
-        f"Money earned so far by day, from {days[0]['day']} to {days[-1]['day']}: {amount(days[-1]['value'], currency)}"
-    )
-    drawn = picture.plot(title, curves, (days[0]["day"], days[-1]["day"]), words)
-    return f"<section><h2>Day by day</h2><figure>{drawn}</figure></section>"
+    curves = [Curve("earned so far, before costs", "earned", _points(points, "value"))]
+    if points[-1]["baseline"] is not None:
+        curves.append(Curve("what the fallback would have earned", "other", _points(points, "baseline")))
+    curves.append(Curve("break-even: what it cost so far", "bar-line", _points(points, "cost")))
+    ends = tuple(f"{point['decisions']:,} decisions, {_moment(point['at'])}" for point in (points[0], points[-1]))
+    words = _heights([0.0, *(y for curve in curves for _, y in curve.points)], currency)
+    title = f"Money earned so far, by {ends[1]}: {amount(points[-1]['value'], currency)}"
+    drawn = picture.plot(title, curves, (ends[0], ends[1]), words)
+    return f"<section><h2>Decision by decision</h2><figure>{drawn}</figure></section>"
 
 
 def _heights(heights: Sequence[float], currency: str) -> list[tuple[float, str]]:
@@ -171,8 +168,8 @@ def _heights(heights: Sequence[float], currency: str) -> list[tuple[float, str]]
     return [(y, amount(0.0 if abs(y) < room / 10 else y, currency)) for y in found]
 
 
-def _points(days: Sequence[Facts], name: str) -> list[tuple[float, float]]:
-    return [(float(n), float(day[name])) for n, day in enumerate(days)]
+def _points(points: Sequence[Facts], name: str) -> list[tuple[float, float]]:
+    return [(float(point["decisions"]), float(point[name])) for point in points]
 
 
 def _versions(one: Facts) -> str:
@@ -293,7 +290,7 @@ def _profit(found: Facts, currency: str) -> str:
 
 
 def _orders(one: Facts) -> str:
-    orders = one["orders"][:_ORDERS_MAX]
+    orders = one["plug"]["orders"]
     if not orders:
         return ""
     rows = "".join(

@@ -1,22 +1,40 @@
-"""What an endpoint's versions earned and cost, against what its fallback would have, in figures and in words.
+"""What an endpoint's versions earned and cost, against what else would have been, in figures and in words.
 
-Realised rows are money; watched rows say what would have been. They are shown side by side and never added up.
+Realised rows are money; watched rows say what would have been, and rows in flight what may come. They are shown side by
+side and never added up. No gain is told without what it is a gain over.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from payoff.experiment.verdict import BEATS, LOSES, Case
 from payoff.experiment.words import explain, in_short
 from payoff.ledger.statement import Line, Statement, Total
 from payoff.money import MICROS, Money
+from payoff.monitor.compare import Baseline, Effect, how
 from payoff.monitor.lives import Brief
-from payoff.records.endpoint import Policy, Revision, Role
+from payoff.monitor.plug import Plug
+from payoff.records.endpoint import Matures, NoOutcome, Policy, Revision, Role
+from payoff.stats.intervals import Interval
 
 FALLBACK = "fallback"
 GONE = "gone"  # a version that is no arm of the endpoint any more
 _ORDER = [*Role, GONE, FALLBACK]
+_DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Uplift:
+    """The net value of a version against its baseline, over all its matured rows: n x difference - (cost - its cost).
+
+    `low` and `high` hold at every look; None while no range is known. `effect` says with what it is compared, and how.
+    """
+
+    effect: Effect
+    net: Money
+    low: Money | None
+    high: Money | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +51,50 @@ class Row:
     e_value: float | None = None
     threshold: float | None = None
     tested: int = 0
+    uplift: Uplift | None = None
 
     @property
     def name(self) -> str:
         return FALLBACK if self.line.model is None else f"{self.line.model} v{self.line.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """Predictions that do not count yet: how many have an outcome so far, and what all of them may earn.
+
+    `expected` rests on what matured ones earned; an estimate, and in no sum.
+    """
+
+    decisions: int = 0
+    early: int = 0
+    early_value: Money | None = None
+    expected: Money | None = None
+    low: Money | None = None
+    high: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What all answered decisions up to one came to, in units: value, the fallback's where known, and cost."""
+
+    decisions: int
+    at_us: int
+    value: float
+    baseline: float | None
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was read beside the statement. `effects` are by (version, shadow); `refusal` says why some have no value."""
+
+    cases: Sequence[tuple[Brief, Case]] = ()
+    effects: Mapping[tuple[str, bool], Effect] = field(default_factory=dict)
+    value_mean: Interval | None = None  # of all answered rows
+    course: Sequence[Point] = ()
+    plug: Plug = field(default_factory=Plug)
+    refusal: str | None = None
+    judged: tuple[str | None, str | None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,47 +118,55 @@ class Roi:
     shadow_cost: Money
     conclusion: str
     assumptions: tuple[str, ...]
+    flight: Flight = Flight()
+    course: tuple[Point, ...] = ()
+    plug: Plug = field(default_factory=Plug)
     prediction_id: str | None = None
     outcome_id: str | None = None
 
+    @property
+    def headline(self) -> Row | None:
+        """The row that the page is about: whose traffic it is, if it can be compared with anything."""
+        able = [row for row in self.answered if row.uplift is not None and row.role != GONE]
+        return next((row for row in able if row.role == Role.CHAMPION), able[0] if able else None)
 
-def compose(
-    revision: Revision,
-    found: Statement,
-    cases: Sequence[tuple[Brief, Case]],
-    at_us: int,
-    judged: tuple[str | None, str | None] = (None, None),
-) -> Roi:
-    """The statement of an endpoint with roles, verdicts and words."""
-    lines = found.realised
-    alone = _alone(lines, found.currency)
+
+def compose(revision: Revision, found: Statement, more: Found, at_us: int) -> Roi:
+    """The statement of an endpoint with roles, verdicts, comparisons and words."""
+    alone = _alone(found.realised, found.currency)
+    answered = _rows(revision, found.realised, more)
     return Roi(
         endpoint=revision.endpoint,
         currency=found.currency,
         at_us=at_us,
         revision=revision.number,
-        answered=_rows(revision, lines, cases),
-        watched=_rows(revision, found.counterfactual, cases),
+        answered=answered,
+        watched=_rows(revision, found.counterfactual, more),
         total=found.total,
         fallback_alone=alone,
         bill=found.bill,
         shadow_cost=found.shadow_cost,
-        conclusion=conclude(revision, found, alone),
-        assumptions=assumptions(revision.policy, found),
-        prediction_id=judged[0],
-        outcome_id=judged[1],
+        conclusion=conclude(revision, found, alone, answered),
+        assumptions=assumptions(revision.policy, found, more),
+        flight=_flight(found, more.value_mean),
+        course=tuple(more.course),
+        plug=more.plug,
+        prediction_id=more.judged[0],
+        outcome_id=more.judged[1],
     )
 
 
-def conclude(revision: Revision, found: Statement, alone: Money | None) -> str:
+def conclude(revision: Revision, found: Statement, alone: Money | None, answered: Sequence[Row] = ()) -> str:
     """The one thing that finance people need to hear."""
     if not found.total.matured and not any(line.matured for line in found.counterfactual):
         return "Nothing is known yet: no outcome of a prediction has come in."
     if alone is None:
-        return f"{found.total.matured:,} predictions with a known outcome earned {found.total.net} after compute."
+        earned = f"{found.total.matured:,} predictions with a known outcome earned {found.total.net} after all costs."
+        told = [_told(row, row.uplift) for row in answered if row.uplift is not None and row.role in tuple(Role)]
+        return " ".join([earned, *told])
     best = _best(revision, found)
     if best is None:
-        return f"No model has answered or watched yet; the fallback earned {found.total.net} after compute."
+        return f"No model has answered or watched yet; the fallback earned {found.total.net} after all costs."
     name, gain, matured = best
     if gain.micros > 0:
         return f"{name} earned {gain} more than the fallback would have on the same {matured:,} predictions."
@@ -112,16 +178,56 @@ def conclude(revision: Revision, found: Statement, alone: Money | None) -> str:
     )
 
 
-def assumptions(policy: Policy, found: Statement) -> tuple[str, ...]:
+def _told(row: Row, uplift: Uplift) -> str:
+    """A version against its baseline, as a sentence."""
+    side = "more" if uplift.net.micros >= 0 else "less"
+    amount = uplift.net if uplift.net.micros >= 0 else -uplift.net
+    between = "" if uplift.low is None else f" (between {uplift.low} and {uplift.high})"
+    causal = "" if uplift.effect.causal else " That is not causal: the times differ too."
+    return f"{row.name} is worth {amount} {side} than {uplift.effect.baseline}{between}.{causal}"
+
+
+def assumptions(policy: Policy, found: Statement, more: Found) -> tuple[str, ...]:
     """On what the figures rest, in words."""
-    told = [f"a decision is worth: {policy.value}" if policy.value else "nobody said what a decision is worth"]
-    if "decision" in policy.fallback:
+    told = [f"a decision is worth: {policy.value}" if policy.value else "a decision is worth the money that was sent"]
+    told += _settling(policy)
+    if more.refusal is not None:
+        told.append(more.refusal)
+    elif "decision" in policy.fallback:
         told.append(
             f"the fallback decides {_decides(policy)} every time; what it would have earned is read from the same "
             "outcomes, which is right where outcomes are reported whatever was decided"
         )
-    told.append("predictions without a known outcome count in the cost and not in the value")
+    told.append(
+        "every interval holds at 95%, on its own, at every look; it is made anew from all matured decisions in their "
+        "order, corrections included, and the range of amounts is learned from earlier decisions"
+    )
+    cap = gain_cap(policy)
+    if cap is not None:
+        told.append(f"where no gain over the fallback was larger, the stated {cap:,.6g} {policy.currency} bounds it")
+    if policy.route_by is not None and any(effect.kind is Baseline.HOLDOUT for effect in more.effects.values()):
+        told.append(
+            f"whoever has the same {policy.route_by} keeps to one side: decisions about one of them depend on each "
+            "other, and intervals that compare sides are right only where most come once"
+        )
     return (*told, *found.assumptions)
+
+
+def gain_cap(policy: Policy) -> float | None:
+    """The most that a decision can gain over the fallback, if a guard states it."""
+    return next((g.gain_cap for g in policy.guards if g.against == FALLBACK and g.gain_cap is not None), None)
+
+
+def _settling(policy: Policy) -> list[str]:
+    days = policy.outcome_window_s / 86_400
+    window = f"{days:,.4g} {'day' if days == 1 else 'days'}"
+    if policy.matures is not Matures.WINDOW:
+        return [
+            "predictions without a known outcome count in the cost and not in the value; intervals wait for a missing "
+            f"outcome {window} at most"
+        ]
+    nothing = "is worth what the value says of nothing" if policy.no_outcome is NoOutcome.COUNTS else "is left out"
+    return [f"a prediction counts when its window of {window} has passed; one without an outcome by then {nothing}"]
 
 
 def plain(roi: Roi) -> dict[str, Any]:
@@ -131,22 +237,26 @@ def plain(roi: Roi) -> dict[str, Any]:
         "currency": roi.currency,
         "at_us": roi.at_us,
         "revision": roi.revision,
+        "headline": None if roi.headline is None else _plain_headline(roi.headline),
         "versions": [_plain(row) for row in roi.answered],
         "watched": [_plain(row) for row in roi.watched],
-        "total": {
-            "answered": roi.total.answered,
-            "matured": roi.total.matured,
-            "value": _units(roi.total.value),
-            "cost": _units(roi.total.cost),
-            "net": _units(roi.total.net),
-        },
-        "fallback_alone": _units(roi.fallback_alone),
-        "bill": _units(roi.bill),
-        "shadow_cost": _units(roi.shadow_cost),
+        "total": _plain_total(roi),
+        "waterfall": _waterfall(roi),
+        "in_flight": _plain_flight(roi.flight),
+        "fallback_alone": units(roi.fallback_alone),
+        "bill": units(roi.bill),
+        "shadow_cost": units(roi.shadow_cost),
+        "course": [_plain_point(point) for point in roi.course],
+        "plug": roi.plug.plain(),
         "note": roi.conclusion,
         "assumptions": list(roi.assumptions),
         "judged_through": {"prediction_id": roi.prediction_id, "outcome_id": roi.outcome_id},
     }
+
+
+def units(amount: Money | None) -> float | None:
+    """Money as JSON has it."""
+    return None if amount is None else amount.micros / MICROS
 
 
 def _plain(row: Row) -> dict[str, Any]:
@@ -157,15 +267,20 @@ def _plain(row: Row) -> dict[str, Any]:
         "role": str(row.role),
         "answered": line.answered,
         "matured": line.matured,
+        "unknown": line.settled - line.matured,
         "in_flight": line.in_flight,
-        "value": _units(line.value),
-        "cost": _units(line.cost),
-        "net": _units(line.net),
-        "low": _units(line.low),
-        "high": _units(line.high),
-        "vs_fallback": _units(line.against_fallback),
-        "vs_low": _units(line.against_low),
-        "vs_high": _units(line.against_high),
+        "early": line.early,
+        "early_value": units(line.early_value),
+        "value": units(line.value),
+        "cost": units(line.cost),
+        "net": units(line.net),
+        "low": units(line.low),
+        "high": units(line.high),
+        "vs_fallback": units(line.against_fallback),
+        "vs_low": units(line.against_low),
+        "vs_high": units(line.against_high),
+        "uplift": None if row.uplift is None else _plain_uplift(row.uplift),
+        **_rates(line),
         "verdict": row.verdict,
         "explanation": row.explanation,
         "e_value": row.e_value,
@@ -174,32 +289,154 @@ def _plain(row: Row) -> dict[str, Any]:
     }
 
 
-def _units(amount: Money | None) -> float | None:
-    return None if amount is None else amount.micros / MICROS
+def _plain_uplift(uplift: Uplift) -> dict[str, Any]:
+    effect = uplift.effect
+    return {
+        "kind": str(effect.kind),
+        "baseline": effect.baseline,
+        "causal": effect.causal,
+        "decisions": effect.mine,
+        "against_decisions": effect.others,
+        "per_decision": effect.mean.value,
+        "net": units(uplift.net),
+        "low": units(uplift.low),
+        "high": units(uplift.high),
+        "how": how(effect.mean.n),
+        "noise_left": effect.noise_left,
+    }
 
 
-def _rows(revision: Revision, lines: Sequence[Line], cases: Sequence[tuple[Brief, Case]]) -> tuple[Row, ...]:
-    rows = [_row(revision, line, cases) for line in lines]
+def _plain_headline(row: Row) -> dict[str, Any]:
+    assert row.uplift is not None  # noqa: S101 - that is what makes it one
+    found = {"subject": row.name, **_plain_uplift(row.uplift)}
+    return found | {"decisions": row.line.matured, "roi": _ratio(row.uplift.net, row.line.cost)}
+
+
+def _plain_total(roi: Roi) -> dict[str, Any]:
+    total = roi.total
+    return {
+        "answered": total.answered,
+        "matured": total.matured,
+        "value": units(total.value),
+        "cost": units(total.cost),
+        "net": units(total.net),
+        **_rates(total, [row.line for row in roi.answered]),
+    }
+
+
+def _rates(sums: Line | Total, lines: Sequence[Line] = ()) -> dict[str, Any]:
+    """Return on cost, cost per thousand decisions, and what it must earn a day to be worth its cost."""
+    lines = [sums] if isinstance(sums, Line) else lines
+    first, last = (pick(getattr(line, at) for line in lines) if lines else 0 for pick, at in _SPAN)
+    days = max((last - first) / _DAY_US, 1.0) if last else None
+    cost = sums.cost.micros / MICROS
+    return {
+        "roi": _ratio(sums.net, sums.cost),
+        "cost_per_thousand": 1_000 * cost / sums.answered if sums.answered else None,
+        "break_even_per_day": None if days is None else cost / days,
+        "parts": {
+            "compute": sums.parts.compute / MICROS,
+            "fees": sums.parts.fees / MICROS,
+            "idle": sums.parts.idle / MICROS,
+            "overhead": sums.parts.overhead / MICROS,
+            "fixed": sums.parts.fixed / MICROS,
+        },
+    }
+
+
+_SPAN = ((min, "first_at_us"), (max, "last_at_us"))
+
+
+def _ratio(net: Money, cost: Money) -> float | None:
+    return net.micros / cost.micros if cost.micros > 0 else None
+
+
+def _waterfall(roi: Roi) -> list[dict[str, Any]]:
+    """From gross to net over the realised lines; it ends where it must."""
+    parts, total = roi.total.parts, roi.total
+    told = [
+        ("Compute", parts.compute, "CPU, memory and GPU of the versions that answered"),
+        ("Fees", parts.fees, "what others asked for each prediction"),
+        ("Idle", parts.idle, "its share of what nobody used of the machine"),
+        ("Overhead", parts.overhead, "its share of what payoff itself used"),
+        ("Fixed", parts.fixed, "its share of what is paid by the month"),
+    ]
+    gross = {"what": "Gross value", "amount": units(total.value), "kind": "gross"}
+    steps = [gross | {"note": f"{total.matured:,} matured decisions"}]
+    steps += [
+        {"what": what, "amount": -micros / MICROS, "kind": "cost", "note": note}
+        for what, micros, note in told
+        if micros or what == "Compute"
+    ]
+    return [*steps, {"what": "Net", "amount": units(total.net), "kind": "net", "note": ""}]
+
+
+def _plain_flight(flight: Flight) -> dict[str, Any]:
+    return {
+        "decisions": flight.decisions,
+        "early": flight.early,
+        "early_value": units(flight.early_value),
+        "expected": units(flight.expected),
+        "low": units(flight.low),
+        "high": units(flight.high),
+    }
+
+
+def _plain_point(point: Point) -> dict[str, Any]:
+    return {name: getattr(point, name) for name in Point.__dataclass_fields__}
+
+
+def _flight(found: Statement, value_mean: Interval | None) -> Flight:
+    lines, total = found.realised, found.total
+    n = sum(line.in_flight for line in lines)
+    early = _sum([line.early_value for line in lines], found.currency)
+    if not n or not total.matured:
+        return Flight(n, sum(line.early for line in lines), early)
+    expected = Money(round(total.value.micros * n / total.matured), found.currency)
+    ends = (value_mean.low, value_mean.high) if value_mean else ()
+    low, high = (Money(round(n * end * MICROS), found.currency) for end in ends) if ends else (None, None)
+    return Flight(n, sum(line.early for line in lines), early, expected, low, high)
+
+
+def _rows(revision: Revision, lines: Sequence[Line], more: Found) -> tuple[Row, ...]:
+    rows = [_row(revision, line, more) for line in lines]
     return tuple(sorted(rows, key=lambda row: (_ORDER.index(row.role), row.line.model or "", row.line.version or 0)))
 
 
-def _row(revision: Revision, line: Line, cases: Sequence[tuple[Brief, Case]]) -> Row:
+def _row(revision: Revision, line: Line, more: Found) -> Row:
     if line.model is None:
         return Row(line, FALLBACK)
     who = line.model, line.version
     role = next((arm.role for arm in revision.arms if (arm.model, arm.version) == who), GONE)
-    mine = [case for _, case in cases if (case.question.model, case.question.version) == who]
+    mine = [case for _, case in more.cases if (case.question.model, case.question.version) == who]
     loses = next((case for case in mine if case.question.kind == LOSES), None)
     told = [case for case in mine if case is loses or (case.question.kind == BEATS and case.reached)]
+    effect = more.effects.get((f"{line.model} v{line.version}", line.shadow))
     return Row(
         line,
         role,
         "; ".join(in_short(case) for case in told),
         " ".join(explain(case) for case in told),
-        loses.bets.e_value if loses else None,
-        1 / loses.question.error if loses else None,
-        loses.bets.n if loses else 0,
+        loses.e_value if loses else None,
+        loses.threshold if loses else None,
+        loses.tested if loses else 0,
+        None if effect is None else uplift(line, effect),
     )
+
+
+def uplift(line: Line, effect: Effect) -> Uplift:
+    """A version's net value against a baseline, over all its matured rows; a paired one is exact, to the micro."""
+    if effect.kind is Baseline.FALLBACK and line.against_fallback is not None:
+        return Uplift(effect, line.against_fallback, line.against_low, line.against_high)
+    currency = line.net.currency
+    extra = line.parts.total - round(effect.others_cost * line.matured * MICROS)
+
+    def whole(per_decision: float) -> Money:
+        return Money(round(per_decision * line.matured * MICROS) - extra, currency)
+
+    between = effect.mean.interval
+    low, high = (whole(between.low), whole(between.high)) if between is not None else (None, None)
+    return Uplift(effect, whole(effect.mean.value), low, high)
 
 
 def _best(revision: Revision, found: Statement) -> tuple[str, Money, int] | None:

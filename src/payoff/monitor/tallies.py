@@ -1,27 +1,70 @@
-"""The journal's sums as the ledger's tallies."""
+"""The journal's sums as the ledger's tallies, with where the means of their rows lie."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from payoff.journal import statement as sums
+from payoff.ledger.bill import Books, Cost, Payer
+from payoff.ledger.cost import book
+from payoff.ledger.prices import Prices
 from payoff.ledger.statement import Tally
-from payoff.money import MICROS
-from payoff.stats.intervals import Sums
+from payoff.monitor.compare import mean, paired
+from payoff.monitor.matured import Matured
+from payoff.stats.intervals import Interval
+
+Means = Mapping[tuple[str, bool], tuple[Interval | None, Interval | None]]  # of value and gain, by version and shadow
 
 
-def tally(line: sums.Line, fallback_known: bool) -> Tally:
-    """One line of sums as a tally."""
+def tally(line: sums.Line, fallback_known: bool, means: Means | None = None) -> Tally:
+    """One line of sums as a tally. `means` as `means` below gives them."""
     own = line.version is not None
+    value_mean, gain_mean = (means or {}).get((named(line), line.shadow), (None, None))
     return Tally(
         model=line.model if own else None,
         version=line.version,
         shadow=line.shadow,
         answered=line.answered,
+        settled=line.matured,
         matured=line.valued,
         value_micros=line.value_micros,
         fallback_micros=line.baseline_micros if fallback_known else None,
+        compared=line.compared,
         gain_micros=_gain(line) if fallback_known else None,
-        cpu_ns=line.cpu_ns,
-        values=Sums(line.valued, line.value_micros / MICROS, line.value_squares),
-        gains=Sums(line.compared, line.difference_micros / MICROS, line.difference_squares),
+        early=line.flying_valued,
+        early_micros=line.flying_micros,
+        value_mean=value_mean,
+        gain_mean=gain_mean if fallback_known else None,
+        first_at_us=line.first_at_us,
+        last_at_us=line.last_at_us,
     )
+
+
+def named(line: sums.Line) -> str:
+    """The version as matured rows call it: "model v2", "" for the fallback."""
+    return "" if line.version is None else f"{line.model} v{line.version}"
+
+
+def means(rows: Matured, cap: float | None) -> Means:
+    """Where value and gain over the fallback lie on average; `cap` is the most that a gain can be, if it was stated."""
+    found = {}
+    for name in set(rows.arm):
+        for shadow in (False, True):
+            own = rows.worth[(rows.arm == name) & (rows.shadow == shadow)]
+            if len(own):
+                gain = paired(rows, name, shadow, cap=cap).mean.interval
+                found[str(name), shadow] = mean(own[np.isfinite(own)]).interval, gain
+    return found
+
+
+def costs(lines: Sequence[sums.Line], endpoint: str, books: Books | None, prices: Prices) -> list[Cost]:
+    """What the books say of each line; without books, its computing time and its fees."""
+    if books is None or not books.entries:
+        cpu = book([line.cpu_ns for line in lines], prices)
+        return [Cost(cpu=micros, fees=line.fee_micros) for micros, line in zip(cpu, lines, strict=True)]
+    booked = {payer: cost for payer, (_, cost) in books.by_payer().items()}
+    payers = [Payer(endpoint, line.model if named(line) else None, line.version, line.shadow) for line in lines]
+    return [booked.get(payer, Cost()) for payer in payers]
 
 
 def _gain(line: sums.Line) -> int:
