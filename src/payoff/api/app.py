@@ -7,14 +7,27 @@ from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.types import ASGIApp
 
-from payoff.api import deploys, docs, endpoints, health, lists, outcomes, questions, replies, roi, versions
+from payoff.api import (
+    deploys,
+    docs,
+    drills,
+    endpoints,
+    health,
+    lists,
+    matured,
+    outcomes,
+    questions,
+    replies,
+    roi,
+    versions,
+)
 from payoff.api.engines import Engines
 from payoff.api.entrance import Entrance
 from payoff.errors import PayoffError
 from payoff.version import VERSION
 
 BODY_BYTES_MAX = 64 << 20
-ROOMS = (health, deploys, endpoints, outcomes, questions, roi, lists, versions, docs)
+ROOMS = (health, deploys, endpoints, outcomes, questions, roi, lists, versions, docs, matured, drills)
 _ABOUT = (
     "Deploy models, move their versions, say what happened, read what they earned. Rows are answered on another door."
 )

@@ -24,7 +24,7 @@ from payoff.deploy.workers import Overtaken, Workers
 from payoff.errors import BadInput, Busy, NotFound, Unavailable
 from payoff.records.endpoint import Revision
 from payoff.records.events import Order
-from payoff.records.names import check
+from payoff.records.names import check, is_drill
 from payoff.registry import Registry
 from payoff.store import live
 
@@ -101,9 +101,9 @@ class Desk:
         """Carry out an order; when it returns, every living worker serves the new revision, or `steps` say who is late.
 
         deploy(model, version, role, traffic), apply(file), promote | kill | revive | retire(arm), ramp(traffic, arm),
-        rollback(to). BadInput, NotFound, Conflict: refused; ModelFailed: a worker cannot run it; Busy: the endpoint is
-        still busy with another deployment; Unavailable: disk, database or a worker does not answer. Then nothing has
-        changed. `steps` hears of every step as it begins and ends.
+        allocate(shares), rollback(to). BadInput, NotFound, Conflict: refused; ModelFailed: a worker cannot run it;
+        Busy: the endpoint is still busy with another deployment; Unavailable: disk, database or a worker does not
+        answer. Then nothing has changed. `steps` hears of every step as it begins and ends.
         """
         check(endpoint, "endpoint")
         told = _evidence(evidence or {})
@@ -127,7 +127,7 @@ class Desk:
 
     def republish(self) -> None:
         """Make what the workers are told equal to the database; for the start of the control plane."""
-        live.publish_all(self._home, self._registry.endpoints())
+        live.publish_all(self._home, [one for one in self._registry.endpoints() if not is_drill(one.endpoint)])
 
     def _carry_out(self, ask: _Ask, turn: _Turn, steps: Steps) -> Done:
         with turn.moving:

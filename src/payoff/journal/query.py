@@ -116,6 +116,11 @@ class Journal:
         with self._asking(endpoint) as (database, snapshot):
             return recent.busiest(database, snapshot, recent.Span(endpoint, after_id, before_id))
 
+    def behind(self, endpoint: str, rows: int, before_id: str = "~") -> str:
+        """An id with so many answered predictions after it and before another id; "" if there are fewer."""
+        with self._asking(endpoint) as (database, snapshot):
+            return recent.behind(database, snapshot, endpoint, rows, before_id)
+
     def answered_between(self, endpoint: str) -> tuple[int, int] | None:
         """When the first and the last prediction were made, in microseconds; None where there are none."""
         return recent.between(self.snapshot().relations.get(("predictions", endpoint)))
@@ -134,6 +139,11 @@ class Journal:
         """Which of these ids are predictions of the endpoint."""
         with self._asking(endpoint) as (database, snapshot):
             return views.known_ids(database, snapshot.relations.get(("predictions", endpoint)), some)
+
+    def told_parts(self, endpoint: str, some: Sequence[str]) -> set[tuple[str, str | None]]:
+        """Of which parts (None: the whole) of these predictions an outcome was told: (prediction id, part)."""
+        with self._asking(endpoint) as (database, snapshot):
+            return views.told_parts(database, snapshot.relations.get(("outcomes", endpoint)), some)
 
     def close(self) -> None:
         """Let go of the database."""

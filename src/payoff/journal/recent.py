@@ -65,6 +65,16 @@ def between(relation: Relation | None) -> tuple[int, int] | None:
     return ids.time_us(min(ends)), ids.time_us(max(ends))
 
 
+def behind(database: duckdb.DuckDBPyConnection, snapshot: Snapshot, endpoint: str, rows: int, before_id: str) -> str:
+    """An id with so many answered predictions after it and before another id; "" if there are fewer."""
+    relation = snapshot.relations.get(("predictions", endpoint))
+    seen = scan.view([relation] if relation else [], "predictions", {})
+    items = scan.branches(relation, seen, scan.fresh_name(("predictions", endpoint)))
+    each = " UNION ALL ".join(f"SELECT id FROM {item} WHERE NOT shadow AND id < {literal(before_id)}" for item in items)
+    found = database.execute(f"SELECT id FROM ({each}) ORDER BY id DESC LIMIT 1 OFFSET {rows}").fetchone()
+    return "" if found is None else str(found[0])
+
+
 def _items(snapshot: Snapshot, span: Span, declared: scan.Declared) -> list[str]:
     """FROM items with a WHERE that leaves the rows of the span which an arm answered, or was answered for."""
     relation = snapshot.relations.get(("predictions", span.endpoint))

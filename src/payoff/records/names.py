@@ -21,3 +21,16 @@ def suggest(text: str) -> str:
     """A legal name near `text`: "Term Deposit.pkl" becomes "term-deposit.pkl"."""
     plain = re.sub(r"[^a-z0-9._-]+", "-", text.lower())
     return re.sub(r"\.{2,}", ".", plain).strip("-._")[:63] or "model"
+
+
+_DRILL = ".drill"
+
+
+def drill_of(endpoint: str) -> str:
+    """The name of the copy of an endpoint that a drill is run on."""
+    return f"{endpoint[: 63 - len(_DRILL)].rstrip('-_.')}{_DRILL}"
+
+
+def is_drill(endpoint: str) -> bool:
+    """Whether this is such a copy: it is in nobody's books and answers nobody when the drill is over."""
+    return endpoint.endswith(_DRILL)
