@@ -20,6 +20,7 @@ from payoff.version import VERSION
 FREE_BYTES_MIN = 1 << 30
 MICROS_PER_S = 1_000_000
 SILENT_S_MAX = 10.0
+RECENT_S = 3_600  # refused outcomes of the last hour are a warning
 Part = dict[str, Any]
 
 
@@ -61,6 +62,18 @@ def _journal(house: Engines) -> list[Part]:
     if waiting > 1 << 30:
         return [_part("journal", "warning", text, "compaction is behind: look into the log of the control process")]
     return [_part("journal", "ok", text)]
+
+
+def _outcomes(house: Engines) -> list[Part]:
+    """What was refused of outcomes: money that is in no book."""
+    found = {endpoint: tally for endpoint, tally in house.refused.all().items() if tally.total}
+    text = "; ".join(f"{endpoint}: {tally.words}" for endpoint, tally in found.items()) or "none was refused"
+    since_us = house.clock() - RECENT_S * MICROS_PER_S
+    recent = [endpoint for endpoint, tally in found.items() if any(one.at_us >= since_us for one in tally.latest)]
+    if recent:
+        cure = f"`payoff outcomes {recent[0]} --refused` lists them: correct the rows and send them again"
+        return [_part("outcomes", "warning", text[:1000], cure)]
+    return [_part("outcomes", "ok", text[:1000])]
 
 
 def _workers(house: Engines) -> list[Part]:
@@ -135,5 +148,5 @@ def _walls() -> dict[str, str]:
         raise Unavailable(f"the walls around models cannot be tried: {error}") from error
 
 
-LOOKS = (_database, _disk, _journal, _workers, _environments, _runners)
+LOOKS = (_database, _disk, _journal, _outcomes, _workers, _environments, _runners)
 HANDLERS = [health]

@@ -69,17 +69,28 @@ def _take(house: Engines, endpoint: str, body: bytes, content_type: str, keep_go
     wrong = _first([*wrong, stranger])
     left_out = _count(house, endpoint, sent, wrong, now_us)
     good = ~np.any([one.rows for one in wrong], axis=0)
+    taken = sent.take(good)
+    repeated = _repeated(house, endpoint, taken)
     return {
         "endpoint": endpoint,
         "accepted": int(good.sum()),
-        "repeated": 0,
+        "repeated": repeated,
         "refused": len(good) - int(good.sum()),
         "reasons": {one.reason: int(one.rows.sum()) for one in wrong if one.rows.any()},
         "refusals": [_plain(one) for one in left_out[:SHOWN]],
         "unknown": int(wrong[-1].rows.sum()),
         "unknown_ids": list(dict.fromkeys(sent.told[wrong[-1].rows].tolist()))[:SHOWN],
-        "outcome_id": _keep(house, endpoint, policy, sent.take(good), value.take(good)) if good.any() else None,
+        "outcome_id": _keep(house, endpoint, policy, taken, value.take(good)) if len(taken) else None,
     }
+
+
+def _repeated(house: Engines, endpoint: str, sent: Sent) -> int:
+    """How many rows replace an earlier word on the same part of the same prediction, in this call or before it."""
+    parts = sent.part.values.tolist() if valid(sent.part).any() else [None] * len(sent)
+    named = [part or None for part in parts]
+    before = house.journal.told_parts(endpoint, sent.told.tolist())
+    fresh = set(zip(sent.told.tolist(), named, strict=True)) - before
+    return len(sent) - len(fresh)
 
 
 def _first(found: Iterable[Wrong]) -> list[Wrong]:

@@ -37,6 +37,12 @@ class Tally:
     def total(self) -> int:
         return sum(self.counts.values())
 
+    @property
+    def words(self) -> str:
+        """The counts in a line."""
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in self.counts.items())
+        return f"{self.total:,} refused ({reasons})"
+
     def and_(self, counts: Mapping[str, int], latest: Sequence[Refusal]) -> "Tally":
         """With what came later."""
         names = sorted({*self.counts, *counts})

@@ -54,23 +54,56 @@ def predict(
     write(pa.concat_tables(answers, promote_options="permissive"), kind_out, output)
 
 
-def outcomes(endpoint: Endpoint, file: Source, form: Form = None, url: Url = None, as_json: Json = False) -> None:
+def outcomes(
+    endpoint: Endpoint,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Rows; - for stdin.", show_default=False)] = None,
+    form: Form = None,
+    keep_good: Annotated[
+        bool, typer.Option("--keep-good", help="Take the good rows where others are refused.")
+    ] = False,
+    refused: Annotated[bool, typer.Option("--refused", help="List what was refused so far, and why.")] = False,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
     """Tell an endpoint what really happened.
 
-    The file has the columns prediction_id, the endpoint's outcome columns and, if known, value (money). The last word
-    on a prediction counts.
+    The file has the columns prediction_id, the endpoint's outcome columns and, if known, value (money); if they are
+    there, at (when it happened), part (the name of an instalment) and currency. Of each part the last word counts, and
+    parts add up.
     """
-    told = client(url).endpoint(endpoint)
-    from payoff.client.endpoint import add_up
-
-    replies = [told.tell(body, content_type) for content_type, body in pieces(file, kind(str(file), form))]
-    done = add_up(replies)
+    about = client(url).endpoint(endpoint)
+    if refused:
+        return _show_refused(about.refused(), as_json)
+    if file is None:
+        raise BadInput("name the file of outcomes, or - for stdin; --refused lists what was refused so far")
+    done = about.tell_all(pieces(file, kind(str(file), form)), keep_good)
     if as_json:
         return show.put_json(done)
     typer.echo(f"{done['accepted']:,} outcomes accepted")
+    if done["repeated"]:
+        typer.echo(f"{done['repeated']:,} of them replace what was told before")
+    _warn(endpoint, done)
+
+
+def _warn(endpoint: str, done: dict[str, Any]) -> None:
+    """Say what was left out."""
     if done["unknown"]:
         first = ", ".join(map(show.safe, done["unknown_ids"][:3]))
         show.warn(f"payoff: {done['unknown']:,} name no prediction of {endpoint} and were left out: {first}, ...")
+    if others := done["refused"] - done["unknown"]:
+        show.warn(f"payoff: {others:,} more were refused; `payoff outcomes {endpoint} --refused` lists them")
+        for one in [one for one in done["refusals"] if one["reason"] != "unknown prediction"][:3]:
+            show.warn(f"  row {one['row']} (the first is 0): {show.safe(one['what'])}")
+
+
+def _show_refused(found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        return show.put_json(found)
+    reasons = [{"reason": reason, "refused": n} for reason, n in found["reasons"].items()]
+    show.table(reasons, ["reason", "refused"], f"no outcome of {found['endpoint']} was refused")
+    if found["latest"]:
+        typer.echo("")
+        show.table(found["latest"], ["at", "reason", "prediction_id", "what"], "", chars_max=1_000)
 
 
 def require_folder(output: str) -> None:

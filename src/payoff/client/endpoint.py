@@ -1,5 +1,8 @@
 """One endpoint, as an object: ask it, tell it what happened, read what it earned, move its versions."""
 
+from collections import Counter
+from collections.abc import Iterable
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from payoff.client import frames
@@ -47,19 +50,36 @@ class Endpoint:
         answers = [self.ask(frames.stream(piece)) for piece in frames.pieces(taken.table)]
         return taken.back(pa.concat_tables(answers, promote_options="permissive"))
 
-    def outcomes(self, frame: Any) -> dict[str, Any]:
+    def outcomes(self, frame: Any, *, keep_good: bool = False) -> dict[str, Any]:
         """Sends what really happened: `prediction_id`, the truth's columns and, if known, `value` in money.
 
-        The last word on a prediction counts. Returns how many were accepted and the ids nobody knows.
+        `at` is when it happened, `part` the name of an instalment, `currency` that of the value. Of each part the last
+        word counts, and parts add up. Returns how many were accepted and what was left out; a row that cannot be booked
+        refuses them all, or with `keep_good` only itself.
         """
         table = frames.take(frame).table
         if "prediction_id" not in table.column_names:
             raise BadInput(f"outcomes need a column 'prediction_id'; there are: {', '.join(table.column_names)}")
-        return add_up([self.tell(frames.stream(piece)) for piece in frames.pieces(table)])
+        return self.tell_all(((ARROW, frames.stream(piece)) for piece in frames.pieces(table)), keep_good)
+
+    def refused(self, limit: int = 100) -> dict[str, Any]:
+        """How many outcomes were refused, by reason, and the latest of them with the words of each."""
+        found: dict[str, Any] = self._wire.get("endpoints", self.name, "outcomes", "refused", limit=limit)
+        return found
 
     def roi(self) -> Roi:
         """Value, cost and net per version, with an interval and the verdict so far."""
         return Roi.read(self._wire.get("endpoints", self.name, "roi"))
+
+    def judged(self) -> dict[str, Any]:
+        """How far the guards have come: every outcome up to `outcome_id` was there when they last looked."""
+        found: dict[str, Any] = self._wire.get("endpoints", self.name, "judged")
+        return found | {"outcome_id": found["outcome_id"] or ""}
+
+    def matured(self, rows: int = 2_000, before: str | None = None) -> list[dict[str, Any]]:
+        """What each of the latest decisions was worth, as decided and as the fallback would have, oldest first."""
+        found: list[dict[str, Any]] = self._wire.get("endpoints", self.name, "matured", rows=rows, before=before)["rows"]
+        return found
 
     def predictions(self, limit: int = 100) -> list[dict[str, Any]]:
         """The latest predictions, newest first."""
@@ -102,17 +122,46 @@ class Endpoint:
         """Answers for rows that are encoded already, as an Arrow table."""
         return frames.read(self._wire.send("POST", self.url, Body(body, content_type), ARROW).body)
 
-    def tell(self, body: bytes, content_type: str = ARROW) -> dict[str, Any]:
-        """Sends outcomes that are encoded already; `accepted`, `unknown`, `unknown_ids`, `outcome_id` come back."""
-        found: dict[str, Any] = self._wire.post("endpoints", self.name, "outcomes", body=Body(body, content_type))
+    def tell(self, body: bytes, content_type: str = ARROW, keep_good: bool = False) -> dict[str, Any]:
+        """Sends outcomes that are encoded already, in one call; what the server answers."""
+        said, keep = Body(body, content_type), "true" if keep_good else None
+        found: dict[str, Any] = self._wire.post("endpoints", self.name, "outcomes", body=said, keep_good=keep)
         return found
+
+    def tell_all(self, bodies: Iterable[tuple[str, bytes]], keep_good: bool = False) -> dict[str, Any]:
+        """The same for rows in several bodies, each with its content type; the replies as one.
+
+        If a body is refused, the rows of those before it are taken, and BadInput says so.
+        """
+        replies: list[dict[str, Any]] = []
+        for content_type, body in bodies:
+            try:
+                replies.append(self.tell(body, content_type, keep_good))
+            except BadInput as error:
+                if not replies:
+                    raise
+                taken = sum(map(_rows, replies))
+                raise BadInput(f"the first {taken:,} rows were taken; of those after them, {error}") from error
+        return add_up(replies)
 
 
 def add_up(replies: list[dict[str, Any]]) -> dict[str, Any]:
-    """The replies to the parts of one frame as one reply."""
-    return {
-        "accepted": sum(reply["accepted"] for reply in replies),
-        "unknown": sum(reply["unknown"] for reply in replies),
+    """The replies to the parts of one frame as one reply; rows are counted over all of it."""
+    reasons: Counter[str] = sum((Counter(reply["reasons"]) for reply in replies), Counter())
+    starts = accumulate(map(_rows, replies), initial=0)
+    refusals = [
+        one | {"row": one["row"] + start}
+        for start, reply in zip(starts, replies, strict=False)
+        for one in reply["refusals"]
+    ]
+    counts = {name: sum(reply[name] for reply in replies) for name in ("accepted", "repeated", "refused", "unknown")}
+    return counts | {
+        "reasons": dict(reasons),
+        "refusals": refusals[:20],
         "unknown_ids": [one for reply in replies for one in reply["unknown_ids"]][:20],
-        "outcome_id": replies[-1]["outcome_id"],
+        "outcome_id": max((reply["outcome_id"] for reply in replies if reply["outcome_id"]), default=None),
     }
+
+
+def _rows(reply: dict[str, Any]) -> int:
+    return int(reply["accepted"] + reply["refused"])

@@ -2,17 +2,19 @@
 
 # ruff: noqa: S608 - every name here is quoted, every value a literal of our own making, every expression compiled
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from payoff.journal import scan, told
 from payoff.journal.shape import literal, quoted
 from payoff.journal.snapshot import Relation, Snapshot
+from payoff.journal.tables import File
 
 _TAKEN = frozenset({"main", "temp", "system", "information_schema", "pg_catalog"})  # schemas that DuckDB has
 
@@ -82,22 +84,42 @@ def count(database: duckdb.DuckDBPyConnection, snapshot: Snapshot, endpoint: str
 
 def known_ids(database: duckdb.DuckDBPyConnection, relation: Relation | None, some: Sequence[str]) -> set[str]:
     """Which ids are there; looks only into files whose range of ids has one of them."""
+    return {one for (one,) in _among(database, relation, some, "id", "id")}
+
+
+def told_parts(
+    database: duckdb.DuckDBPyConnection, relation: Relation | None, some: Sequence[str]
+) -> set[tuple[str, str | None]]:
+    """Of which parts of these predictions an outcome is there: (prediction id, part)."""
+    part = "part" if relation is not None and "part" in relation.storage.names else "NULL"
+    return {(one, part) for one, part in _among(database, relation, some, "prediction_id", f"prediction_id, {part}")}
+
+
+def _among(
+    database: duckdb.DuckDBPyConnection, relation: Relation | None, some: Sequence[str], key: str, columns: str
+) -> Iterator[tuple[Any, ...]]:
+    """Some columns of the rows whose key is one of these, each row at least once."""
     if relation is None or not some:
-        return set()
+        return
     wanted = np.unique(np.array(some, dtype="U36"))
-    files = [
-        file.path for file in relation.files
-        if np.searchsorted(wanted, file.low) < np.searchsorted(wanted, file.high, "right")
-    ]  # fmt: skip
+    files = [file.path for file in relation.files if _has_any(wanted, file, key)]
     database.register("wanted", pa.table({"id": wanted.tolist()}))
     sources = [scan.fresh_name(relation.kind)] if relation.fresh.num_rows else []
-    sources += [scan.parquet(files)] if files else []
-    span = f"id BETWEEN {literal(str(wanted[0]))} AND {literal(str(wanted[-1]))}"
-    found: set[str] = set()
+    sources += [scan.parquet([*_schema(relation), *files])] if files else []
+    span = f"{key} BETWEEN {literal(str(wanted[0]))} AND {literal(str(wanted[-1]))}"
     for source in sources:
-        sql = f"SELECT DISTINCT id FROM {source} WHERE {span} AND id IN (SELECT id FROM wanted)"
-        found.update(row[0] for row in database.execute(sql).fetchall())
-    return found
+        sql = f"SELECT DISTINCT {columns} FROM {source} WHERE {span} AND {key} IN (SELECT id FROM wanted)"
+        yield from database.execute(sql).fetchall()
+
+
+def _has_any(wanted: NDArray[np.str_], file: File, key: str) -> bool:
+    low, high = (file.low, file.high) if key == "id" else (file.key_low, file.key_high)
+    return bool(np.searchsorted(wanted, low) < np.searchsorted(wanted, high, "right"))
+
+
+def _schema(relation: Relation) -> list[str]:
+    """The file that has every column, for files that may lack some."""
+    return [] if relation.schema_path is None else [str(relation.schema_path)]
 
 
 def _create(database: duckdb.DuckDBPyConnection, schema: str, relations: Sequence[Relation]) -> None:
