@@ -24,7 +24,7 @@ def drill(
 ) -> None:  # fmt: skip
     """Inject a losing model into a copy of the endpoint, and measure time and money until it is stopped.
 
-    Recorded traffic goes through the real doors; no caller of the endpoint notices. Exit status 1 if nothing stopped it.
+    Recorded traffic goes through the real doors; no caller notices. Exit status 1 if it was not stopped.
     """
     from payoff.drill import drill as run
 

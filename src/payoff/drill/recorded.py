@@ -40,8 +40,8 @@ def read(client: Client, endpoint: str, rows: int, against: str, before_id: str 
     found = client.sql_arrow(_sql(endpoint, sorted(worth)), rows) if worth else None
     if found is None or found.num_rows < LEAST:
         raise BadInput(
-            f"{endpoint} has {found.num_rows if found else 0:,} recorded predictions of its own whose outcome and value "
-            f"are known; a drill needs {LEAST} to know what good looks like: send outcomes first, and say what a "
+            f"{endpoint} has {found.num_rows if found else 0:,} recorded predictions of its own whose outcome and value"
+            f" are known; a drill needs {LEAST} to know what good looks like: send outcomes first, and say what a "
             "decision is worth"
         )
     own = [worth[each] for each in found["id"].to_pylist()]

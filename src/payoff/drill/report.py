@@ -10,8 +10,8 @@ from payoff.drill.alarms import Stop
 class Report:
     """`plug` is payoff's own stop, None if it did not stop; `threshold` and `daily` what others would have done.
 
-    `decided_by` is the guard that gave the kill. `kill_s` is how long it took, on this machine's clock, from the outcome
-    that settled it until the fallback answered.
+    `decided_by` is the guard that gave the kill. `kill_s` is how long it took, on this machine's clock, from sending
+    the outcome that settled it until the fallback answered.
     """
 
     endpoint: str

@@ -169,8 +169,8 @@ def keys(guards: Sequence[Guard], busiest: Sequence[tuple[str, str, int]]) -> li
 def silence(guards: Sequence[Guard], answered_us: int | None, waiting_us: int | None, now_us: int) -> list[Breach]:
     """The limit on how long no outcome may come while predictions are answered.
 
-    `answered_us` is when the last prediction was, `waiting_us` since when outcomes are missing: the last outcome, or the
-    first prediction if there never was one.
+    `answered_us` is when the last prediction was, `waiting_us` since when outcomes are missing: the last outcome, or
+    the first prediction if there never was one.
     """
     found = []
     for guard in guards:

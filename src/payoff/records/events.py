@@ -8,8 +8,8 @@ from typing import Any
 class Order:
     """The only way anything moves. `evidence` is what the author, a person or a guard, knew when giving it.
 
-    `chain` is the sha256 over the order, the revision it made and the `chain` of the order before it: whoever changes one
-    entry of the audit trail, or takes one out, breaks all that follow.
+    `chain` is the sha256 over the order, the revision it made and the `chain` of the order before it: whoever changes
+    one entry of the audit trail, or takes one out, breaks all that follow.
     """
 
     id: int
