@@ -65,9 +65,9 @@ def test_run_lengths_are_those_of_montgomery(h: int) -> None:
 
 @pytest.mark.parametrize("found", CASE["expected"]["markov_chain"], ids=lambda m: f"{m['h']} {m['shift_sd']}")
 def test_run_lengths_are_those_of_brook_and_evans(found: dict[str, float]) -> None:
-    assert run_length(found["shift_sd"], found["h"]) == pytest.approx(found["ARL_two_sided"], rel=1e-4)
+    assert run_length(found["shift_sd"], found["h"]) == pytest.approx(found["ARL_two_sided"], rel=2e-4)
     one_sided = run_length(found["shift_sd"], found["h"], two_sided=False)
-    assert one_sided == pytest.approx(found["ARL_one_sided"], rel=1e-4)
+    assert one_sided == pytest.approx(found["ARL_one_sided"], rel=2e-4)
 
 
 def test_numbers_that_mean_nothing_are_refused() -> None:

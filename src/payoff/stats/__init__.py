@@ -2,6 +2,7 @@
 
 from payoff.stats.beliefs import Earnings, Rate, allocation
 from payoff.stats.betting import STAKES, Bets, Fold, evidence, fold, losses
+from payoff.stats.blocks import Open, blocks
 from payoff.stats.bounded import Bernstein, bernstein, hedged, looks
 from payoff.stats.caps import Seen, caps
 from payoff.stats.covariate import Pair, adjust
@@ -41,6 +42,7 @@ __all__ = [
     "Fold",
     "Interval",
     "Learned",
+    "Open",
     "Pair",
     "Power",
     "Range",
@@ -54,6 +56,7 @@ __all__ = [
     "allocation",
     "always_valid",
     "bernstein",
+    "blocks",
     "boundaries",
     "caps",
     "contrast",

@@ -1,7 +1,7 @@
 """An interval for a mean when nobody stated any bounds: its range is learned, from earlier amounts only.
 
-Rows are taken in blocks of BLOCK, and the mean of a block is bet on as one amount (stats/bounded): what follows each
-other may depend on each other within a block, and means of blocks are less skewed. In the manner of the learned cap
+Rows are taken in blocks of BLOCK, and the mean of a block is bet on as one amount (stats/bounded, stats/blocks):
+neighbours may depend on each other, and means of blocks are less skewed. In the manner of the learned cap
 (stats/caps), the range of the next block reaches up from the mean of all blocks so far by the larger of
 
 - FACTOR times the way from there to the highest block so far, and
@@ -27,6 +27,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from payoff.stats.blocks import Open, blocks
 from payoff.stats.bounded import Bernstein, bernstein
 from payoff.stats.intervals import Interval
 
@@ -41,14 +42,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What earlier blocks showed, and the rows and the sum of the one that is not full yet.
+    """What earlier blocks showed, and the one that is not full yet.
 
     It only grows; two of them do not merge: the order matters. `ups` and `downs` count blocks above and below the mean
     of those before them, `up_sum` and `down_sum` how far they were from it.
     """
 
-    rows: int = 0
-    rows_total: float = 0.0
+    open: Open = field(default_factory=Open)
     n: int = 0
     total: float = 0.0
     ups: int = 0
@@ -82,21 +82,13 @@ def ranges(seen: Range, x: Floats) -> tuple[Range, Floats, Floats, Floats]:
 
     The three have shape (blocks,); low is -inf and high inf where the range is not known.
     """
-    rows, rows_total, means = _blocks(seen, x)
+    open, means = blocks(seen.open, x, BLOCK)
     if not len(means):
-        return replace(seen, rows=rows, rows_total=rows_total), means, means, means
+        return replace(seen, open=open), means, means, means
     walked = _walk(seen, means)
     low, high = _reach(walked)
     n, total, ups, downs, *others = walked[:, -1].tolist()
-    return Range(rows, rows_total, int(n), total, int(ups), int(downs), *others), means, low[:-1], high[:-1]
-
-
-def _blocks(seen: Range, x: Floats) -> tuple[int, float, Floats]:
-    """The rows and the sum of the block that stays open, and the means of those that got full."""
-    ends = np.arange(BLOCK - seen.rows, len(x) + 1, BLOCK)
-    totals = np.add.reduceat(np.append(x, 0.0), np.append(0, ends))
-    totals[0] += seen.rows_total
-    return (seen.rows + len(x)) % BLOCK, float(totals[-1]), totals[:-1] / BLOCK
+    return Range(open, int(n), total, int(ups), int(downs), *others), means, low[:-1], high[:-1]
 
 
 def _walk(seen: Range, means: Floats) -> Floats:
