@@ -8,6 +8,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.types import ASGIApp
 
 from payoff.api import (
+    costs,
     deploys,
     docs,
     drills,
@@ -27,7 +28,7 @@ from payoff.errors import PayoffError
 from payoff.version import VERSION
 
 BODY_BYTES_MAX = 64 << 20
-ROOMS = (health, deploys, endpoints, outcomes, questions, roi, lists, versions, docs, matured, drills)
+ROOMS = (health, deploys, endpoints, outcomes, questions, roi, costs, lists, versions, docs, matured, drills)
 _ABOUT = (
     "Deploy models, move their versions, say what happened, read what they earned. Rows are answered on another door."
 )

@@ -98,7 +98,7 @@ def _json(value: Any) -> str:
 def _is_number(value: Any) -> bool:
     """A number, or an amount that `money` has written."""
     if isinstance(value, str):
-        return re.fullmatch(r"-|-?\d[\d,]*\.\d\d", value) is not None
+        return re.fullmatch(r"-|-?\d[\d,]*\.\d\d+", value) is not None
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 

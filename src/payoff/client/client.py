@@ -144,9 +144,24 @@ class Client:
         """Who moved what, when and why; newest first."""
         return self._list("orders", endpoint=endpoint, limit=limit)
 
+    def verify_orders(self) -> dict[str, Any]:
+        """Whether the audit trail is `whole`, else which order is `broken`; `end` is the chain of the last one."""
+        found: dict[str, Any] = self._wire.get("orders", "verify")
+        return found
+
     def findings(self, endpoint: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """What the monitors found; newest first."""
         return self._list("findings", endpoint=endpoint, limit=limit)
+
+    def end_drill(self, name: str) -> None:
+        """Takes down the copy of an endpoint that a drill was run on."""
+        self._wire.send("DELETE", self._wire.at("endpoints", name))
+
+    def note_drill(self, endpoint: str, report: dict[str, Any]) -> dict[str, Any]:
+        """Keeps what a drill found among the endpoint's findings."""
+        body = {"text": report["text"], "passed": report["passed"], "report": report}
+        found: dict[str, Any] = self._wire.post("endpoints", endpoint, "drills", body=Body.of(body))
+        return found
 
     def apply(self, file: Any, reason: str = "") -> dict[str, Any]:
         """Makes an endpoint what a file says: a path, YAML text or a dict."""
@@ -172,6 +187,33 @@ class Client:
         """The same as plain values: columns (name, type), rows, and whether rows were left off."""
         found: dict[str, Any] = self._wire.post("sql", body=_question(text, limit))
         return found
+
+    def costs(
+        self,
+        endpoint: str | None = None,
+        *,
+        since: str | None = None,
+        until: str | None = None,
+        by: str | None = None,
+    ) -> dict[str, Any]:
+        """What it cost, by version, and what each must earn a day; of this month, if nothing else is said.
+
+        `since` and `until` are a day ("2026-11-22"), a time or how long ago ("7d"); `by` is "hour", "day" or "month".
+        """
+        found: dict[str, Any] = self._wire.get("costs", endpoint=endpoint, since=since, until=until, by=by)
+        return found
+
+    def costs_focus(
+        self,
+        endpoint: str | None = None,
+        *,
+        since: str | None = None,
+        until: str | None = None,
+        by: str | None = None,
+    ) -> str:
+        """The same as CSV in the columns of FOCUS 1.2, by day if nothing else is said."""
+        address = self._wire.at("costs", "focus", endpoint=endpoint, since=since, until=until, by=by)
+        return self._wire.send("GET", address, accept="text/csv").body.decode()
 
     def health(self) -> dict[str, Any]:
         """The state of every part, and what to do about it."""
