@@ -48,14 +48,7 @@ def worth(revision: Revision) -> Worth:
 
     BadInput if the expression does not fit its columns, which the endpoint's file was checked for.
     """
-    policy = revision.policy
-    scope = Scope(
-        inputs=merge.inputs(revision),
-        outputs=merge.outputs(revision),
-        outcome=policy.outcome,
-        decision=decision_type(revision),
-        open_outcome=not policy.outcome,
-    )
+    policy, scope = revision.policy, _scope(revision)
     expression = None if policy.value is None else parse(policy.value, scope, "number")
     outcome = () if expression is None else expression.outcome
     refused = policy.outcome_depends_on_decision and (expression is None or bool(outcome))
@@ -68,6 +61,32 @@ def worth(revision: Revision) -> Worth:
         matures=policy.matures,
         no_outcome=policy.no_outcome,
         refusal=DEPENDS if refused else None,
+    )
+
+
+def decided(revision: Revision, decision: object) -> str | None:
+    """SQL of what each row would have been worth with this decision and the outputs as they were.
+
+    None where that is not known: without an expression, or where the outcome depends on the decision.
+    """
+    policy = revision.policy
+    if policy.value is None:
+        return None
+    scope = _scope(revision)
+    expression = parse(policy.value, scope, "number")
+    if policy.outcome_depends_on_decision and expression.outcome:
+        return None
+    return _known(_double(expression.duckdb({"decision": literal(decision)})), expression, policy)
+
+
+def _scope(revision: Revision) -> Scope:
+    policy = revision.policy
+    return Scope(
+        inputs=merge.inputs(revision),
+        outputs=merge.outputs(revision),
+        outcome=policy.outcome,
+        decision=decision_type(revision),
+        open_outcome=not policy.outcome,
     )
 
 
