@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 def asked(kind: str = LOSES, cap: float | None = 10.0, error: float = 0.01) -> Case:
     against = "fallback" if kind == LOSES else "term-deposit v1"
-    return Case(Question(kind, "term-deposit", 2, against, error, cap))
+    return Case(Question(kind, "term-deposit", 2, against, cap), error)
 
 
 def rows(money: Floats, cost: float = 0.0, start: int = 0) -> Rows:

@@ -6,12 +6,12 @@ import pytest
 from payoff.experiment import BEATS, LOSES, Case, Question, Rows, chance, explain, in_short, judge
 
 
-def after(question: Question, money: list[float]) -> Case:
-    return judge(Case(question), Rows(np.array([f"{n}" for n in range(len(money))]), np.array(money), np.array(money)))
+def after(question: Question, money: list[float], error: float = 0.05) -> Case:
+    return judge(Case(question, error), Rows(np.array([f"{n}" for n in range(len(money))]), np.array(money), np.array(money)))
 
 
 def test_a_loss_is_told_in_money_and_chances() -> None:
-    case = after(Question(LOSES, "term-deposit", 1, "fallback", 0.01, 10.0), [-4.12] * 100)
+    case = after(Question(LOSES, "term-deposit", 1, "fallback", 10.0), [-4.12] * 100, 0.01)
     assert explain(case) == (
         f"After {case.bets.n} matured predictions term-deposit v1 earned 4.12 EUR less per prediction than the "
         "fallback. If it did not lose, evidence this strong would turn up in at most 1 of 100 such watches, however "
@@ -21,16 +21,16 @@ def test_a_loss_is_told_in_money_and_chances() -> None:
 
 
 def test_a_win_names_who_was_beaten() -> None:
-    case = after(Question(BEATS, "term-deposit", 2, "term-deposit v1", 0.05), [1.5, -1.0] * 50)
+    case = after(Question(BEATS, "term-deposit", 2, "term-deposit v1"), [1.5, -1.0] * 50)
     assert explain(case).startswith("After 100 matured predictions term-deposit v2 earned 0.25 EUR more per prediction")
     assert "than term-deposit v1. That is no verdict yet" in explain(case)
-    won = after(Question(BEATS, "term-deposit", 2, "term-deposit v1", 0.05), [1.5, -0.1] * 400)
+    won = after(Question(BEATS, "term-deposit", 2, "term-deposit v1"), [1.5, -0.1] * 400)
     assert "If it did not beat term-deposit v1, evidence this strong" in explain(won)
     assert "learned from earlier ones; state gain_cap" in explain(won)
 
 
 def test_too_little_is_said_to_be_too_little() -> None:
-    question = Question(LOSES, "m", 1, "nothing", 0.05, None, "USD")
+    question = Question(LOSES, "m", 1, "nothing", None, "USD")
     assert in_short(Case(question)) == "nothing known yet"
     assert "no prediction of it has matured" in explain(Case(question))
     case = after(question, [-1.0])

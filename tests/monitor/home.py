@@ -33,7 +33,7 @@ guards:
 """
 LOSES = "  - {when: loses money, against: fallback, error: 1%, do: kill, gain_cap: 10}"
 BEATS = "  - {when: challenger beats champion, error: 1%, do: promote, gain_cap: 10, guardrails: {}}"
-CHALLENGER = "  challenger: {model: m, version: 2, traffic: 10%}"
+CHALLENGER = "  challenger: {model: m, version: 2, traffic: 0%}"  # watches
 
 
 class Home:

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from payoff.experiment import BEATS, LOSES
-from payoff.monitor.lives import ERROR, Brief, briefs
-from payoff.records import Arm, Guard, Policy, Revision, Role, Served, Signature
+from payoff.experiment.verdict import ERROR
+from payoff.monitor.lives import Brief, briefs
+from payoff.records import Arm, Guard, Policy, Ramp, Revision, Role, Served, Signature
 
 SERVED = Served("onnx", "0" * 64, Signature((), ()))
 LOSING = Guard("loses money", "kill", 0.01, "fallback", 10.0)
@@ -41,7 +42,7 @@ def test_each_version_is_asked_about_since_it_came() -> None:
         (BEATS, 2, "m v1", 2, None),
         (LOSES, 3, "fallback", 3, None),
     ]
-    assert (found[0].question.error, found[0].question.cap, found[0].guard) == (0.01, 10.0, LOSING)
+    assert (found[0].bar.error, found[0].question.cap, found[0].guard) == (0.01 / 2, 10.0, LOSING)
     assert (found[2].rival, found[2].guard) == (("m", 1), WINNING)
 
 
@@ -69,15 +70,60 @@ def test_what_a_decision_is_worth_may_not_change_under_a_test() -> None:
     assert spans(told((CHAMPION,), (KILLED,), ((KILLED,), dearer)))[0][3:] == (1, 2)
 
 
-def test_another_error_is_another_question() -> None:
+def test_another_error_is_another_bar_for_the_same_evidence() -> None:
     stricter = replace(POLICY, guards=(replace(LOSING, error=0.001),))
     before, after = told((CHAMPION,)), told((CHAMPION,), ((CHAMPION,), stricter))
-    assert before[0].question != after[0].question
+    assert (before[0].question, before[0].since) == (after[0].question, after[0].since)
+    assert [(bar.since, bar.error) for bar in after[0].bars] == [(1, 0.01), (2, 0.001)]
+
+
+def test_the_error_is_divided_between_the_versions_a_guard_could_act_on() -> None:
+    second = replace(arm(4, Role.CHALLENGER), name="second")
+    found = told((CHAMPION,), (CHAMPION, CHALLENGER, SHADOW), (CHAMPION, CHALLENGER, second), (KILLED, CHALLENGER))
+    assert [(bar.since, bar.error, bar.shared) for bar in found[1].bars] == [
+        (2, 0.005, 2),
+        (3, 0.01 / 3, 3),
+        (4, 0.01, 1),
+    ]
+    assert [(bar.since, bar.error, bar.shared) for bar in found[2].bars] == [(2, 0.05, 1), (3, 0.025, 2), (4, 0.05, 1)]
+    assert [(bar.since, bar.error) for bar in found[0].bars] == [(1, 0.01), (2, 0.005), (3, 0.01 / 3)]
+
+
+def test_another_cap_or_another_champion_starts_the_evidence_anew() -> None:
+    wider = replace(POLICY, guards=(replace(LOSING, gain_cap=99.0), WINNING))
+    assert [b.since for b in told((CHAMPION, CHALLENGER), ((CHAMPION, CHALLENGER), wider))] == [2, 2, 1]
+    heir = replace(arm(3, Role.CHAMPION), name="arm-1")
+    assert [b.since for b in told((CHAMPION, CHALLENGER, SHADOW), (heir, CHALLENGER))] == [1, 1, 2]
+
+
+def test_a_guard_that_comes_later_sees_what_comes_later() -> None:
+    bare = replace(POLICY, guards=())
+    assert [b.since for b in told(((CHAMPION,), bare), ((CHAMPION,), bare), (CHAMPION,))] == [3]
+
+
+def test_where_the_outcome_depends_on_the_decision_sides_are_compared_by_their_shares() -> None:
+    policy = replace(
+        POLICY, outcome_depends_on_decision=True, holdout=0.05, guards=(replace(LOSING, against="holdout"), WINNING)
+    )
+    found = told(((CHAMPION, CHALLENGER, SHADOW), policy))
+    assert [(b.question.against, b.question.randomised, b.answered) for b in found] == [
+        ("holdout", True, True), ("holdout", True, True), ("m v1", True, True), ("holdout", True, True),
+    ]  # fmt: skip
+
+
+def test_futility_and_a_ramp_ask_about_the_champion_too() -> None:
+    policy = replace(
+        POLICY, guards=(Guard("makes no difference", "retire", 0.05, within=0.1),), ramp=Ramp(loss_budget=5)
+    )
+    found = [b for b in told(((CHAMPION, CHALLENGER), policy)) if b.rival]
+    assert [(b.question.text, b.guard is not None, b.bar.error) for b in found] == [
+        ("makes no difference to m v1", True, 0.05), ("loses money against m v1", False, 0.01),
+    ]  # fmt: skip
 
 
 def test_without_a_guard_the_question_is_asked_and_nobody_acts() -> None:
     found = told(((CHAMPION, CHALLENGER), replace(POLICY, guards=())))
-    assert [(b.guard, b.question.error, b.question.against) for b in found] == [(None, ERROR, "fallback")] * 2
+    assert [(b.guard, b.bar.error, b.question.against) for b in found] == [(None, ERROR, "fallback")] * 2
     nothing = told(((CHAMPION,), replace(POLICY, guards=(), fallback={})))
     assert [b.question.against for b in nothing] == ["nothing"]
 

@@ -228,7 +228,7 @@ def test_one_endpoint_that_cannot_be_judged_stops_no_other(home: Home) -> None:
     assert home.orders() == home.orders("shop") == []
     for name in ("bank", "shop"):
         (text,) = home.findings(name)
-        assert "could not judge: cpu_core_hour in prices.yaml is 'cheap'" in text
+        assert "could not judge: cpu_core_hour in prices.yaml of the home is 'cheap'" in text
     broken.unlink()
     home.now_us += 60_000_000
     home.look()

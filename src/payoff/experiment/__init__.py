@@ -1,6 +1,22 @@
 """Comparing versions by what they earn, with verdicts that may be read after every outcome."""
 
-from payoff.experiment.verdict import BEATS, LOSES, Case, Question, Rows, facts, judge
-from payoff.experiment.words import chance, explain, in_short
+from payoff.experiment.frozen import again, pack, settings, unpack
+from payoff.experiment.verdict import (
+    AFTER_CHANGE,
+    BEATS,
+    LOSES,
+    SAME,
+    SINCE_LAUNCH,
+    Case,
+    Question,
+    Rows,
+    facts,
+    judge,
+    under,
+)
+from payoff.experiment.words import chance, explain, in_short, outlook
 
-__all__ = ["BEATS", "LOSES", "Case", "Question", "Rows", "chance", "explain", "facts", "in_short", "judge"]
+__all__ = [
+    "AFTER_CHANGE", "BEATS", "LOSES", "SAME", "SINCE_LAUNCH", "Case", "Question", "Rows", "again", "chance", "explain",
+    "facts", "in_short", "judge", "outlook", "pack", "settings", "under", "unpack",
+]  # fmt: skip

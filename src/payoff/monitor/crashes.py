@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from payoff.monitor.guards import ACTIVE, Move
+from payoff.monitor.guards import Move
+from payoff.monitor.lives import ACTIVE
 from payoff.records.endpoint import Arm, Revision, Role
 from payoff.store.live import Status
 

@@ -4,17 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute
-from numpy.typing import NDArray
 
 from payoff.journal import ids
+from payoff.journal.matured import Matured as Settled
 from payoff.journal.query import Journal
 from payoff.journal.snapshot import Snapshot
 from payoff.ledger.prices import Prices
-from payoff.monitor.docket import Docket, matured
-from payoff.monitor.lives import briefs
+from payoff.monitor.docket import Docket
+from payoff.monitor.matured import Matured, matured
 from payoff.monitor.worth import Worth
 from payoff.records.endpoint import Revision
 from payoff.registry.registry import Registry
@@ -30,12 +28,14 @@ compute: Any = pyarrow.compute  # its functions take plain values too, which its
 class Step:
     """What a batch left: is there more at once, and from when on may rows mature without a new outcome?
 
-    `beyond` counts the predictions in it whose worth came to more than money can be, and was left out.
+    `beyond` counts the predictions in it whose worth came to more than money can be, and was left out. `rows` are what
+    was judged.
     """
 
     more: bool
     held_until_us: int
     beyond: int = 0
+    rows: Matured | None = None
 
 
 def history(registry: Registry, endpoint: str) -> list[Revision]:
@@ -64,12 +64,22 @@ def advance(
     docket: Docket, journal: Journal, past: Sequence[Revision], worth: Worth, prices: Prices, now_us: int
 ) -> Step:
     """Judge the next batch of what has matured."""
-    docket.ask(briefs(past))
+    docket.ask(past)
     if not docket.briefs:
         return Step(False, now_us)
-    found = journal.matured(
+    found = read(journal, past, docket.through or start(docket, past), worth, now_us)
+    rows = matured(found.rows, past, prices)
+    docket.hear(rows)
+    waits_since_us = ids.time_us(found.held_by) if found.held_by else now_us
+    beyond = len(compute.unique(found.rows.filter(found.rows["beyond"])["id"]))
+    return Step(len(rows) >= BATCH_MAX, waits_since_us + int(worth.window_s * 1e6), beyond, rows)
+
+
+def read(journal: Journal, past: Sequence[Revision], after: str, worth: Worth, now_us: int) -> Settled:
+    """The next batch of settled rows after an id."""
+    return journal.matured(
         past[-1].endpoint,
-        docket.through or start(docket, past),
+        after,
         worth.value,
         worth.fallback,
         worth.window_s,
@@ -77,24 +87,16 @@ def advance(
         BATCH_MAX,
         settle_s=SETTLE_US / 1e6,
         declared=worth.declared,
+        matures=worth.matures,
     )
-    docket.hear(matured(found.rows, in_force(found.rows, past), prices))
-    waits_since_us = ids.time_us(found.held_by) if found.held_by else now_us
-    beyond = len(compute.unique(found.rows.filter(found.rows["beyond"])["id"]))
-    return Step(found.rows.num_rows >= BATCH_MAX, waits_since_us + int(worth.window_s * 1e6), beyond)
 
 
 def start(docket: Docket, past: Sequence[Revision]) -> str:
     """An id before the first row that any question is about."""
-    since = min(brief.since for brief in docket.briefs)
+    return before(min(brief.since for brief in docket.briefs), past)
+
+
+def before(since: int, past: Sequence[Revision]) -> str:
+    """An id before the first row of a revision."""
     began_us = next(revision.created_at_us for revision in past if revision.number >= since)
     return ids.floor(began_us - SETTLE_US)
-
-
-def in_force(rows: pa.Table, past: Sequence[Revision]) -> NDArray[np.int64]:
-    """The revision that answered each row; where rows do not say, the one that was in force at their time."""
-    if "revision" in rows.column_names:
-        return np.asarray(rows["revision"].to_numpy(), np.int64)
-    created = np.array([ids.floor(revision.created_at_us) for revision in past])
-    place = np.maximum(np.searchsorted(created, np.asarray(rows["id"]).astype(str), side="right") - 1, 0)
-    return np.array([revision.number for revision in past], np.int64)[place]

@@ -12,9 +12,9 @@ from payoff.expressions.render import identifier
 from payoff.journal import ids
 from payoff.journal.query import Journal
 from payoff.monitor import limits
-from payoff.monitor.docket import Matured
 from payoff.monitor.limits import Breach, Money, Seconds
 from payoff.monitor.lives import life
+from payoff.monitor.matured import Matured
 from payoff.records import merge
 from payoff.records.endpoint import Guard, Revision, Role
 from payoff.records.signature import Field

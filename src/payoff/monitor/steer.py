@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from payoff.deploy.guards import BEATS
 from payoff.experiment.verdict import LOSES, facts
 from payoff.monitor import allocate, limits, ramp
-from payoff.monitor.docket import Matured
 from payoff.monitor.gauges import Gauges
 from payoff.monitor.guards import Held, Known, Move, harm
 from payoff.monitor.limits import Breach
 from payoff.monitor.lives import Brief, life
+from payoff.monitor.matured import Matured
 from payoff.monitor.ramp import Climb, Step
 from payoff.records.endpoint import Arm, Ramp, Revision, Role
 from payoff.stats.intervals import Sums
@@ -57,7 +57,6 @@ def _over(revision: Revision, breach: Breach, arm: Arm) -> Move | Held:
     return harm(
         guard.do,
         arm,
-        revision,
         author=f"guard: {guard.when}",
         reason=breach.text,
         evidence=limits.facts(breach),

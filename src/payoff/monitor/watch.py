@@ -7,7 +7,7 @@ that endpoint; the loop goes on with the others and comes back to it later.
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +19,27 @@ from payoff.journal import ids
 from payoff.journal.query import Journal
 from payoff.journal.snapshot import Snapshot
 from payoff.ledger import prices
-from payoff.monitor import crashes, guards
+from payoff.ledger.prices import Prices
+from payoff.monitor import crashes, freeze, guards
 from payoff.monitor.docket import Docket
 from payoff.monitor.evidence import SETTLE_US, advance, history, newest_outcome
-from payoff.monitor.guards import Move
-from payoff.monitor.lives import Brief, briefs, life
-from payoff.monitor.worth import worth
+from payoff.monitor.guards import Held, Known, Move
+from payoff.monitor.lives import Brief, life
+from payoff.monitor.steer import Steer
+from payoff.monitor.worth import Worth, worth
 from payoff.records.endpoint import Revision
 from payoff.registry.registry import Registry
 from payoff.store import live
+from payoff.store.blobs import Blobs
 from payoff.store.live import Status
+from payoff.version import VERSION
 
 LOOK_S = 1.0  # rows also mature by time alone, without anybody posting an outcome
 BACKOFF_S_MAX = 60.0
 MONITOR = "guards"  # the name under which findings are kept
 HOUR_US = 3_600_000_000
 _FINDINGS_READ = 200
+_ORDERS_READ = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +60,12 @@ class _Post:
 
     past: list[Revision] = field(default_factory=list)
     docket: Docket = field(default_factory=Docket)
+    steer: Steer = field(default_factory=Steer)
     judged: Judged = field(default_factory=Judged)
     idle_until_us: int = 0  # nothing matures before, unless an outcome or a revision comes
     beyond: int = 0  # predictions left out because their worth is no amount of money
     said: set[str] | None = None  # keys of the findings made so far
+    done: set[str] | None = None  # keys of the orders given so far
     failures: int = 0
     again_us: int = 0
 
@@ -77,6 +84,7 @@ class Watch:
     ) -> None:
         self._home, self._registry, self._journal, self._desk = home, registry, journal, desk
         self._clock, self._look_s = clock, look_s
+        self._blobs = Blobs(home / "artifacts")
         self._posts: dict[str, _Post] = {}
         self._wake = threading.Event()
         self._over = False
@@ -158,9 +166,9 @@ class Watch:
         outcome_id, fresh = newest_outcome(snapshot, current.endpoint, ids.floor(now_us - SETTLE_US))
         wait_s = SETTLE_US / 1e6 if fresh else self._look_s
         known = bool(post.past) and post.past[-1].number == current.number
-        if known and now_us < post.idle_until_us and outcome_id == post.judged.outcome_id:
-            return wait_s
         try:
+            if known and now_us < post.idle_until_us and outcome_id == post.judged.outcome_id:
+                return 0.0 if self._steer(current.endpoint, post, now_us) else wait_s
             more = self._judge(current, post, outcome_id, now_us)
         except Exception as error:
             self._failed(current.endpoint, post, error)
@@ -172,48 +180,101 @@ class Watch:
         """One batch of one endpoint, and the first of the orders that follow from it; True if there is more to do."""
         if not post.past or post.past[-1].number != current.number:
             post.past = history(self._registry, current.endpoint)
+        post.steer.ask(post.past)
         if current.policy.value is None:
             post.judged = Judged(None, outcome_id)
             post.idle_until_us = now_us + HOUR_US
-            return False
-        sql = worth(post.past[-1])
-        step = advance(post.docket, self._journal, post.past, sql, prices.read(self._home), now_us)
+            return self._steer(current.endpoint, post, now_us)
+        terms = worth(post.past[-1]), prices.read(self._home)
+        step = advance(post.docket, self._journal, post.past, *terms, now_us)
         post.beyond += step.beyond
-        moved = self._act(current.endpoint, post)
-        self._report(current.endpoint, post, sql.fallback is not None)
+        if step.rows is not None:
+            post.steer.hear(step.rows)
+        moved = self._act(current.endpoint, post, terms, now_us) or self._steer(current.endpoint, post, now_us)
+        self._report(current.endpoint, post, terms, now_us)
         cases = tuple((brief, post.docket.case(brief)) for brief in post.docket.briefs)
         busy = step.more or moved
         post.judged = Judged(post.docket.through, post.judged.outcome_id if busy else outcome_id, cases)
         post.idle_until_us = 0 if busy else step.held_until_us
         return busy
 
-    def _act(self, endpoint: str, post: _Post) -> bool:
-        """Give the first order that is due; what else is due is seen again with the revision that it made."""
-        due = guards.moves(post.docket)
+    def _act(self, endpoint: str, post: _Post, terms: tuple[Worth, Prices], now_us: int) -> bool:
+        """Give the first order that a verdict asks for; what else is due is seen again with the revision it made."""
+        due = self._undone(endpoint, post, guards.moves(post.docket))
         if not due or self._registry.current(endpoint).number != post.past[-1].number:
             return bool(due)
+        move = self._frozen(endpoint, post, due[0], terms, now_us)
+        return self._carry_out(endpoint, post, move, now_us) if isinstance(move, Move) else True
+
+    def _steer(self, endpoint: str, post: _Post, now_us: int) -> bool:
+        """What limits, ramp and allocation ask for: the first order, and all that is to be said."""
+        outcome_us = ids.time_us(post.judged.outcome_id) if post.judged.outcome_id else None
+        found = post.steer.look(Known(endpoint, post.past, post.docket, self._journal, now_us, outcome_us))
+        for held in found:
+            if isinstance(held, Held):
+                self._say(endpoint, post, held.key, held.severity, held.text, held.evidence)
+        due = self._undone(endpoint, post, [move for move in found if isinstance(move, Move)])
+        if not due or self._registry.current(endpoint).number != post.past[-1].number:
+            return bool(due)
+        return self._carry_out(endpoint, post, due[0], now_us)
+
+    def _undone(self, endpoint: str, post: _Post, moves: Sequence[Move]) -> list[Move]:
+        """Those that were not given before; a restart does not repeat them."""
+        if post.done is None and any(move.key for move in moves):
+            known = self._registry.orders(endpoint, limit=_ORDERS_READ)
+            post.done = {str(order.evidence["key"]) for order in known if "key" in order.evidence}
+        return [move for move in moves if not move.key or move.key not in (post.done or ())]
+
+    def _frozen(
+        self, endpoint: str, post: _Post, move: Move, terms: tuple[Worth, Prices], now_us: int
+    ) -> Move | Held | None:
+        """The order with its verdict on file, or what follows instead now that its rows were read again."""
+        if move.brief is None:
+            return move
+        case, rows = freeze.reread(post.docket, self._journal, post.past, move.brief, terms, now_us)
+        found = guards.follows(post.docket, move.brief)
+        if not isinstance(found, Move):
+            return found
+        filed = freeze.file(self._registry, self._blobs, endpoint, move.brief, case, rows, now_us)
+        return replace(found, evidence={**found.evidence, "verdict": filed.id, "rows": filed.evidence_digest})
+
+    def _carry_out(self, endpoint: str, post: _Post, move: Move, now_us: int) -> bool:
+        """Give an order; if somebody was faster, what is still due is seen with the revision they made."""
+        evidence = {**move.evidence, "software": VERSION, "changed": freeze.changed(self._registry, endpoint, now_us)}
+        if move.key:
+            evidence["key"] = move.key
         try:
-            self._give(endpoint, due[0])
+            self._give(endpoint, replace(move, evidence=evidence))
         except (Conflict, NotFound):
             if self._registry.current(endpoint).number == post.past[-1].number:
                 raise
+        else:
+            post.done = (post.done or set()) | {move.key}
         post.past = history(self._registry, endpoint)
-        post.docket.ask(briefs(post.past))
+        post.docket.ask(post.past)
+        post.steer.ask(post.past)
         return True
 
     def _give(self, endpoint: str, move: Move) -> None:
-        self._desk.give(
-            endpoint, move.verb, arm=move.arm, author=move.author, reason=move.reason, evidence=move.evidence
-        )
+        details: dict[str, Any] = {**({"arm": move.arm} if move.arm else {}), **move.details}
+        self._desk.give(endpoint, move.verb, author=move.author, reason=move.reason, evidence=move.evidence, **details)
 
-    def _report(self, endpoint: str, post: _Post, fallback_known: bool) -> None:
+    def _report(self, endpoint: str, post: _Post, terms: tuple[Worth, Prices], now_us: int) -> None:
         current = post.past[-1]
+        for held in guards.held(post.docket):
+            if held.brief is not None and not self._said(endpoint, post, held.key):
+                case, rows = freeze.reread(post.docket, self._journal, post.past, held.brief, terms, now_us)
+                if case.reached:
+                    filed = freeze.file(self._registry, self._blobs, endpoint, held.brief, case, rows, now_us)
+                    told = {**held.evidence, "verdict": filed.id, "rows": filed.evidence_digest}
+                    self._say(endpoint, post, held.key, held.severity, held.text, told)
         absurd = guards.absurd(endpoint, post.beyond, current.policy.currency)
-        for held in (*guards.held(post.docket), *([absurd] if absurd else [])):
-            self._say(endpoint, post, held.key, "warning", held.text, held.evidence)
+        for known in (absurd, guards.mismatch(post.docket, current)):
+            if known is not None:
+                self._say(endpoint, post, known.key, known.severity, known.text, known.evidence)
         if text := guards.idle(post.docket, current):
             self._say(endpoint, post, f"idle since revision {current.number}", "alarm", text)
-        if text := guards.blind(post.docket.briefs, fallback_known):
+        if text := guards.blind(post.docket.briefs, terms[0].fallback is not None):
             self._say(endpoint, post, f"blind since revision {current.number}", "warning", text)
 
     def _failed(self, endpoint: str, post: _Post, error: Exception) -> None:
@@ -229,10 +290,7 @@ class Watch:
         self, endpoint: str, post: _Post, key: str, severity: str, text: str, data: Mapping[str, Any] | None = None
     ) -> None:
         """Make a finding, once; a restart does not repeat it."""
-        if post.said is None:
-            known = self._registry.findings(endpoint, limit=_FINDINGS_READ)
-            post.said = {str(finding.data.get("key")) for finding in known if finding.monitor == MONITOR}
-        if key not in post.said:
+        if not self._said(endpoint, post, key):
             self._registry.add_finding(
                 endpoint,
                 at_us=self._clock(),
@@ -241,7 +299,13 @@ class Watch:
                 text=text,
                 data={"key": key, **(data or {})},
             )
-            post.said.add(key)
+            post.said = (post.said or set()) | {key}
+
+    def _said(self, endpoint: str, post: _Post, key: str) -> bool:
+        if post.said is None:
+            known = self._registry.findings(endpoint, limit=_FINDINGS_READ)
+            post.said = {str(finding.data.get("key")) for finding in known if finding.monitor == MONITOR}
+        return key in post.said
 
 
 def _backoff_s(failures: int) -> float:
