@@ -72,12 +72,19 @@ def test_a_version_lives_through_its_orders(http: httpx.Client, fresh: str) -> N
         return {arm["name"]: arm for arm in found["arms"]}
 
     assert order("ramp", traffic="25%")["challenger"]["traffic"] == 0.25
+    assert order("allocate", shares={"challenger": "30%"})["challenger"]["traffic"] == 0.3
     assert order("kill", arm="challenger", reason="loses")["challenger"]["role"] == "killed"
     assert order("revive", arm="rival:1", reason="was noise")["challenger"]["role"] == "challenger"
     assert order("promote")["champion"]["model"] == "rival"
     assert order("rollback", to=2)["champion"]["model"] == "calls"
     verbs = [one["verb"] for one in http.get("/orders", params={"endpoint": fresh}).json()["orders"]]
-    assert verbs == ["rollback", "promote", "revive", "kill", "ramp", "deploy", "deploy"]
+    assert verbs == ["rollback", "promote", "revive", "kill", "allocate", "ramp", "deploy", "deploy"]
+
+
+def test_the_audit_trail_can_be_verified(http: httpx.Client, fresh: str) -> None:
+    last = http.get("/orders", params={"limit": 1}).json()["orders"][0]
+    assert http.get("/orders/verify").json() == {"whole": True, "broken": None, "end": last["chain"]}
+    assert last["endpoint"] == fresh
 
 
 @pytest.mark.parametrize(("order", "status", "words"), [
@@ -88,6 +95,10 @@ def test_a_version_lives_through_its_orders(http: httpx.Client, fresh: str) -> N
     pytest.param({"verb": "ramp"}, 400, "traffic", id="a ramp to nowhere"),
     pytest.param({"verb": "ramp", "traffic": 2}, 400, "no share", id="more than everything"),
     pytest.param({"verb": "promote", "arm": "nobody"}, 404, "there are", id="an arm that is none"),
+    pytest.param({"verb": "allocate"}, 400, "shares", id="an allocation of nothing"),
+    pytest.param({"verb": "allocate", "shares": {"champion": 0.5}}, 409, "cannot allocate", id="the champion's share"),
+    pytest.param({"verb": "allocate", "shares": {"challenger": 2}}, 400, "no share", id="two wholes"),
+    pytest.param({"verb": "promote", "author": "guard: mine"}, 400, "how guards sign", id="a person as a guard"),
     pytest.param({"verb": "rollback", "to": 99}, 404, "no revision 99", id="a revision that is none"),
     pytest.param({"verb": "deploy"}, 400, "/api/deploy", id="a deploy without a file"),
     pytest.param({}, 400, "verb", id="no verb"),
@@ -109,7 +120,7 @@ def test_an_order_that_cannot_be_is_refused_with_the_ones_that_can(
     pytest.param("GET", "/endpoints/..%2F..%2Fetc", 404, "/api/docs", id="a path in a name"),
     pytest.param("GET", "/endpoints/A%20B", 400, "cannot name", id="a name that cannot be one"),
     pytest.param("GET", "/nowhere", 404, "/api/docs", id="a path that is none"),
-    pytest.param("DELETE", "/endpoints/calls", 405, "DELETE", id="a method that is none"),
+    pytest.param("PATCH", "/endpoints/calls", 405, "PATCH", id="a method that is none"),
     pytest.param("GET", "/orders?limit=0", 400, "limit", id="a limit of nothing"),
     pytest.param("GET", "/orders?limit=x", 400, "limit", id="a limit that is none"),
     pytest.param("POST", "/endpoints/nope/orders", 400, "", id="no body"),

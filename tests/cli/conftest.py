@@ -11,8 +11,13 @@ from payoff.demo.server import Server, running
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("cli") / "home", workers=1) as found:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cli") / "home"
+
+
+@pytest.fixture(scope="session")
+def server(home: Path) -> Iterator[Server]:
+    with running(home, workers=1) as found:
         yield found
 
 

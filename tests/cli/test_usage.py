@@ -17,8 +17,8 @@ from payoff.cli import main
 
 COMMANDS = [
     "up", "demo", "deploy", "predict", "outcomes", "models", "endpoints", "versions", "revisions", "predictions",
-    "findings", "orders", "roi", "alias", "promote", "ramp", "rollback", "kill", "revive", "apply", "diff", "sql",
-    "doctor",
+    "findings", "orders", "roi", "alias", "promote", "ramp", "rollback", "kill", "revive", "retire", "allocate",
+    "apply", "diff", "sql", "doctor",
 ]  # fmt: skip
 NOBODY = "http://127.0.0.1:9"  # the discard port: nobody listens
 

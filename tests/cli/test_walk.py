@@ -4,9 +4,11 @@ import csv
 import io
 import json
 import shlex
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet
@@ -140,6 +142,41 @@ def test_orders_move_versions_and_say_how_long_it_took(say: Say, deployed: str) 
     say("apply", "-", stdin=FILE)
     verbs = [row["verb"] for row in json.loads(say("orders", "calls", "--json"))]
     assert verbs[:4] == ["apply", "rollback", "revive", "kill"]
+
+
+def test_challengers_get_their_shares_and_retire(say: Say, deployed: str, tmp_path: Path) -> None:
+    rule = tmp_path / "calls.sql"
+    for n in (2, 3):
+        rule.write_text(f"inputs.age / {n}00.0")
+        say("deploy", str(rule), "--name", f"rule-{n}", "--endpoint", "shares",
+            *(("--traffic", "10%") if n > 2 else ()), "--sample", str(_ages(tmp_path)))  # fmt: skip
+    assert "allocate: shares now runs revision 3" in say("allocate", "shares", "challenger=20%", "--reason", "more")
+    arms = json.loads(say("endpoints", "--json"))
+    assert next(one for one in arms if one["endpoint"] == "shares")["arms"][1]["traffic"] == 0.2
+    assert "no share of the traffic" in say("allocate", "shares", "challenger=lots", status=2)
+    assert "is not KEY=VALUE" in say("allocate", "shares", "challenger", status=1)
+    assert "retire: shares now runs revision 4" in say("retire", "shares", "--reason", "it was a try")
+    assert "nothing to retire on shares" in say("retire", "shares", status=1)
+
+
+def _ages(folder: Path) -> Path:
+    rows = folder / "ages.csv"
+    rows.write_text("age\n20\n80\n")
+    return rows
+
+
+def test_an_order_that_was_changed_by_hand_is_named(say: Say, deployed: str, home: Path) -> None:
+    last = json.loads(say("orders", "--limit", "1", "--json"))[0]
+    assert f"the audit trail is whole; its last link is {last['chain']}" in say("orders", "--verify")
+    assert json.loads(say("orders", "--verify", "--json"))["whole"]
+    with closing(sqlite3.connect(home / "payoff.db", isolation_level=None)) as db:
+        db.execute("update orders set reason = reason || '!' where id = 1")
+        said = say("orders", "--verify", status=1)
+        assert said.startswith("payoff: order 1 (deploy of ")
+        assert "is not what was recorded" in said
+        say("doctor", status=1)
+        db.execute("update orders set reason = substr(reason, 1, length(reason) - 1) where id = 1")
+    assert json.loads(say("orders", "--verify", "--json"))["whole"]
 
 
 def test_a_file_tells_what_it_would_change(say: Say, deployed: str) -> None:

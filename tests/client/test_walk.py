@@ -87,6 +87,7 @@ def test_lists_know_everything(client: Client, endpoint: Endpoint) -> None:
     assert client.models()[0]["flavor"] == "sklearn"
     assert client.versions("notebook")[0]["version"] == 1
     assert client.orders("notebook")[-1]["reason"] == "the first try"
+    assert client.verify_orders()["whole"]
     assert endpoint.revisions()[0]["revision"] == 2
     assert client.findings() == []
     assert client.health()["healthy"]

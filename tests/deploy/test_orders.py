@@ -287,6 +287,24 @@ def test_orders_move_a_version_through_its_life(desk: Desk, registry: Registry, 
     ]  # fmt: skip
 
 
+def test_a_guard_may_set_shares_and_never_revives(desk: Desk, registry: Registry) -> None:
+    deploy(desk, 1)
+    deploy(desk, 2, traffic="20%")
+    deploy(desk, 3, traffic="20%")
+    shares = {"term-deposit:2": 0.05, "term-deposit:3": 0.6}
+    done = desk.give("bank", "allocate", author="guard: allocate", reason="v3 earns more", shares=shares)
+    assert [arm.traffic for arm in done.revision.arms] == [0.0, 0.05, 0.6]
+    with pytest.raises(BadInput, match="allocate needs 'shares'"):
+        desk.give("bank", "allocate", author="guard: allocate")
+    with pytest.raises(BadInput, match="are no shares; say"):
+        desk.give("bank", "allocate", author="guard: allocate", shares=0.5)
+    desk.give("bank", "kill", author="guard: loses money")
+    with pytest.raises(Conflict, match="a guard never lets it answer again"):
+        desk.give("bank", "revive", author="guard: loses money", reason="it may win now")
+    desk.give("bank", "revive", author="anna", reason="the data were wrong")
+    assert registry.verify_chain() is None
+
+
 def test_an_order_that_changes_nothing_is_no_order(desk: Desk, registry: Registry) -> None:
     first = deploy(desk, 1)
     again = deploy(desk, 1)

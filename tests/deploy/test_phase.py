@@ -13,6 +13,7 @@ LEGAL = {
     (Role.CHAMPION, "kill"): Role.KILLED,
     (Role.CHALLENGER, "promote"): Role.CHAMPION,
     (Role.CHALLENGER, "ramp"): Role.CHALLENGER,
+    (Role.CHALLENGER, "allocate"): Role.CHALLENGER,
     (Role.CHALLENGER, "kill"): Role.KILLED,
     (Role.CHALLENGER, "retire"): None,
     (Role.SHADOW, "promote"): Role.CHAMPION,
@@ -36,7 +37,7 @@ def arm(role: Role) -> Arm:
     return Arm("it", role, "fraud", 3, Served("onnx", "0" * 64, Signature((), ())), was=was)
 
 
-@pytest.mark.parametrize(("role", "verb"), list(product(Role, (*ARM_VERBS, *DEPLOYS))))
+@pytest.mark.parametrize(("role", "verb"), list(product(Role, (*ARM_VERBS, "allocate", *DEPLOYS))))
 def test_every_move_is_legal_or_refused_with_the_legal_ones(role: Role, verb: str) -> None:
     if (role, verb) in LEGAL:
         assert move(arm(role), verb) == LEGAL[role, verb]

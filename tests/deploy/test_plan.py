@@ -13,6 +13,7 @@ from payoff.records import Policy, Revision, Role, Version
 Make = Callable[..., Version]
 BY = By("anna", "because", 7)
 SILENT = By("anna", "", 7)
+GUARD = By("guard: loses money", "it seems better now", 7)
 
 
 def roles(revision: Revision) -> list[tuple[str, str, int]]:
@@ -163,6 +164,45 @@ def test_a_revived_version_is_back_where_it_was(which: str, trio: Revision) -> N
 def test_a_revive_needs_a_reason(first: Revision) -> None:
     with pytest.raises(BadInput, match="revive needs a reason"):
         plan.revive(plan.kill(first, BY), SILENT)
+
+
+def test_a_guard_never_raises_the_dead(first: Revision) -> None:
+    killed = plan.kill(first, GUARD)
+    with pytest.raises(Conflict, match="a guard never lets it answer again, a person with a reason may"):
+        plan.revive(killed, GUARD)
+    with pytest.raises(Conflict, match="a guard never does that"):
+        plan.rollback([first, killed], GUARD, 1)
+
+
+@pytest.fixture
+def rivals(pair: Revision, version: Make) -> Revision:
+    return plan.deploy_as(pair, "term-deposit", version(3), BY, "challenger")
+
+
+@pytest.mark.parametrize("which", ["challenger", "2", "v2", "term-deposit:2"])
+def test_several_shares_are_set_at_once(which: str, rivals: Revision) -> None:
+    after = plan.allocate(rivals, BY, {which: 0.3, "challenger-2": "45%"})
+    assert [arm.traffic for arm in after.arms] == [0.0, 0.3, 0.45]
+    assert plan.allocate(after, BY, {which: 0.3}) is after
+    assert [arm.traffic for arm in plan.allocate(after, BY, {which: 0.0}).arms] == [0.0, 0.0, 0.45]
+
+
+@pytest.mark.parametrize(
+    ("shares", "kind", "words"),
+    [
+        ({}, BadInput, "say which challengers get which share"),
+        ({"challenger": 0.1, "term-deposit:2": 0.2}, BadInput, r"challenger \(term-deposit v2\) is named twice"),
+        ({"challenger": 2}, BadInput, "2 is no share of the traffic"),
+        ({"challenger": 0.6, "challenger-2": 0.6}, Conflict, r"add up to more than 1 \(100 %\)"),
+        ({"champion": 0.5}, Conflict, r"cannot allocate a champion version \(term-deposit v1\); it can: kill"),
+        ({"nobody": 0.5}, NotFound, "has no arm 'nobody'; there are"),
+    ],
+)
+def test_shares_that_cannot_be_are_refused(
+    shares: dict[str, float], kind: type[Exception], words: str, rivals: Revision
+) -> None:
+    with pytest.raises(kind, match=words):
+        plan.allocate(rivals, BY, shares)
 
 
 def test_a_killed_champion_keeps_its_seat(first: Revision) -> None:

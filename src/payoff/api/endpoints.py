@@ -11,6 +11,7 @@ from payoff.api import examples, views
 from payoff.api.engines import Engines, House
 from payoff.codecs import schema
 from payoff.deploy import Done, parse
+from payoff.deploy.plan import GUARD
 from payoff.errors import BadInput
 from payoff.records import Revision, Role, merge, names
 
@@ -20,7 +21,10 @@ Why = Annotated[str, Parameter(description="Why, for the audit trail.")]
 
 
 class Command(msgspec.Struct, forbid_unknown_fields=True):
-    """An order: promote, ramp, kill, revive, retire take an `arm` (name, role or version); rollback takes `to`."""
+    """An order: promote, ramp, kill, revive, retire take an `arm` (name, role or version); rollback takes `to`.
+
+    allocate takes `shares`, by arm: {"challenger": 0.2}.
+    """
 
     verb: str
     reason: str = ""
@@ -28,6 +32,7 @@ class Command(msgspec.Struct, forbid_unknown_fields=True):
     arm: str | int | None = None
     traffic: float | str | None = None
     to: int | None = None
+    shares: dict[str, float | str] | None = None
     evidence: dict[str, Any] = {}
 
 
@@ -57,7 +62,7 @@ async def apply(
         if not change:
             current = house.registry.current(name)
             return moved(Done(None, current, notes=_stays(current))) | {"changed": False, "diff": ""}
-        done = house.desk.give(name, "apply", author=author, reason=reason, file=file)
+        done = house.desk.give(name, "apply", author=_person(author), reason=reason, file=file)
         return moved(done) | {"changed": done.order is not None, "diff": change}
 
     return await sync_to_thread(act)
@@ -78,12 +83,13 @@ def order(house: House, endpoint: str, data: Command) -> dict[str, Any]:
     done = house.desk.give(
         name,
         _by_order(data.verb),
-        author=data.author,
+        author=_person(data.author),
         reason=_reason(data),
         evidence=data.evidence,
         arm=data.arm,
         traffic=data.traffic,
         to=data.to,
+        shares=data.shares,
     )
     return moved(done)
 
@@ -140,6 +146,13 @@ def _reason(data: Command) -> str:
     if data.verb in ("kill", "revive") and not data.reason.strip():
         raise BadInput(f"{data.verb} needs a reason, for the audit trail: say it in 'reason'")
     return data.reason
+
+
+def _person(author: str) -> str:
+    """Guards live inside; nobody signs as one from outside."""
+    if author.startswith(GUARD):
+        raise BadInput(f"{author[:80]!r} is how guards sign in the audit trail; say who you are")
+    return author
 
 
 def _about(file: bytes, endpoint: str) -> bytes:

@@ -19,6 +19,7 @@ from payoff.version import VERSION
 
 FREE_BYTES_MIN = 1 << 30
 MICROS_PER_S = 1_000_000
+ORDERS_LOOKED_AT = 1_000
 SILENT_S_MAX = 10.0
 RECENT_S = 3_600  # refused outcomes of the last hour are a warning
 Part = dict[str, Any]
@@ -46,6 +47,15 @@ def _part(name: str, state: str, text: str, what_to_do: str = "") -> Part:
 
 def _database(house: Engines) -> list[Part]:
     return [_part("database", "ok", f"{len(house.registry.endpoints())} endpoints")]
+
+
+def _orders(house: Engines) -> list[Part]:
+    """The audit trail, as far back as a look at everything may go."""
+    broken = house.registry.verify_chain(latest=ORDERS_LOOKED_AT)
+    if broken is not None:
+        cure = "somebody changed the database by hand: compare it with a backup; `payoff orders --verify` looks at all"
+        return [_part("audit trail", "failed", broken.text, cure)]
+    return [_part("audit trail", "ok", f"the latest {ORDERS_LOOKED_AT:,} orders are what was recorded")]
 
 
 def _disk(house: Engines) -> list[Part]:
@@ -148,5 +158,5 @@ def _walls() -> dict[str, str]:
         raise Unavailable(f"the walls around models cannot be tried: {error}") from error
 
 
-LOOKS = (_database, _disk, _journal, _outcomes, _workers, _environments, _runners)
+LOOKS = (_database, _orders, _disk, _journal, _outcomes, _workers, _environments, _runners)
 HANDLERS = [health]

@@ -58,6 +58,17 @@ def orders(house: House, endpoint: OneEndpoint = None, limit: Limit = 100, befor
     return {"orders": [views.order(one) for one in house.registry.orders(name, limit, before)]}
 
 
+@get("/orders/verify", sync_to_thread=True)
+def verify(house: House) -> dict[str, Any]:
+    """Whether the audit trail is still what was recorded; else its first order that is not.
+
+    `end` is the chain of the last order: note it elsewhere, and nobody can change what came before without a trace.
+    """
+    broken = house.registry.verify_chain()
+    found = None if broken is None else {"order": views.order(broken.order), "text": broken.text}
+    return {"whole": broken is None, "broken": found, "end": house.registry.chain_end()}
+
+
 @get("/findings", sync_to_thread=True)
 def findings(house: House, endpoint: OneEndpoint = None, limit: Limit = 100, before: Before = None) -> dict[str, Any]:
     """What the monitors found; newest first."""
@@ -65,4 +76,4 @@ def findings(house: House, endpoint: OneEndpoint = None, limit: Limit = 100, bef
     return {"findings": [views.finding(one) for one in house.registry.findings(name, limit, before)]}
 
 
-HANDLERS = [models, versions, alias, revisions, orders, findings]
+HANDLERS = [models, versions, alias, revisions, orders, verify, findings]

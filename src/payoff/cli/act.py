@@ -1,4 +1,4 @@
-"""Commands that move things: deploy, alias, promote, ramp, rollback, kill, revive."""
+"""Commands that move things: deploy, alias, promote, ramp, allocate, rollback, kill, revive, retire."""
 
 import re
 from pathlib import Path
@@ -115,6 +115,20 @@ def ramp(
     _order(url, as_json, endpoint, "ramp", traffic=share(traffic), arm=arm, reason=reason)
 
 
+def allocate(
+    endpoint: Endpoint,
+    shares: Annotated[
+        list[str], typer.Argument(metavar="ARM=SHARE...", help="challenger=20% next=5%.", show_default=False)
+    ],
+    reason: Reason = "",
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Give several challengers their shares at once."""
+    wanted = {arm: share(traffic) for arm, traffic in pairs.texts(shares, "share").items()}
+    _order(url, as_json, endpoint, "allocate", shares=wanted, reason=reason)
+
+
 def rollback(
     endpoint: Endpoint,
     to: Annotated[int | None, typer.Option("--to", help="The revision to bring back [the latest safe one].")] = None,
@@ -142,6 +156,11 @@ def kill(endpoint: Endpoint, arm: Arm = None, reason: Reason = "", url: Url = No
 def revive(endpoint: Endpoint, arm: Arm = None, reason: Reason = "", url: Url = None, as_json: Json = False) -> None:
     """Bring a killed arm back into the role it had."""
     _order(url, as_json, endpoint, "revive", arm=arm, reason=_why(reason, "revive"))
+
+
+def retire(endpoint: Endpoint, arm: Arm = None, reason: Reason = "", url: Url = None, as_json: Json = False) -> None:
+    """Take a challenger, a shadow or a killed challenger off the endpoint."""
+    _order(url, as_json, endpoint, "retire", arm=arm, reason=reason)
 
 
 def _order(url: str | None, as_json: bool, endpoint: str, verb: str, **details: Any) -> dict[str, Any]:
@@ -181,4 +200,4 @@ def _how(done: dict[str, Any]) -> str:
     return flavor if runs == flavor else f"{flavor} converted to {runs.upper()}"
 
 
-COMMANDS = (deploy, alias, promote, ramp, rollback, kill, revive)
+COMMANDS = (deploy, alias, promote, ramp, allocate, rollback, kill, revive, retire)

@@ -73,8 +73,20 @@ def findings(endpoint: OneEndpoint = None, limit: Limit = 50, url: Url = None, a
     show.table(found, ["id", "at", "endpoint", "monitor", "severity", "text"], "no findings")
 
 
-def orders(endpoint: OneEndpoint = None, limit: Limit = 50, url: Url = None, as_json: Json = False) -> None:
-    """Who moved what, when and why."""
+def orders(
+    endpoint: OneEndpoint = None,
+    limit: Limit = 50,
+    verify: Annotated[bool, typer.Option("--verify", help="Is every order still what was recorded?")] = False,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Who moved what, when and why.
+
+    Each order is chained to the one before it. With --verify all of them are checked, of all endpoints; the exit status
+    is 1 if one was changed, or is missing.
+    """
+    if verify:
+        return _verified(client(url).verify_orders(), as_json)
     found = client(url).orders(endpoint, limit)
     if as_json:
         return show.put_json(found)
@@ -107,6 +119,17 @@ def doctor(url: Url = None, as_json: Json = False) -> None:
         show.table(found["parts"], ["part", "state", "text", "what_to_do"], "nothing to report", chars_max=1_000)
         typer.echo("everything is healthy" if found["healthy"] else "not everything is healthy")
     if not found["healthy"]:
+        raise typer.Exit(1)
+
+
+def _verified(found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        show.put_json(found)
+    elif found["whole"]:
+        typer.echo(f"the audit trail is whole; its last link is {found['end'] or 'none yet'}")
+    else:
+        show.warn(f"payoff: {found['broken']['text']}")
+    if not found["whole"]:
         raise typer.Exit(1)
 
 

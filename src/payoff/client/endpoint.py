@@ -1,7 +1,7 @@
 """One endpoint, as an object: ask it, tell it what happened, read what it earned, move its versions."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +110,14 @@ class Endpoint:
     def ramp(self, traffic: float | str, arm: str | int | None = None, reason: str = "") -> dict[str, Any]:
         """Gives the challenger another share of the traffic, 0 to 1 or "10%"."""
         return self.order("ramp", traffic=traffic, arm=arm, reason=reason)
+
+    def retire(self, arm: str | int | None = None, reason: str = "") -> dict[str, Any]:
+        """A challenger, a shadow or a killed challenger leaves the endpoint."""
+        return self.order("retire", arm=arm, reason=reason)
+
+    def allocate(self, shares: Mapping[str, float | str], reason: str = "") -> dict[str, Any]:
+        """Gives challengers their shares at once: {"challenger": "20%", "fraud:5": 0.1}; the champion has the rest."""
+        return self.order("allocate", shares=dict(shares), reason=reason)
 
     def order(self, verb: str, **details: Any) -> dict[str, Any]:
         """Any order by its name; the reply has the order, the new revision and the seconds of each step."""

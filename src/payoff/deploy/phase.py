@@ -13,6 +13,7 @@ MOVES: dict[tuple[Role, str], _Goes] = {
     (Role.CHAMPION, "deploy as champion"): Role.CHAMPION,
     (Role.CHALLENGER, "promote"): Role.CHAMPION,
     (Role.CHALLENGER, "ramp"): Role.CHALLENGER,
+    (Role.CHALLENGER, "allocate"): Role.CHALLENGER,
     (Role.CHALLENGER, "kill"): Role.KILLED,
     (Role.CHALLENGER, "retire"): None,
     (Role.CHALLENGER, "deploy as champion"): Role.CHAMPION,
@@ -29,7 +30,7 @@ MOVES: dict[tuple[Role, str], _Goes] = {
 }
 
 ARM_VERBS = ("promote", "ramp", "kill", "revive", "retire")  # move one arm
-ENDPOINT_VERBS = ("deploy", "apply", "rollback")  # make a whole revision
+ENDPOINT_VERBS = ("deploy", "apply", "rollback", "allocate")  # make a whole revision
 VERBS = ARM_VERBS + ENDPOINT_VERBS
 
 

@@ -6,7 +6,7 @@ come in with `By`; nothing here does I/O.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from payoff.deploy import phase
@@ -17,6 +17,7 @@ from payoff.records.model import Version
 from payoff.records.share import share
 
 ARMS_MAX = 16
+GUARD = "guard: "  # how the author of an order by a guard begins
 TRAFFIC = 0.10  # a challenger's share if nobody says
 _ORDER = [Role.CHAMPION, Role.CHALLENGER, Role.SHADOW]
 
@@ -28,6 +29,11 @@ class By:
     author: str
     reason: str
     at_us: int
+
+    @property
+    def is_guard(self) -> bool:
+        """Whether nobody is behind it: a guard stops and promotes, but never brings back what was killed."""
+        return self.author.startswith(GUARD)
 
 
 def deploy_as(
@@ -72,6 +78,21 @@ def ramp(current: Revision, by: By, traffic: float | str, arm: Which = None) -> 
     return _changed(current, moved, replace(moved, traffic=share_of(traffic)), by)
 
 
+def allocate(current: Revision, by: By, shares: Mapping[Which, float | str]) -> Revision:
+    """Each of these challengers answers its share of the traffic, 0 to 1, from now on; the champion the rest."""
+    wanted: dict[str, float] = {}
+    for which, traffic in shares.items():
+        moved = find(current, which, "allocate")
+        phase.move(moved, "allocate")
+        if moved.name in wanted:
+            raise BadInput(f"{called(moved)} is named twice; say one share for each challenger")
+        wanted[moved.name] = share_of(traffic)
+    if not wanted:
+        raise BadInput("say which challengers get which share, as in {challenger: 20%}; the champion gets the rest")
+    arms = [replace(arm, traffic=wanted.get(arm.name, arm.traffic)) for arm in current.arms]
+    return _next(current, arms, by)
+
+
 def kill(current: Revision, by: By, arm: Which = None) -> Revision:
     """The arm (the champion if nobody says) answers no more; the fallback answers its share. A shadow just leaves."""
     moved = find(current, arm, "kill")
@@ -83,6 +104,8 @@ def revive(current: Revision, by: By, arm: Which = None) -> Revision:
     """A killed arm is back in the role it had. Needs a reason: somebody, or a guard, killed it for one."""
     moved = find(current, arm, "revive")
     role = phase.move(moved, "revive")
+    if by.is_guard:
+        raise Conflict(f"{called(moved)} was killed; a guard never lets it answer again, a person with a reason may")
     if not by.reason.strip():
         raise BadInput(f"say why {called(moved)} may answer again: revive needs a reason")
     return _changed(current, moved, replace(moved, role=role or Role.CHAMPION, was=None), by)
@@ -118,6 +141,8 @@ def rollback(history: Sequence[Revision], by: By, to: int | None = None) -> Revi
     current = history[-1]
     old = _latest_safe(history) if to is None else _numbered(history, to)
     risen = _risen(old, _dead(history))
+    if risen and by.is_guard:
+        raise Conflict(f"revision {old.number} lets {_names(risen)} answer, killed since; a guard never does that")
     if risen and not by.reason.strip():
         raise BadInput(f"revision {old.number} lets {_names(risen)} answer, killed since; that needs a reason")
     reason = by.reason or f"back to revision {old.number}"

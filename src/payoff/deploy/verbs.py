@@ -102,6 +102,12 @@ def _ramp(now: Situation, traffic: float | str, arm: Which = None) -> Planned:
     return Planned(plan.ramp(now.running(), now.by, traffic, arm))
 
 
+def _allocate(now: Situation, shares: Mapping[Which, float | str]) -> Planned:
+    if not isinstance(shares, Mapping):
+        raise BadInput(f"{str(shares)[:80]!r} are no shares; say {{ARM: SHARE}}, as in {{challenger: 20%}}")
+    return Planned(plan.allocate(now.running(), now.by, shares))
+
+
 def _kill(now: Situation, arm: Which = None) -> Planned:
     return Planned(plan.kill(now.running(), now.by, arm))
 
@@ -163,6 +169,7 @@ _PLANS: dict[str, Callable[..., Planned]] = {
     "apply": _apply,
     "promote": _promote,
     "ramp": _ramp,
+    "allocate": _allocate,
     "kill": _kill,
     "revive": _revive,
     "retire": _retire,
