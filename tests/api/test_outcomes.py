@@ -2,6 +2,9 @@
 
 import io
 import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -153,3 +156,198 @@ def test_more_than_the_limit_is_refused_before_it_is_read(http: httpx.Client, ca
 
 def test_unknown_endpoints_are_named(http: httpx.Client, calls: Made) -> None:
     assert said(http.post("/endpoints/nope/outcomes", json=[]))[0] == 404
+
+
+def tell(http: httpx.Client, rows: list[Made], keep_good: bool = False) -> httpx.Response:
+    return http.post(PATH, json=rows, params={"keep_good": "true"} if keep_good else {})
+
+
+def sql(http: httpx.Client, text: str) -> list[list[Any]]:
+    found: list[list[Any]] = http.post("/sql", json={"sql": text}).json()["rows"]
+    return found
+
+
+def last(http: httpx.Client, told: str, columns: str) -> list[Any]:
+    (row,) = sql(http, f"select {columns} from calls.outcomes where prediction_id = '{told}'")
+    return row
+
+
+def refused(http: httpx.Client) -> Made:
+    found: Made = http.get(f"{PATH}/refused").json()
+    return found
+
+
+@pytest.mark.parametrize("written", [
+    pytest.param(datetime.isoformat, id="ISO"),
+    pytest.param(lambda at: at.astimezone(timezone(timedelta(hours=5))).isoformat(), id="ISO with an offset"),
+    pytest.param(lambda at: int(at.timestamp()) * 1_000_000 + 250_000, id="microseconds"),
+])  # fmt: skip
+def test_when_it_happened_may_be_told(
+    http: httpx.Client, answered: list[str], written: Callable[[datetime], Any]
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=250_000)
+    reply = tell(http, [{"prediction_id": answered[0], "subscribed": True, "at": written(now)}])
+    assert reply.status_code == 200, reply.text
+    assert last(http, answered[0], "epoch_us(happened)") == [int(now.timestamp()) * 1_000_000 + 250_000]
+
+
+def test_without_it_an_outcome_happened_when_it_was_told(http: httpx.Client, answered: list[str]) -> None:
+    tell(http, [{"prediction_id": answered[0], "subscribed": True}])
+    assert last(http, answered[0], "happened = time") == [True]
+
+
+@pytest.mark.parametrize(("away", "words"), [
+    pytest.param(timedelta(minutes=2), "which is to come", id="from the future"),
+    pytest.param(timedelta(minutes=-2), "which is before its prediction", id="before the prediction"),
+    pytest.param(timedelta(seconds=50), "", id="clocks may differ by a minute"),
+    pytest.param(timedelta(seconds=-50), "", id="either way"),
+])  # fmt: skip
+def test_an_outcome_happens_between_its_prediction_and_now(
+    http: httpx.Client, answered: list[str], away: timedelta, words: str
+) -> None:
+    at = (datetime.now(UTC) + away).isoformat()
+    reply = tell(http, [{"prediction_id": answered[0], "subscribed": True, "at": at}])
+    assert (reply.status_code == 200) is (words == "")
+    assert words in reply.text
+    assert bool(outcomes(http, answered)) is (words == "")
+
+
+@pytest.mark.parametrize(("at", "words"), [
+    pytest.param("yesterday", "yesterday", id="no time"),
+    pytest.param(2**63 - 1, "is no time", id="in no calendar"),
+    pytest.param(1_764_000_000, "1970-01-01T00:29:24", id="seconds, not microseconds"),
+    pytest.param("1066-10-14", "1066-10-14T00:00:00", id="long ago"),
+])  # fmt: skip
+def test_a_time_that_cannot_be_is_named(http: httpx.Client, answered: list[str], at: Any, words: str) -> None:
+    assert words in said(tell(http, [{"prediction_id": answered[0], "subscribed": True, "at": at}]))[1]
+
+
+def test_parts_add_up_and_a_part_told_again_replaces_itself(http: httpx.Client, answered: list[str]) -> None:
+    one = answered[0]
+    tell(http, [{"prediction_id": one, "subscribed": True, "value": 30.0, "part": "first instalment"}])
+    tell(http, [{"prediction_id": one, "value": 30.0, "part": "second instalment"}])
+    assert outcomes(http, answered) == [[one, True, 60.0]]
+    tell(http, [{"prediction_id": one, "value": 0.0, "part": "second instalment"},
+                {"prediction_id": one, "value": -5.25, "part": "refund"}])  # fmt: skip
+    assert outcomes(http, answered) == [[one, True, 24.75]]
+    assert last(http, one, "parts") == [3]
+
+
+def test_what_replaces_an_earlier_word_is_counted(http: httpx.Client, answered: list[str]) -> None:
+    row = {"prediction_id": answered[0], "subscribed": True}
+    assert tell(http, [row]).json()["repeated"] == 0
+    assert tell(http, [row, {**row, "part": "refund", "value": -1.0}]).json()["repeated"] == 1
+    assert tell(http, [row, row, {**row, "part": "refund", "value": -1.0}]).json()["repeated"] == 3
+
+
+@pytest.fixture
+def rates(home: Path) -> Path:
+    """A table of rates: one euro is 1.25 dollars, from the day before yesterday on."""
+    day = datetime.now(UTC).date() - timedelta(days=2)
+    path = home / "rates.yaml"
+    path.write_text(f"source: a test\none: EUR\nis:\n  {day}: {{USD: 1.25}}\n")
+    return path
+
+
+def test_other_currencies_are_booked_at_the_rate_of_the_day(
+    http: httpx.Client, answered: list[str], rates: Path
+) -> None:
+    rows = [
+        {"prediction_id": answered[0], "value": 100.01, "currency": "USD"},
+        {"prediction_id": answered[1], "value": 7.5, "currency": "EUR"},
+    ]
+    assert tell(http, rows).status_code == 200
+    assert last(http, answered[0], '"value"') == [80.008]
+    assert last(http, answered[1], '"value"') == [7.5]
+    log = "select amount, currency from calls.outcome_log where prediction_id = "
+    assert sql(http, f"{log}'{answered[0]}'") == [[100.01, "USD"]]
+
+
+def test_an_unknown_currency_is_refused_with_the_line_to_write(
+    http: httpx.Client, answered: list[str], rates: Path
+) -> None:
+    row = {"prediction_id": answered[0], "value": 100.0, "currency": "CHF"}
+    status, words = said(tell(http, [row]))
+    assert status == 400
+    assert "rates.yaml has no CHF; it has: EUR, USD; write how many CHF one EUR was, as in `20" in words
+    rates.unlink()
+    assert (
+        "nobody told what USD is worth: write rates.yaml in the home" in tell(http, [{**row, "currency": "USD"}]).text
+    )
+    rates.write_text("one: 5")
+    assert "rates.yaml in the home does not say all of" in tell(http, [{**row, "currency": "USD"}]).text
+    rates.unlink()
+    assert outcomes(http, answered) == []
+
+
+def wrong_rows(answered: list[str]) -> dict[str, Made]:
+    """A row to be refused for each reason."""
+    one = {"prediction_id": answered[0], "subscribed": True}
+    return {
+        "says nothing": {"prediction_id": answered[0]},
+        "no amount of money": {**one, "value": 1e12},
+        "from the future": {**one, "at": "9000-01-01T00:00:00Z"},
+        "before the prediction": {**one, "at": "2001-01-01T00:00:00Z"},
+        "no rate for the currency": {**one, "value": 1.0, "currency": "XAU"},
+        "unknown prediction": {**one, "prediction_id": answered[0][:-4] + "0000"},
+    }
+
+
+def test_good_rows_are_kept_where_that_is_asked_for(http: httpx.Client, answered: list[str]) -> None:
+    wrong, before = wrong_rows(answered), refused(http)["reasons"]
+    reply = tell(http, [*wrong.values(), {"prediction_id": answered[1], "subscribed": True}], keep_good=True).json()
+    assert (reply["accepted"], reply["refused"]) == (1, len(wrong))
+    assert reply["reasons"] == dict.fromkeys(wrong, 1)
+    assert [one["reason"] for one in reply["refusals"]] == list(wrong)
+    assert [one["row"] for one in reply["refusals"]] == list(range(len(wrong)))
+    assert outcomes(http, answered) == [[answered[1], True, None]]
+    after = refused(http)
+    assert {reason: after["reasons"][reason] - before.get(reason, 0) for reason in wrong} == dict.fromkeys(wrong, 1)
+    assert [one["reason"] for one in after["latest"][: len(wrong)]] == list(wrong)[::-1]
+    assert all(one["what"] for one in after["latest"])
+
+
+@pytest.mark.parametrize("reason", ["no amount of money", "from the future", "before the prediction",
+                                    "no rate for the currency", "says nothing"])  # fmt: skip
+def test_else_a_wrong_row_refuses_the_call_and_is_counted(http: httpx.Client, answered: list[str], reason: str) -> None:
+    before = refused(http)["reasons"].get(reason, 0)
+    good = {"prediction_id": answered[1], "subscribed": True}
+    words = said(tell(http, [good, wrong_rows(answered)[reason], wrong_rows(answered)[reason]]))[1]
+    assert words.startswith("row 1 (the first is 0): ")
+    assert "1 more rows cannot be booked; nothing was taken" in words
+    assert "take the 1 good ones with keep_good=true" in words
+    assert outcomes(http, answered) == []
+    assert refused(http)["reasons"][reason] == before + 2
+
+
+def test_a_body_that_cannot_be_read_counts_once(http: httpx.Client, calls: Made) -> None:
+    before = refused(http)["reasons"].get("cannot be read", 0)
+    http.post(PATH, content=b"[", headers={"content-type": "application/json"})
+    found = refused(http)
+    assert found["reasons"]["cannot be read"] == before + 1
+    assert "JSON" in found["latest"][0]["what"]
+    assert found["latest"][0]["row"] is None
+
+
+def test_what_was_refused_shows_in_the_health(http: httpx.Client, answered: list[str]) -> None:
+    tell(http, [wrong_rows(answered)["unknown prediction"]])
+    (part,) = (part for part in http.get("/health").json()["parts"] if part["part"] == "outcomes")
+    assert part["state"] == "warning"
+    assert "calls: " in part["text"]
+    assert "unknown prediction" in part["text"]
+    assert "payoff outcomes calls --refused" in part["what_to_do"]
+
+
+def test_the_list_of_an_endpoint_that_is_not_there_is_not_found(http: httpx.Client, calls: Made) -> None:
+    assert said(http.get("/endpoints/nope/outcomes/refused"))[0] == 404
+
+
+def test_a_truth_may_have_the_name_of_an_optional_column(http: httpx.Client, calls: Made, file: str) -> None:
+    """`at` is then a truth, and when it happened cannot be told."""
+    asks = file.format(name="named").replace("outcome.subscribed", "outcome.at = 'branch'")
+    assert http.put("/endpoints/named", content=asks).status_code == 200
+    asked = httpx.post(calls["url"].replace("/calls", "/named"), json=[{"age": 80.0, "balance": 1.0}])
+    (told,) = (row["prediction_id"] for row in asked.json()["predictions"])
+    reply = http.post("/endpoints/named/outcomes", json=[{"prediction_id": told, "at": "branch"}])
+    assert reply.json()["accepted"] == 1, reply.text
+    assert sql(http, "select outcome.at from named.outcomes") == [["branch"]]
