@@ -18,7 +18,6 @@ SERVED = Served("onnx", "0" * 64, Signature((), ()))
 ARMS = (Arm("champion", Role.CHAMPION, "m", 2, SERVED), Arm("next", Role.SHADOW, "m", 3, SERVED))
 POLICY = Policy(value="case when decision then 60 else 0 end", fallback={"decision": True})
 REVISION = Revision("e", 7, 0, "me", "", ARMS, POLICY)
-DAY_US = 86_400_000_000
 
 
 def tally(version: int | None, earned: float, fallback: float | None, rows: int = 100, shadow: bool = False) -> Tally:
@@ -35,8 +34,6 @@ def tally(version: int | None, earned: float, fallback: float | None, rows: int 
         gain_micros=None if fallback is None else round((earned - fallback) * MICROS),
         value_mean=Interval(0.0, 3.0) if rows else None,
         gain_mean=Interval(-1.0, 2.0) if rows else None,
-        first_at_us=DAY_US,
-        last_at_us=5 * DAY_US,
     )
 
 
@@ -137,7 +134,8 @@ def test_the_waterfall_goes_from_gross_to_net() -> None:
 
 
 def test_rates_per_thousand_per_day_and_per_unit_of_cost() -> None:
-    row = plain(roi(tally(2, 150, 100, rows=99), cost=Cost(cpu=8_000_000)))["versions"][0]
+    more = Found(a_day={("m", 2, False): 2_000_000})
+    row = plain(roi(tally(2, 150, 100, rows=99), cost=Cost(cpu=8_000_000), more=more))["versions"][0]
     assert (row["cost_per_thousand"], row["break_even_per_day"], row["roi"]) == (80.0, 2.0, 142 / 8)
     assert plain(roi(tally(2, 150, 100)))["total"]["roi"] is None
 

@@ -7,24 +7,28 @@ from litestar.params import Parameter
 
 from payoff.api.engines import Engines, House
 from payoff.clock import iso
+from payoff.ledger.bill import HOUR_US
+from payoff.monitor.books import HOURS_MAX, Costs, costs
+from payoff.monitor.curve import drawn as threshold
 from payoff.monitor.page import page
 from payoff.monitor.report import Day, daily, report
 from payoff.monitor.roi import plain, units
 from payoff.records import Revision, names
 
+BOOKED_US = (HOURS_MAX - 1) * HOUR_US  # how far back costs go
 Column = Annotated[str | None, Parameter(description="An input that is a date; without it, the day of the prediction.")]
 
 
 @get("/roi", sync_to_thread=True)
 def every(house: House) -> dict[str, Any]:
     """The statements of all endpoints, each as under its own path. They are never added up."""
-    return {"statements": [_statement(house, one.endpoint) for one in house.registry.endpoints()]}
+    return {"statements": _statements(house)}
 
 
 @get("/roi/page", sync_to_thread=True, media_type=MediaType.HTML)
 def every_page(house: House) -> str:
     """The same as one page of HTML that loads nothing, each endpoint on a sheet of its own."""
-    return page([_statement(house, one.endpoint) for one in house.registry.endpoints()])
+    return page(_statements(house, curve=True))
 
 
 @get("/endpoints/{endpoint:str}/roi", sync_to_thread=True)
@@ -40,7 +44,7 @@ def roi(house: House, endpoint: str) -> dict[str, Any]:
 @get("/endpoints/{endpoint:str}/roi/page", sync_to_thread=True, media_type=MediaType.HTML)
 def one_page(house: House, endpoint: str) -> str:
     """The same as one page of HTML that loads nothing and prints well."""
-    return page([_statement(house, endpoint)])
+    return page([_statement(house, endpoint, curve=True)])
 
 
 @get("/endpoints/{endpoint:str}/roi/days", sync_to_thread=True)
@@ -59,12 +63,27 @@ def judged(house: House, endpoint: str) -> dict[str, Any]:
     return {"endpoint": name, "prediction_id": found.prediction_id, "outcome_id": found.outcome_id}
 
 
-def _statement(house: Engines, endpoint: str) -> dict[str, Any]:
+def _statements(house: Engines, curve: bool = False) -> list[dict[str, Any]]:
+    names_ = [one.endpoint for one in house.registry.endpoints() if not names.is_drill(one.endpoint)]
+    booked = _booked(house)
+    return [_statement(house, name, booked, curve) for name in names_]
+
+
+def _statement(house: Engines, endpoint: str, booked: Costs | None = None, curve: bool = False) -> dict[str, Any]:
+    """One statement, with the profit curve if that is asked for and there is one."""
     current = _current(house, endpoint)
-    judged = house.watch.judged(current.endpoint)
-    found = plain(report(house.home, house.journal, house.registry, current.endpoint, judged, house.clock))
+    name, judged = current.endpoint, house.watch.judged(current.endpoint)
+    booked = booked or _booked(house)
+    found = plain(report(house.home, house.journal, house.registry, name, judged, house.clock, booked))
     found["course"] = [point | {"at": iso(point["at_us"])} for point in found["course"]]
-    return {"endpoint": found.pop("endpoint"), "at": iso(found.pop("at_us")), **found}
+    more = {"threshold": threshold(house.journal, current, house.clock)} if curve else {}
+    return {"endpoint": found.pop("endpoint"), "at": iso(found.pop("at_us")), **found, **more}
+
+
+def _booked(house: Engines) -> Costs:
+    """The books of all the time that they can hold."""
+    now_us = house.clock()
+    return costs(house.home, house.registry, house.journal, now_us - BOOKED_US, now_us, now_us)
 
 
 def _current(house: Engines, endpoint: str) -> Revision:

@@ -36,8 +36,6 @@ class Tally:
     early_micros: int = 0
     value_mean: Interval | None = None
     gain_mean: Interval | None = None
-    first_at_us: int = 0
-    last_at_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +59,6 @@ class Line:
     against_high: Money | None
     early: int  # rows in flight whose value is known so far: in no sum
     early_value: Money
-    first_at_us: int
-    last_at_us: int
 
     @property
     def cost(self) -> Money:
@@ -145,8 +141,6 @@ def _line(tally: Tally, parts: Cost, currency: str) -> Line:
         against_high,
         tally.early,
         Money(tally.early_micros, currency),
-        tally.first_at_us,
-        tally.last_at_us,
     )
 
 

@@ -87,7 +87,7 @@ def _tiles(one: Facts) -> str:
         ("", amount(total["net"], currency, sign=True), "earned in all, after every cost"),
         ("", "no cost yet" if total["roi"] is None else f"{total['roi']:,.1f} times", "net for every unit of cost"),
         ("cost", amount(total["cost_per_thousand"], currency), "cost per thousand decisions"),
-        ("cost", "not known" if daily is None else amount(daily, currency), "a day to break even"),
+        ("cost", "not metered yet" if daily is None else amount(daily, currency), "must be earned a day to break even"),
         ("flight", f"{flight['decisions']:,}", _flying(flight, currency)),
     ]
     cells = (

@@ -1,7 +1,7 @@
 """From the journal to the statement of an endpoint, in one piece or by day. Each question sees the newest rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 from pathlib import Path
@@ -14,11 +14,12 @@ from payoff.expressions.render import identifier
 from payoff.journal import statement as sums
 from payoff.journal.query import Journal
 from payoff.ledger import prices
-from payoff.ledger.bill import Books
+from payoff.ledger.breakeven import day_micros
 from payoff.ledger.prices import Prices
 from payoff.ledger.statement import Line, Statement, statement
 from payoff.money import MICROS, Money
 from payoff.monitor import compare
+from payoff.monitor.books import Costs
 from payoff.monitor.compare import Effect
 from payoff.monitor.evidence import history
 from payoff.monitor.matured import HOLDOUT, Matured
@@ -57,13 +58,13 @@ def report(
     endpoint: str,
     judged: Judged,
     clock: Clock = now_us,
-    books: Books | None = None,
+    booked: Costs | None = None,
 ) -> Roi:
     """What the versions of an endpoint earned, under its current revision's idea of worth, and cost, by the books."""
     past, now = history(registry, endpoint), clock()
     sql, price = worth(past[-1]), prices.read(home)
     rows = settled(journal, past, sql, price, now)
-    found = _stated(journal, past[-1], sql, price, rows.rows, books, now)
+    found = _stated(journal, past[-1], sql, price, rows.rows, booked, now)
     plug = Plug(
         judged.cases,
         readings(journal, past, rows.rows, now),
@@ -78,19 +79,27 @@ def report(
         course(rows.rows, found.total.cost.micros / MICROS, sql.fallback is not None),
         plug,
         sql.refusal,
+        _a_day(booked, endpoint),
         (judged.prediction_id, judged.outcome_id),
     )
     return compose(past[-1], found, more, now)
 
 
+def _a_day(booked: Costs | None, endpoint: str) -> dict[tuple[str | None, int | None, bool], int]:
+    """What each version must earn a day to be worth its cost, in micros, where that was metered."""
+    found = {} if booked is None else day_micros(booked.books.entries)
+    return {payer[1:]: micros for payer, micros in found.items() if payer.endpoint == endpoint}
+
+
 def _stated(
-    journal: Journal, revision: Revision, sql: Worth, price: Prices, rows: Matured, books: Books | None, now: int
+    journal: Journal, revision: Revision, sql: Worth, price: Prices, rows: Matured, booked: Costs | None, now: int
 ) -> Statement:
     lines = _sums(journal, revision, sql, now)
     spans = means(rows, gain_cap(revision.policy))
-    currency, booked = revision.policy.currency, books is not None and bool(books.entries)
-    told = price.assumptions(currency) if booked else (price.words(currency),)
+    currency = revision.policy.currency
+    told = (price.words(currency),) if booked is None else (*booked.assumptions, *booked.notes)
     tallies = [tally(line, sql.fallback is not None, spans) for line in lines]
+    books = None if booked is None else booked.books
     return statement(tallies, costs(lines, revision.endpoint, books, price), currency, told)
 
 
@@ -104,11 +113,18 @@ def _sums(journal: Journal, revision: Revision, sql: Worth, now: int, day_sql: s
 def _effects(revision: Revision, rows: Settled, found: Statement, sql: Worth) -> Mapping[tuple[str, bool], Effect]:
     """The best comparison that there is for every version that answered or watched."""
     champion = next((f"{arm.model} v{arm.version}" for arm in revision.arms if arm.role is Role.CHAMPION), None)
+    each = {f"{line.model} v{line.version}": _each(line) for line in found.realised}
     every: dict[tuple[str, bool], Effect] = {}
     for line in (*found.realised, *found.counterfactual):
         if line.model is not None and (effect := _effect(rows, line, sql, champion, gain_cap(revision.policy))):
-            every[f"{line.model} v{line.version}", line.shadow] = effect
+            booked = replace(effect, others_cost=each.get(effect.baseline, effect.others_cost))
+            every[f"{line.model} v{line.version}", line.shadow] = booked
     return every
+
+
+def _each(line: Line) -> float:
+    """What one of a version's decisions cost, all that was booked included, in units."""
+    return line.cost.micros / MICROS / line.answered if line.answered else 0.0
 
 
 def _effect(rows: Settled, line: Line, sql: Worth, champion: str | None, cap: float | None) -> Effect | None:

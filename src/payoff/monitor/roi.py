@@ -21,7 +21,6 @@ from payoff.stats.intervals import Interval
 FALLBACK = "fallback"
 GONE = "gone"  # a version that is no arm of the endpoint any more
 _ORDER = [*Role, GONE, FALLBACK]
-_DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,7 @@ class Row:
     threshold: float | None = None
     tested: int = 0
     uplift: Uplift | None = None
+    a_day: Money | None = None
 
     @property
     def name(self) -> str:
@@ -86,7 +86,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was read beside the statement. `effects` are by (version, shadow); `refusal` says why some have no value."""
+    """What was read beside the statement. `effects` are by (version, shadow); `refusal` says why some have no value.
+
+    `a_day` is what a version costs a day while payoff is up, in micros, by (model, version, shadow), where metered.
+    """
 
     cases: Sequence[tuple[Brief, Case]] = ()
     effects: Mapping[tuple[str, bool], Effect] = field(default_factory=dict)
@@ -94,6 +97,7 @@ class Found:
     course: Sequence[Point] = ()
     plug: Plug = field(default_factory=Plug)
     refusal: str | None = None
+    a_day: Mapping[tuple[str | None, int | None, bool], int] = field(default_factory=dict)
     judged: tuple[str | None, str | None] = (None, None)
 
 
@@ -280,7 +284,7 @@ def _plain(row: Row) -> dict[str, Any]:
         "vs_low": units(line.against_low),
         "vs_high": units(line.against_high),
         "uplift": None if row.uplift is None else _plain_uplift(row.uplift),
-        **_rates(line),
+        **_rates(line, row.a_day),
         "verdict": row.verdict,
         "explanation": row.explanation,
         "e_value": row.e_value,
@@ -313,27 +317,23 @@ def _plain_headline(row: Row) -> dict[str, Any]:
 
 
 def _plain_total(roi: Roi) -> dict[str, Any]:
-    total = roi.total
+    total, days = roi.total, [row.a_day for row in roi.answered if row.a_day is not None]
     return {
         "answered": total.answered,
         "matured": total.matured,
         "value": units(total.value),
         "cost": units(total.cost),
         "net": units(total.net),
-        **_rates(total, [row.line for row in roi.answered]),
+        **_rates(total, _sum(days, roi.currency) if days else None),
     }
 
 
-def _rates(sums: Line | Total, lines: Sequence[Line] = ()) -> dict[str, Any]:
+def _rates(sums: Line | Total, a_day: Money | None) -> dict[str, Any]:
     """Return on cost, cost per thousand decisions, and what it must earn a day to be worth its cost."""
-    lines = [sums] if isinstance(sums, Line) else lines
-    first, last = (pick(getattr(line, at) for line in lines) if lines else 0 for pick, at in _SPAN)
-    days = max((last - first) / _DAY_US, 1.0) if last else None
-    cost = sums.cost.micros / MICROS
     return {
         "roi": _ratio(sums.net, sums.cost),
-        "cost_per_thousand": 1_000 * cost / sums.answered if sums.answered else None,
-        "break_even_per_day": None if days is None else cost / days,
+        "cost_per_thousand": 1_000 * sums.cost.micros / MICROS / sums.answered if sums.answered else None,
+        "break_even_per_day": units(a_day),
         "parts": {
             "compute": sums.parts.compute / MICROS,
             "fees": sums.parts.fees / MICROS,
@@ -342,9 +342,6 @@ def _rates(sums: Line | Total, lines: Sequence[Line] = ()) -> dict[str, Any]:
             "fixed": sums.parts.fixed / MICROS,
         },
     }
-
-
-_SPAN = ((min, "first_at_us"), (max, "last_at_us"))
 
 
 def _ratio(net: Money, cost: Money) -> float | None:
@@ -404,8 +401,10 @@ def _rows(revision: Revision, lines: Sequence[Line], more: Found) -> tuple[Row, 
 
 
 def _row(revision: Revision, line: Line, more: Found) -> Row:
+    micros = more.a_day.get((line.model, line.version, line.shadow))
+    a_day = None if micros is None else Money(micros, line.net.currency)
     if line.model is None:
-        return Row(line, FALLBACK)
+        return Row(line, FALLBACK, a_day=a_day)
     who = line.model, line.version
     role = next((arm.role for arm in revision.arms if (arm.model, arm.version) == who), GONE)
     mine = [case for _, case in more.cases if (case.question.model, case.question.version) == who]
@@ -421,6 +420,7 @@ def _row(revision: Revision, line: Line, more: Found) -> Row:
         loses.threshold if loses else None,
         loses.tested if loses else 0,
         None if effect is None else uplift(line, effect),
+        a_day,
     )
 
 

@@ -35,8 +35,6 @@ def tally(line: sums.Line, fallback_known: bool, means: Means | None = None) -> 
         early_micros=line.flying_micros,
         value_mean=value_mean,
         gain_mean=gain_mean if fallback_known else None,
-        first_at_us=line.first_at_us,
-        last_at_us=line.last_at_us,
     )
 
 
