@@ -12,7 +12,7 @@ import pytest
 from payoff.deploy.file import render
 from payoff.deploy.orders import NONE_UP, Desk, Done
 from payoff.errors import BadInput, Busy, Conflict, ModelFailed, NotFound, Unavailable
-from payoff.records import Order, Revision, Role, Version
+from payoff.records import Explore, Order, Revision, Role, Version
 from payoff.registry import Registry
 from payoff.store import live
 
@@ -285,6 +285,52 @@ def test_orders_move_a_version_through_its_life(desk: Desk, registry: Registry, 
     assert [order.verb for order in reversed(registry.orders("bank"))] == [
         "deploy", "deploy", "ramp", "promote", "kill", "rollback", "rollback"
     ]  # fmt: skip
+
+
+COMPLETE = """\
+endpoint: term-deposit
+arms:
+  champion:   {model: term-deposit, version: 3}
+  challenger: {model: term-deposit, version: 4, traffic: 10%}
+  next:       {model: term-deposit, version: 5, role: shadow}
+route: {by: customer_id}                 # sticky on any key; without it, random
+decision: outputs.probability > 0.07     # SQL over inputs.* and outputs.*
+value: case when decision then (case when outcome.subscribed then 60 else 0 end)
+       - 2 - outcome.duration_s / 3600.0 * 24 else 0 end
+currency: EUR
+explore: 2%                              # decide at random here, so that outcomes of the road not taken are known
+rules:
+  - {check: inputs.age between 17 and 110, else: flag}
+  - {check: outputs.probability between 0 and 1, else: fallback}
+guards:
+  - {when: loses money, against: fallback, error: 5%, do: kill}
+  - {when: challenger beats champion, error: 5%, do: promote}
+fallback: {decision: false}              # what answers after a kill: constants, a rule, or a version
+"""
+MONEY = """\
+holdout: 5%
+matures: window
+no_outcome: counts
+covariate: inputs.age * 1.5
+ramp: {steps: [1%, 10%, 100%], loss_budget: 500}
+outcome_window: 30d
+"""
+
+
+@pytest.mark.parametrize("file", [COMPLETE, COMPLETE + MONEY])
+def test_a_complete_file_is_applied_kept_and_written_back(desk: Desk, registry: Registry, file: str) -> None:
+    done = desk.give("term-deposit", "apply", author="anna", file=file)
+    kept = registry.current("term-deposit")
+    assert kept == done.revision
+    assert (kept.policy.explore, kept.policy.route_by) == (Explore(0.02), "customer_id")
+    assert [(arm.version, arm.role, arm.traffic) for arm in kept.arms] == [
+        (3, Role.CHAMPION, 0.0), (4, Role.CHALLENGER, 0.1), (5, Role.SHADOW, 0.0)
+    ]  # fmt: skip
+    assert desk.preview(file) == ""
+    assert desk.give("term-deposit", "apply", author="ci", file=file).order is None
+    assert desk.give("term-deposit", "apply", author="ci", file=render(kept)).order is None
+    changed = desk.preview(file.replace("explore: 2%", "explore: 4%")).splitlines()
+    assert [line for line in changed if line.startswith(("-e", "+e"))] == ["-explore: 2%", "+explore: 4%"]
 
 
 def test_a_guard_may_set_shares_and_never_revives(desk: Desk, registry: Registry) -> None:
