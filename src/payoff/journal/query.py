@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from payoff.errors import Busy
-from payoff.journal import matured, recent, scan, spent, statement, views
+from payoff.journal import matured, parted, recent, scan, spent, statement, views
 from payoff.journal.sandbox import Answer, ask
 from payoff.journal.snapshot import Snapshot, Snapshots
 from payoff.journal.terms import Terms
@@ -124,6 +124,11 @@ class Journal:
     def answered_between(self, endpoint: str) -> tuple[int, int] | None:
         """When the first and the last prediction were made, in microseconds; None where there are none."""
         return recent.between(self.snapshot().relations.get(("predictions", endpoint)))
+
+    def parts(self, endpoint: str, sql: str, declared: scan.Declared = _NOTHING) -> pa.Table:
+        """id and part of every prediction that was answered: a text of trusted SQL over `inputs` and `outputs`."""
+        with self._asking(endpoint) as (database, snapshot):
+            return parted.parts(database, snapshot, endpoint, sql, declared)
 
     def predictions(self, endpoint: str, limit: int = 100, before: str | None = None) -> pa.Table:
         """The newest predictions before an id, shadows too, newest first, with their last outcome."""
