@@ -22,3 +22,7 @@ def test_a_day_is_24_hours_of_being_up_at_the_pace_of_the_hours_there_were() -> 
         entry(2, WHO, 0, fixed=1_000_000), entry(1, OTHER, HOUR_US, cpu=50_000),
     ]  # fmt: skip
     assert day_micros(entries) == {WHO: 480_000, OTHER: 1_200_000}
+
+
+def test_a_fixed_cost_is_of_the_whole_hour_however_short_payoff_was_up() -> None:
+    assert day_micros([entry(0, WHO, HOUR_US // 60, fixed=50_000, memory=100)]) == {WHO: 24 * 50_000 + 24 * 60 * 100}

@@ -32,6 +32,28 @@ def test_a_process_holds_what_it_wrote_to_and_the_tree_has_its_children() -> Non
         child.communicate(b"\n")
 
 
+def test_memory_is_asked_anew_where_it_moved_and_when_a_process_came() -> None:
+    memory, me = machine.Memory(), os.getpid()
+    alone = {me: machine.tree(me)[me]}
+    before = memory.look(alone)[me]
+    block = np.ones(8 << 20)
+    grown = memory.look(alone)[me]
+    assert grown - before > 0.9 * block.nbytes
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        assert set(memory.look(machine.tree(me))) == {me, child.pid}
+    finally:
+        child.communicate(b"\n")
+    assert set(memory.look(alone)) == {me}
+
+
+def test_what_moved() -> None:
+    assert machine.moved(1 << 30, (1 << 30) + (20 << 20))
+    assert not machine.moved(1 << 30, (1 << 30) + (5 << 20))
+    assert not machine.moved(1 << 20, 1 << 10)
+    assert machine.moved(4 << 20, 1 << 20)
+
+
 def test_what_an_ended_child_has_computed_stays_counted() -> None:
     before = machine.tree(os.getpid())[os.getpid()].cpu_ns
     work = "import time\nwhile time.process_time() < 0.2: pass"

@@ -1,7 +1,6 @@
 """Paths that say what everything costs, who bears it, and what a version must earn to be worth having."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from payoff.api.engines import Engines, House
 from payoff.clock import iso
 from payoff.errors import BadInput
 from payoff.ledger import focus
-from payoff.ledger.bill import Books, Cost, Payer, Use
+from payoff.ledger.bill import Books, Cost, Entry, Payer, Use
 from payoff.ledger.breakeven import day_micros, thousand_micros
 from payoff.ledger.periods import By, Part, parts, period
 from payoff.ledger.prices import GB, HOUR_S
@@ -26,8 +25,8 @@ Since = Annotated[
     str | None, Parameter(description="A day, an hour (2026-11-22T14:00), or how long ago: 7d, 24h; else this month.")
 ]
 Until = Annotated[str | None, Parameter(description="The same; up to but not including it. Without it, up to now.")]
-Periods = Annotated[By | None, Parameter(description="Also by hour, day or month (UTC).")]
-Length = Annotated[By, Parameter(description="How long the charge period of a row is (UTC).")]
+Periods = Annotated[str | None, Parameter(description="Also by hour, day or month (UTC).")]
+Length = Annotated[str, Parameter(description="How long the charge period of a row is: hour, day or month (UTC).")]
 _AGO_US = {"m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 
 
@@ -39,9 +38,9 @@ def told(
 
     Amounts are in units of `currency`. All lines of the house together are its bill, to the micro, for every hour.
     """
+    length = None if by is None else _length(by)
     found = _costs(house, since, until)
-    name = names.check(endpoint, "endpoint") if endpoint else None
-    entries = tuple(entry for entry in found.books.entries if name in (None, entry.payer.endpoint))
+    entries = _of(house, found.books, endpoint)
     mine = Books(entries, found.books.bill, found.books.machine)
     days = day_micros(entries)
     said = {
@@ -58,18 +57,35 @@ def told(
         "assumptions": list(found.assumptions),
         "notes": list(found.notes),
     }
-    return said if by is None else said | {"periods": [_part(part) for part in parts(entries, by)]}
+    return said if length is None else said | {"periods": [_part(part) for part in parts(entries, length)]}
 
 
 @get("/costs/focus", sync_to_thread=True)
 def rows(
-    house: House, endpoint: OneEndpoint = None, since: Since = None, until: Until = None, by: Length = By.DAY
+    house: House, endpoint: OneEndpoint = None, since: Since = None, until: Until = None, by: Length = "day"
 ) -> Response[str]:
     """The same as CSV in the columns of FOCUS 1.2, for tools that read bills."""
+    length = _length(by)
     found = _costs(house, since, until)
-    name = names.check(endpoint, "endpoint") if endpoint else None
-    picked: Sequence[Part] = [part for part in parts(found.books.entries, by) if name in (None, part.payer.endpoint)]
+    picked = parts(_of(house, found.books, endpoint), length)
     return Response(focus.text(focus.rows(picked, found.currency)), media_type="text/csv")
+
+
+def _of(house: Engines, books: Books, endpoint: str | None) -> tuple[Entry, ...]:
+    """The entries of one endpoint or of all; NotFound if there is no such endpoint, and never was in this time."""
+    if endpoint is None:
+        return books.entries
+    name = names.check(endpoint, "endpoint")
+    found = tuple(entry for entry in books.entries if entry.payer.endpoint == name)
+    if not found:
+        house.registry.current(name)
+    return found
+
+
+def _length(by: str) -> By:
+    if by not in list(By):
+        raise BadInput(f"by is {by[:60]!r}; it is one of: {', '.join(By)}")
+    return By(by)
 
 
 def _costs(house: Engines, since: str | None, until: str | None) -> Costs:

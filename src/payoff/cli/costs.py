@@ -1,5 +1,6 @@
 """What everything costs, who bears it, and what a version must earn."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,7 +46,7 @@ def costs(
     lines = found["periods"] if by else found["lines"]
     if as_csv:
         heads = list(lines[0]) if lines else []
-        typer.echo(show.comma_separated(heads, [list(line.values()) for line in lines]), nl=False)
+        typer.echo(show.comma_separated(heads, [list(map(_digits, line.values())) for line in lines]), nl=False)
         return None
     return _tell(found, lines, by)
 
@@ -66,7 +67,8 @@ def _tell(found: dict[str, Any], lines: list[dict[str, Any]], by: str | None) ->
     show.table([_row(line, columns) for line in lines], columns, "nothing was metered or asked in this time")
     bill = found["bill"]
     typer.echo(
-        "\nthe bill: " + ", ".join(f"{kind} {_amount(one)}" for kind, one in bill.items() if one or kind == "total")
+        "\nthe bill of the house: "
+        + ", ".join(f"{kind} {_amount(one)}" for kind, one in bill.items() if one or kind == "total")
     )
     if not by:
         for line in lines:
@@ -87,6 +89,11 @@ def _amount(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:,.2f}" if abs(value) >= 1 or not value else f"{value:.6f}"
+
+
+def _digits(value: Any) -> Any:
+    """Numbers without an exponent, for spreadsheets."""
+    return format(Decimal(repr(value)), "f") if isinstance(value, float) else value
 
 
 COMMANDS = (costs,)

@@ -16,12 +16,13 @@ def thousand_micros(use: Use, cost: Cost) -> int | None:
 def day_micros(entries: Iterable[Entry]) -> dict[Payer, int]:
     """What each payer costs in 24 hours of payoff being up, at the pace of these entries.
 
-    A version that earns less a day does not pay for staying loaded. Hours in which nobody metered are left out.
+    A version that earns less a day does not pay for staying loaded. Hours in which nobody metered are left out; fixed
+    costs are of whole hours, however long payoff was up in them.
     """
-    micros: dict[Payer, int] = {}
-    up_us: dict[Payer, int] = {}
+    found: dict[Payer, tuple[Fraction, int]] = {}
     for entry in entries:
         if entry.up_us:
-            micros[entry.payer] = micros.get(entry.payer, 0) + entry.cost.total
-            up_us[entry.payer] = up_us.get(entry.payer, 0) + entry.up_us
-    return {payer: round(Fraction(total * DAY_US, up_us[payer])) for payer, total in micros.items()}
+            pace = entry.cost.total - entry.cost.fixed + Fraction(entry.cost.fixed * entry.up_us, HOUR_US)
+            micros, up_us = found.get(entry.payer, (Fraction(0), 0))
+            found[entry.payer] = micros + pace, up_us + entry.up_us
+    return {payer: round(micros * DAY_US / up_us) for payer, (micros, up_us) in found.items()}

@@ -11,7 +11,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from payoff.runner.process import rss_bytes
+
 _PROC = Path("/proc")
+_MOVED_BYTES = 1 << 20
 CGROUP = Path("/sys/fs/cgroup")
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _PSS = re.compile(rb"^Pss:\s*(\d+) kB$", re.MULTILINE)
@@ -91,6 +94,33 @@ def held_bytes(pids: Iterable[int]) -> dict[int, int]:
     Where the kernel does not tell that, its own and all that it shares but files.
     """
     return {pid: _held(_PROC / str(pid)) for pid in pids}
+
+
+class Memory:
+    """What processes hold, again and again: the kernel walks all pages to tell, so it is asked only where it matters.
+
+    That is where a process grew or shrank, and everywhere when one came or went, for they share.
+    """
+
+    def __init__(self) -> None:
+        self._processes: frozenset[tuple[int, float]] = frozenset()
+        self._known: dict[int, tuple[int, int]] = {}  # resident then, held
+
+    def look(self, processes: Mapping[int, Process]) -> dict[int, int]:
+        """What each of these holds now, to about a hundredth."""
+        there = frozenset((one.pid, one.born_s) for one in processes.values())
+        if there != self._processes:
+            self._processes, self._known = there, {}
+        for pid in processes:
+            resident = rss_bytes(pid)
+            if pid not in self._known or moved(self._known[pid][0], resident):
+                self._known[pid] = resident, held_bytes([pid])[pid]
+        return {pid: held for pid, (_, held) in self._known.items()}
+
+
+def moved(before_bytes: int, now_bytes: int) -> bool:
+    """Whether so much more or less is resident that what is held is to be asked anew."""
+    return abs(now_bytes - before_bytes) > max(_MOVED_BYTES, before_bytes // 100)
 
 
 def _held(folder: Path) -> int:

@@ -43,6 +43,7 @@ class Metering:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="metering", daemon=True)
         self._here = f"process {os.getpid()} of {time.time_ns()}"  # where the kernel does not tell processes apart
+        self._memory = machine.Memory()
         self._stamp = -1
         self._endpoints: list[Revision] = []
         self.cpu_ns = 0  # what the looks themselves have cost
@@ -78,7 +79,7 @@ class Metering:
     def _see(self) -> Look:
         tree = machine.tree(self._root)
         source = processes.identity(self._root) if tree else None
-        own_bytes = machine.held_bytes(tree)
+        own_bytes = self._memory.look(tree)
         count, parts = gpus.used()
         statuses = live.statuses(self._home)
         homes = owners(statuses, tree)
