@@ -86,14 +86,14 @@ def test_the_uplift_is_the_value_less_what_the_record_earned_and_is_surer() -> N
 
 @pytest.mark.parametrize("method", ["ips", "snips", "dr", "sndr"])
 def test_the_interval_holds_the_truth_as_often_as_it_says(method: str) -> None:
-    rng, runs = np.random.default_rng(21), 500
+    rng, runs = np.random.default_rng(21), 250
     held = bias = 0.0
     for _ in range(runs):
         recorded, truth = record(rng, 1_000, penalty=10.0 if method in MODELLED else None)
         value, error, interval = answered(estimate(recorded, method))
         held += interval.low <= truth <= interval.high
         bias += (value - truth) / error / runs
-    assert 0.92 <= held / runs <= 0.975
+    assert 0.92 <= held / runs <= 0.985
     assert abs(bias) < 0.15
 
 
@@ -127,7 +127,7 @@ def test_on_its_own_traffic_a_policy_is_worth_what_it_earned() -> None:
 
 def test_bounds_hold_from_few_rows_on_where_the_normal_interval_does_not() -> None:
     """One reward in 50, explored at 10 %: the normal interval often has not seen a single one."""
-    rng, runs, n = np.random.default_rng(25), 300, 1_500
+    rng, runs, n = np.random.default_rng(25), 150, 1_500
     held = {"normal": 0, "bounded": 0}
     for _ in range(runs):
         actions = (rng.random(n) < 0.1).astype(np.int64)

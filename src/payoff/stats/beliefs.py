@@ -22,7 +22,8 @@ from payoff.stats.intervals import Sums
 
 Floats = NDArray[np.float64]
 
-_REACH = np.sinh(np.linspace(-16.0, 16.0, 129))  # borders of the panels, in standard deviations: far, and fine inside
+_FAR = np.sinh(np.linspace(-16.0, 16.0, 129))  # borders of the panels, in standard deviations: far, and fine inside
+_NEAR = _FAR[np.abs(_FAR) < 60]
 _NODES = 12  # of each panel
 
 
@@ -41,11 +42,15 @@ class Rate:
         """The belief once so many more of each were seen."""
         return Rate(self.yes + yes, self.no + no)
 
-    def edges(self) -> Floats:
-        """Where its density may be integrated piece by piece: from 0 to 1."""
-        rows = self.yes + self.no
-        mean, spread = self.yes / rows, sqrt(self.yes * self.no / (rows + 1)) / rows
-        return np.concatenate([[0.0], np.clip(mean + spread * _REACH, 0.0, 1.0), [1.0]])
+    @property
+    def spread(self) -> float:
+        """The standard deviation."""
+        return sqrt(self.yes * self.no / (self.yes + self.no + 1)) / (self.yes + self.no)
+
+    def edges(self, reach: Floats) -> Floats:
+        """Where its density may be integrated piece by piece, so many spreads from its mean: from 0 to 1."""
+        mean = self.yes / (self.yes + self.no)
+        return np.concatenate([[0.0], np.clip(mean + self.spread * reach, 0.0, 1.0), [1.0]])
 
     def log_density(self, x: Floats) -> Floats:
         """Of the rate at x inside (0, 1), up to a constant."""
@@ -77,9 +82,9 @@ class Earnings:
         """The scale of Student's t, with 2 * shape degrees of freedom, that is believed of the mean."""
         return sqrt(self.scale / (self.shape * self.rows))
 
-    def edges(self) -> Floats:
-        """Where its density may be integrated piece by piece."""
-        edges: Floats = self.mean + self.spread * _REACH
+    def edges(self, reach: Floats) -> Floats:
+        """Where its density may be integrated piece by piece, so many spreads from its mean."""
+        edges: Floats = self.mean + self.spread * reach
         return edges
 
     def log_density(self, x: Floats) -> Floats:
@@ -154,9 +159,10 @@ def _second(first: Floats) -> Floats:
 def _curves(arms: Sequence[Belief]) -> tuple[Floats, Floats, Floats]:
     """Quadrature weights (m,), and the density and the distribution of each arm at its points, (k, m) both.
 
-    Gauss and Legendre on panels between the edges of all arms.
+    Gauss and Legendre on panels between the edges of all arms; the widest reaches out for all of them.
     """
-    edges = np.unique(np.concatenate([arm.edges() for arm in arms]))
+    widest = max(arms, key=lambda arm: arm.spread)
+    edges = np.unique(np.concatenate([widest.edges(_FAR), *(arm.edges(_NEAR) for arm in arms)]))
     points, weights = np.polynomial.legendre.leggauss(_NODES)
     half = np.diff(edges)[:, None] / 2
     x, steps = edges[:-1, None] + half * (points + 1), half * weights
