@@ -85,7 +85,8 @@ def doubling(rng: np.random.Generator, n: int) -> Floats:
     """A coin for 1, for twice as much after each loss, up to 64: then for 1 again."""
     won = rng.random(n) < 0.5
     since = np.arange(n) - np.maximum.accumulate(np.where(np.append(True, won[:-1]), np.arange(n), 0))
-    return np.where(won, 1.0, -1.0) * 2.0 ** (since % 7)
+    stakes: Floats = np.ldexp(1.0, since % 7)
+    return np.where(won, stakes, -stakes)
 
 
 CAPPED: dict[str, tuple[Stream, float]] = {
