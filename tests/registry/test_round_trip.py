@@ -8,14 +8,30 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from payoff.records import Arm, Field, Guard, Policy, Revision, Rule, Served, Signature, Version
+from payoff.records import (
+    Allocate,
+    Arm,
+    Explore,
+    Field,
+    Guard,
+    Matures,
+    NoOutcome,
+    Policy,
+    Ramp,
+    Revision,
+    Rule,
+    Served,
+    Signature,
+    Version,
+)
 from payoff.registry import Registry, connect
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
+JSON_SCALAR = st.none() | st.booleans() | WHOLE | NUMBER | TEXT
 JSON = st.recursive(
-    st.none() | st.booleans() | WHOLE | NUMBER | TEXT,
+    JSON_SCALAR,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )
@@ -34,12 +50,34 @@ POLICY = st.builds(
     fallback=NOTES,
     rules=st.lists(st.builds(Rule, check=TEXT), max_size=3).map(tuple),
     guards=st.lists(
-        st.builds(Guard, when=TEXT, do=TEXT, error=NUMBER, against=TEXT, gain_cap=st.none() | NUMBER), max_size=2
+        st.builds(
+            Guard,
+            when=TEXT,
+            do=TEXT,
+            error=NUMBER,
+            against=TEXT,
+            gain_cap=st.none() | NUMBER,
+            false_stop_every=WHOLE,
+            within=st.none() | NUMBER,
+            guardrails=st.dictionaries(TEXT, NUMBER, max_size=3),
+            above=st.none() | NUMBER,
+            over_s=st.none() | NUMBER,
+            of=st.none() | TEXT,
+        ),
+        max_size=2,
     ).map(tuple),
     route_by=st.none() | TEXT,
     context=FIELDS,
     outcome=FIELDS,
     outcome_window_s=NUMBER,
+    matures=st.sampled_from(Matures),
+    no_outcome=st.sampled_from(NoOutcome),
+    outcome_depends_on_decision=st.booleans(),
+    holdout=NUMBER,
+    explore=st.none() | st.builds(Explore, NUMBER, st.lists(JSON_SCALAR, max_size=3).map(tuple)),
+    covariate=st.none() | TEXT,
+    ramp=st.none() | st.builds(Ramp, st.lists(NUMBER, max_size=3).map(tuple), NUMBER, WHOLE, NUMBER),
+    allocate=st.none() | st.builds(Allocate, NUMBER, NUMBER),
 )
 
 
