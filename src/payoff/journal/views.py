@@ -2,14 +2,13 @@
 
 # ruff: noqa: S608 - every name here is quoted, every value a literal of our own making, every expression compiled
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import duckdb
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from payoff.journal import scan, told
 from payoff.journal.shape import literal, quoted
@@ -84,37 +83,40 @@ def count(database: duckdb.DuckDBPyConnection, snapshot: Snapshot, endpoint: str
 
 def known_ids(database: duckdb.DuckDBPyConnection, relation: Relation | None, some: Sequence[str]) -> set[str]:
     """Which ids are there; looks only into files whose range of ids has one of them."""
-    return {one for (one,) in _among(database, relation, some, "id", "id")}
+    found = _among(database, relation, some, "id", "id")
+    return {str(one) for table in found for one in table["id"].to_pylist()}
 
 
 def told_parts(
     database: duckdb.DuckDBPyConnection, relation: Relation | None, some: Sequence[str]
 ) -> set[tuple[str, str | None]]:
     """Of which parts of these predictions an outcome is there: (prediction id, part)."""
-    part = "part" if relation is not None and "part" in relation.storage.names else "NULL"
-    return {(one, part) for one, part in _among(database, relation, some, "prediction_id", f"prediction_id, {part}")}
+    part = "part" if relation is not None and "part" in relation.storage.names else "CAST(NULL AS VARCHAR) AS part"
+    found = _among(database, relation, some, "prediction_id", f"prediction_id, {part}")
+    return {pair for one in found for pair in zip(*(column.to_pylist() for column in one.columns), strict=True)}
 
 
 def _among(
     database: duckdb.DuckDBPyConnection, relation: Relation | None, some: Sequence[str], key: str, columns: str
-) -> Iterator[tuple[Any, ...]]:
+) -> Iterator[pa.Table]:
     """Some columns of the rows whose key is one of these, each row at least once."""
     if relation is None or not some:
         return
-    wanted = np.unique(np.array(some, dtype="U36"))
+    wanted = sorted(set(some))
     files = [file.path for file in relation.files if _has_any(wanted, file, key)]
-    database.register("wanted", pa.table({"id": wanted.tolist()}))
+    database.register("wanted", pa.table({"id": pa.array(wanted, pa.string())}))
     sources = [scan.fresh_name(relation.kind)] if relation.fresh.num_rows else []
     sources += [scan.parquet([*_schema(relation), *files])] if files else []
-    span = f"{key} BETWEEN {literal(str(wanted[0]))} AND {literal(str(wanted[-1]))}"
+    span = f"{key} BETWEEN {literal(wanted[0])} AND {literal(wanted[-1])}"
     for source in sources:
         sql = f"SELECT DISTINCT {columns} FROM {source} WHERE {span} AND {key} IN (SELECT id FROM wanted)"
-        yield from database.execute(sql).fetchall()
+        yield cast(pa.Table, database.sql(sql).to_arrow_table())
 
 
-def _has_any(wanted: NDArray[np.str_], file: File, key: str) -> bool:
+def _has_any(wanted: Sequence[str], file: File, key: str) -> bool:
+    """Whether one of some sorted ids lies in a file's range."""
     low, high = (file.low, file.high) if key == "id" else (file.key_low, file.key_high)
-    return bool(np.searchsorted(wanted, low) < np.searchsorted(wanted, high, "right"))
+    return bisect_left(wanted, low) < bisect_right(wanted, high)
 
 
 def _schema(relation: Relation) -> list[str]:
