@@ -12,6 +12,8 @@ TITLES = {
     "journal": "The journal",
     "house": "Start, deploy, kill, memory",
     "verdicts": "Verdicts",
+    "turning": "A version that turns bad, and false stops",
+    "coverage": "Intervals, looked at after every row",
     "framework": "A model in its own framework",
     "runner": "What isolation costs",
     "fastpath": "Converted against native",
