@@ -17,7 +17,8 @@ from payoff.cli import main
 
 COMMANDS = [
     "up", "demo", "deploy", "predict", "outcomes", "models", "endpoints", "versions", "revisions", "predictions",
-    "findings", "orders", "roi", "alias", "promote", "ramp", "rollback", "kill", "revive", "retire", "allocate",
+    "findings", "orders", "roi", "threshold", "experiment", "costs", "alias", "promote", "ramp", "rollback", "kill",
+    "revive", "retire", "allocate",
     "apply", "diff", "sql", "doctor",
 ]  # fmt: skip
 NOBODY = "http://127.0.0.1:9"  # the discard port: nobody listens

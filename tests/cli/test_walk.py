@@ -99,7 +99,7 @@ def test_the_loop(say: Say, deployed: str, rows: Path) -> None:
     assert "2 outcomes accepted" in say("outcomes", "calls", "-", "--format", "jsonl", stdin=told)
     assert "calls v1" in say("roi", "calls")
     roi = json.loads(say("roi", "calls", "--json"))
-    assert roi["rows"][0]["value"] % 58 == 0
+    assert roi["versions"][0]["value"] % 58 == 0
     newest = json.loads(say("predictions", "calls", "--limit", "2", "--json"))
     assert {row["id"] for row in newest} == {one["prediction_id"] for one in answers}
 

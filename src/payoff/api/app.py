@@ -13,6 +13,7 @@ from payoff.api import (
     docs,
     drills,
     endpoints,
+    experiment,
     health,
     lists,
     matured,
@@ -20,6 +21,7 @@ from payoff.api import (
     questions,
     replies,
     roi,
+    threshold,
     versions,
 )
 from payoff.api.engines import Engines
@@ -28,7 +30,22 @@ from payoff.errors import PayoffError
 from payoff.version import VERSION
 
 BODY_BYTES_MAX = 64 << 20
-ROOMS = (health, deploys, endpoints, outcomes, questions, roi, costs, lists, versions, docs, matured, drills)
+ROOMS = (
+    health,
+    deploys,
+    endpoints,
+    outcomes,
+    questions,
+    roi,
+    threshold,
+    experiment,
+    costs,
+    lists,
+    versions,
+    docs,
+    matured,
+    drills,
+)
 _ABOUT = (
     "Deploy models, move their versions, say what happened, read what they earned. Rows are answered on another door."
 )

@@ -1,15 +1,11 @@
-"""Commands that only look: models, endpoints, versions, revisions, predictions, findings, orders, roi, doctor."""
+"""Commands that only look: models, endpoints, versions, revisions, predictions, findings, orders, doctor."""
 
-import dataclasses
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from payoff.cli import show
 from payoff.cli.server import Endpoint, Json, Limit, OneEndpoint, Url, client
-
-if TYPE_CHECKING:
-    from payoff.client.roi import Roi
 
 
 def models(url: Url = None, as_json: Json = False) -> None:
@@ -93,23 +89,6 @@ def orders(
     show.table(found, ["id", "at", "endpoint", "verb", "author", "reason", "before", "after"], "no orders yet")
 
 
-def roi(endpoint: OneEndpoint = None, url: Url = None, as_json: Json = False) -> None:
-    """What each version earned, and the verdict so far.
-
-    Value, compute and net per version, with an interval that holds however often one looks.
-    """
-    house = client(url)
-    names = [endpoint] if endpoint else [row["endpoint"] for row in house.endpoints()]
-    found = [house.endpoint(name).roi() for name in names]
-    if as_json:
-        objects = [dataclasses.asdict(one) for one in found]
-        return show.put_json(objects[0] if endpoint else objects)
-    if not found:
-        typer.echo("no endpoints yet: payoff deploy PATH")
-    for statement in found:
-        _statement(statement)
-
-
 def doctor(url: Url = None, as_json: Json = False) -> None:
     """Is everything healthy, and if not, what to do. Exit status 1 if something is not."""
     found = client(url).health()
@@ -175,25 +154,4 @@ def _is(field: dict[str, Any]) -> str:
     return f"{field['type']}{f'[{shape}]' if shape else ''}{' or null' if field['nullable'] else ''}"
 
 
-def _statement(found: "Roi") -> None:
-    typer.echo(show.safe(f"{found.endpoint}, in {found.currency}"))
-    columns = ["version", "role", "answered", "matured", "value", "cost", "net", "interval", "vs_fallback", "verdict"]
-    show.table([_line(row) for row in found.rows], columns, "nothing answered yet")
-    if found.watched:
-        typer.echo("\nwatched: what would have been, not money")
-        show.table([_line(row) for row in found.watched], columns, "")
-    typer.echo("\n" + show.safe(found.note))
-    for assumption in found.assumptions:
-        typer.echo(show.safe(f"- {assumption}"))
-    typer.echo("")
-
-
-def _line(row: dict[str, Any]) -> dict[str, Any]:
-    from payoff.client.roi import named
-
-    bounds = None if row["low"] is None else f"{show.money(row['low'])} to {show.money(row['high'])}"
-    amounts = {name: show.money(row[name]) for name in ("value", "cost", "net", "vs_fallback")}
-    return named(row) | amounts | {"interval": bounds}
-
-
-COMMANDS = (models, versions, endpoints, revisions, predictions, findings, orders, roi, doctor)
+COMMANDS = (models, versions, endpoints, revisions, predictions, findings, orders, doctor)

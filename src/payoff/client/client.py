@@ -11,6 +11,7 @@ from payoff.client.endpoint import Endpoint
 from payoff.client.fields import fields
 from payoff.client.fields import requirements as listed
 from payoff.client.form import Form, Part
+from payoff.client.roi import Roi
 from payoff.client.whoami import code as commit
 from payoff.client.whoami import whoami
 from payoff.client.wire import ARROW, Body, Wire
@@ -187,6 +188,14 @@ class Client:
         """The same as plain values: columns (name, type), rows, and whether rows were left off."""
         found: dict[str, Any] = self._wire.post("sql", body=_question(text, limit))
         return found
+
+    def roi(self) -> list[Roi]:
+        """What each endpoint earned; they are never added up."""
+        return [Roi.read(one) for one in self._wire.get("roi")["statements"]]
+
+    def roi_page(self) -> str:
+        """The same as one page of HTML that loads nothing, each endpoint on a sheet of its own."""
+        return self._wire.page("roi", "page")
 
     def costs(
         self,

@@ -68,8 +68,28 @@ class Endpoint:
         return found
 
     def roi(self) -> Roi:
-        """Value, cost and net per version, with an interval and the verdict so far."""
+        """Value, cost and net per version against a named baseline, with intervals, and the verdict so far."""
         return Roi.read(self._wire.get("endpoints", self.name, "roi"))
+
+    def roi_page(self) -> str:
+        """The same as one page of HTML that loads nothing."""
+        return self._wire.page("endpoints", self.name, "roi", "page")
+
+    def threshold(self) -> dict[str, Any]:
+        """Money per decision at every threshold, what the present one leaves on the table, and the suggested one."""
+        found: dict[str, Any] = self._wire.get("endpoints", self.name, "threshold")
+        return found
+
+    def apply_threshold(self, reason: str = "") -> dict[str, Any]:
+        """Moves the decision threshold to the suggested one; refused where it is not sure to earn more."""
+        body = {"author": whoami(), "reason": reason}
+        found: dict[str, Any] = self._wire.post("endpoints", self.name, "threshold", body=Body.of(body))
+        return found
+
+    def experiment(self, by: str | None = None) -> dict[str, Any]:
+        """The arms side by side, each against the champion; `by` an expression over inputs, by segment too."""
+        found: dict[str, Any] = self._wire.get("endpoints", self.name, "experiment", by=by)
+        return found
 
     def judged(self) -> dict[str, Any]:
         """How far the guards have come: every outcome up to `outcome_id` was there when they last looked."""
@@ -78,7 +98,9 @@ class Endpoint:
 
     def matured(self, rows: int = 2_000, before: str | None = None) -> list[dict[str, Any]]:
         """What each of the latest decisions was worth, as decided and as the fallback would have, oldest first."""
-        found: list[dict[str, Any]] = self._wire.get("endpoints", self.name, "matured", rows=rows, before=before)["rows"]
+        found: list[dict[str, Any]] = self._wire.get("endpoints", self.name, "matured", rows=rows, before=before)[
+            "rows"
+        ]
         return found
 
     def predictions(self, limit: int = 100) -> list[dict[str, Any]]:

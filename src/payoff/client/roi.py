@@ -1,10 +1,14 @@
-"""What an endpoint's versions earned: easy to read at a prompt, easy to turn into a frame."""
+"""What an endpoint's versions earned: easy to read at a prompt, easy to turn into a frame or a page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-COLUMNS = ("version", "role", "answered", "matured", "value", "cost", "net", "low", "high", "vs_fallback", "verdict")
+if TYPE_CHECKING:
+    import pyarrow
+
+COLUMNS = ("version", "role", "answered", "matured", "value", "cost", "net", "low", "high", "against", "verdict")
+_PARTS = ("compute", "fees", "idle", "overhead", "fixed")
 
 
 @dataclass(frozen=True)
@@ -12,7 +16,8 @@ class Roi:
     """Money in units of `currency`; `low` and `high` bound the net of a row.
 
     `rows` are the versions that answered (and the fallback, whose version is None); `watched` those that only watched:
-    what they would have earned, never part of `total`. `note` is the conclusion in words.
+    what they would have earned, never part of `total`. `headline` is the net value against a named baseline, None where
+    there is none. `note` is the conclusion in words, `said` all that the server said.
     """
 
     endpoint: str
@@ -22,13 +27,16 @@ class Roi:
     total: dict[str, Any] = field(default_factory=dict)
     note: str = ""
     assumptions: list[str] = field(default_factory=list)
+    headline: dict[str, Any] | None = None
+    in_flight: dict[str, Any] = field(default_factory=dict)
+    said: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @staticmethod
     def read(said: dict[str, Any]) -> "Roi":
         """From the API's reply."""
         return Roi(
             said["endpoint"], said["currency"], said["versions"], said["watched"], said["total"], said["note"],
-            said["assumptions"],
+            said["assumptions"], said["headline"], said["in_flight"], said,
         )  # fmt: skip
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -41,8 +49,7 @@ class Roi:
         """All rows as a pandas DataFrame; `watched` tells which are only what would have been."""
         import pandas
 
-        said = [(row, False) for row in self.rows] + [(row, True) for row in self.watched]
-        return pandas.DataFrame([row | {"watched": watched} for row, watched in said])
+        return pandas.DataFrame(flat([self]))
 
     def __repr__(self) -> str:
         lines = [list(COLUMNS), *([_cell(named(row).get(name)) for name in COLUMNS] for row in self.rows)]
@@ -52,9 +59,48 @@ class Roi:
         return "\n".join([f"{self.endpoint}, in {self.currency}", *text, *([self.note] if self.note else [])])
 
 
+def flat(found: Sequence[Roi]) -> list[dict[str, Any]]:
+    """A record per version, of one or several statements, without anything nested: for tables and files.
+
+    A gain stands beside the name of what it is a gain over.
+    """
+    return [
+        {"endpoint": one.endpoint, "currency": one.currency, "watched": watched, **_flat(row)}
+        for one in found
+        for rows, watched in ((one.rows, False), (one.watched, True))
+        for row in rows
+    ]
+
+
+def table(found: Sequence[Roi]) -> "pyarrow.Table":
+    """The same as an Arrow table: for Parquet."""
+    import pyarrow as pa
+
+    return pa.Table.from_pylist(flat(found))
+
+
 def named(row: dict[str, Any]) -> dict[str, Any]:
-    """The row with its version as people say it: "term-deposit v3", or "fallback"."""
-    return row | {"version": f"{row['model']} v{row['version']}" if row["model"] else "fallback"}
+    """The row with its version as people say it ("term-deposit v3", "fallback"), and its gain over a named baseline."""
+    return row | {
+        "version": f"{row['model']} v{row['version']}" if row["model"] else "fallback",
+        "against": against(row["uplift"]),
+    }
+
+
+def against(uplift: dict[str, Any] | None) -> str | None:
+    """A gain with its baseline, in words; never one without the other."""
+    if uplift is None:
+        return None
+    side = "more" if uplift["net"] >= 0 else "less"
+    causal = "" if uplift["causal"] else " (not causal)"
+    return f"{abs(uplift['net']):,.2f} {side} than {uplift['baseline']}{causal}"
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    uplift = row["uplift"] or {}
+    plain = {name: value for name, value in row.items() if name not in ("uplift", "parts")}
+    told = {f"uplift_{name}": uplift.get(name) for name in ("baseline", "causal", "net", "low", "high", "per_decision")}
+    return plain | {name: row["parts"][name] for name in _PARTS} | told
 
 
 def _cell(value: Any) -> str:

@@ -56,6 +56,10 @@ class Wire:
         """The JSON at a path; pieces are quoted, so a name never becomes a path of its own."""
         return self.send("GET", self.at(*path, **query)).json()
 
+    def page(self, *path: str) -> str:
+        """The HTML at a path."""
+        return self.send("GET", self.at(*path), accept="text/html").body.decode()
+
     def post(self, *path: str, body: Body, **query: Any) -> Any:
         """The JSON that answers a POST."""
         return self.send("POST", self.at(*path, **query), body).json()
