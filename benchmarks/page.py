@@ -10,6 +10,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 TITLES = {
     "door": "The door: single rows over HTTP",
     "journal": "The journal",
+    "postings": "A million outcomes",
     "house": "Start, deploy, kill, memory",
     "verdicts": "Verdicts",
     "turning": "A version that turns bad, and false stops",
