@@ -8,7 +8,7 @@ import pytest
 from payoff.deploy import plan
 from payoff.deploy.plan import ARMS_MAX, By
 from payoff.errors import BadInput, Conflict, NotFound
-from payoff.records import Policy, Revision, Role, Version
+from payoff.records import Policy, Ramp, Revision, Role, Version
 
 Make = Callable[..., Version]
 BY = By("anna", "because", 7)
@@ -54,6 +54,12 @@ def test_a_new_champion_takes_the_old_ones_place(trio: Revision, version: Make) 
 
 def test_a_challenger_joins_with_a_tenth_of_the_traffic(pair: Revision) -> None:
     assert pair.arms[1].traffic == 0.1
+
+
+def test_where_challengers_climb_a_new_one_starts_on_the_first_step(first: Revision, version: Make) -> None:
+    climbing = replace(first, policy=replace(first.policy, ramp=Ramp(steps=(0.02, 0.5), loss_budget=10)))
+    assert plan.deploy_as(climbing, "term-deposit", version(2), BY, "challenger").arms[1].traffic == 0.02
+    assert plan.deploy_as(climbing, "term-deposit", version(2), BY, traffic="7%").arms[1].traffic == 0.07
 
 
 def test_a_share_of_traffic_means_a_challenger(first: Revision, version: Make) -> None:

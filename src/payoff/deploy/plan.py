@@ -46,7 +46,8 @@ def deploy_as(
 ) -> Revision:
     """The version joins as champion (in place of the old one), challenger (with a share of traffic, 0 to 1) or shadow.
 
-    Without a role: champion, or challenger if a share is given. The first version of an endpoint is its champion.
+    Without a role: champion, or challenger if a share is given. The first version of an endpoint is its champion. A
+    challenger nobody gave a share to starts with a tenth, or on the first step of the endpoint's ramp.
     A version that is there already moves to the role if the table of moves lets it.
     """
     goal = _goal(current, endpoint, version, role, traffic)
@@ -60,7 +61,7 @@ def deploy_as(
             return current
         return _next(current, _crowned(current, there or _arm("champion", goal, version)), by)
     others = [arm for arm in current.arms if arm is not there]
-    joins = _joining(there or _arm("", goal, version), goal, traffic, others)
+    joins = _joining(there or _arm("", goal, version), goal, traffic, others, current.policy)
     return _next(current, [joins if arm is there else arm for arm in current.arms] + [joins] * (there is None), by)
 
 
@@ -175,11 +176,15 @@ def _arm(name: str, role: Role, version: Version) -> Arm:
     return Arm(name, role, version.model, version.number, version.served)
 
 
-def _joining(arm: Arm, role: Role, traffic: float | str | None, others: Sequence[Arm]) -> Arm:
-    """The arm in its new role, with a name that fits: its own if it has one, else the role's, numbered if taken."""
+def _joining(arm: Arm, role: Role, traffic: float | str | None, others: Sequence[Arm], policy: Policy) -> Arm:
+    """The arm in its new role, with a name that fits: its own if it has one, else the role's, numbered if taken.
+
+    Where challengers climb by themselves, a new one starts on the first step.
+    """
     own = arm.name and (arm.role is role or not re.fullmatch(rf"{arm.role}(-\d+)?", arm.name))
     name = arm.name if own else _free(role, {other.name for other in others})
-    kept = arm.traffic if arm.role is role and arm.name else TRAFFIC
+    first = TRAFFIC if policy.ramp is None else policy.ramp.steps[0]
+    kept = arm.traffic if arm.role is role and arm.name else first
     share = 0.0 if role is Role.SHADOW else share_of(traffic) if traffic is not None else kept
     return replace(arm, name=name, role=role, traffic=share)
 
