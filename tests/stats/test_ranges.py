@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from payoff.errors import BadInput
 from payoff.stats import Learned, Range, learn, ranges
 from payoff.stats.ranges import BLOCK, BURN_IN, FACTOR
 
@@ -41,6 +42,12 @@ def test_the_first_blocks_only_teach() -> None:
     assert (low[BURN_IN:] < means[BURN_IN:]).all()
     assert learn(Learned(), x[: BURN_IN * BLOCK]).interval() is None
     assert learn(Learned(), x[: (BURN_IN + 1) * BLOCK]).interval() is not None
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_an_amount_that_is_no_number_is_refused_at_once(bad: float) -> None:
+    with pytest.raises(BadInput, match="finite"):
+        learn(Learned(), np.array([bad]))
 
 
 def test_amounts_that_are_all_alike_have_no_interval() -> None:

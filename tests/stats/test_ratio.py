@@ -79,5 +79,7 @@ def test_shares_sum_to_one(shares: list[float]) -> None:
 def test_counts_are_not_negative_and_arms_do_not_vanish() -> None:
     with pytest.raises(BadInput, match="at least 0"):
         sample_ratio([-1, 2], [0.5, 0.5])
+    with pytest.raises(BadInput, match="for 2 arms"):
+        SampleRatio.of([0.5, 0.5]).after([1, 2, 3])
     with pytest.raises(BadInput, match="2 shares for 3 arms"):
         SampleRatio.of(RAMP[0]).ramp([0.5, 0.5])

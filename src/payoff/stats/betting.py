@@ -4,6 +4,9 @@ Someone who believes the stream loses bets on it, starting with 1. If the stream
 the wealth grow in expectation, so it ever reaches 1/error with a chance of at most `error` (Ville's inequality): at
 any looking schedule, under any dependence, for any distribution whose gains are bounded. Losses need no bound.
 
+"Does not lose" is said of every decision, given those before it. Where bad and good rows come in runs that only cancel
+in the long run, the stream does lose while a bad run lasts, and is stopped for it more often: see stats/blocks.
+
 Waudby-Smith and Ramdas (2024), "Estimating means of bounded random variables by betting", arXiv:2010.09686. The five
 stakes are a mixture, so nobody has to know beforehand how bad the stream is.
 """

@@ -59,6 +59,12 @@ class Bernstein:
         return Interval(centre - (least + self.cost_low) / self.weight, centre + (least + self.cost_high) / self.weight)
 
 
+def refuse_unknown(x: Floats) -> None:
+    """BadInput for amounts that are not finite numbers."""
+    if not bool(np.all(np.isfinite(x))):
+        raise BadInput("every amount must be a finite number; leave out the rows whose value is not known")
+
+
 def bernstein(state: Bernstein, x: Floats, low: Floats | float, high: Floats | float) -> Bernstein:
     """The state after rows `x`, shape (n,), clipped to [low, high]: numbers or one per row, in the unit of `x`.
 
@@ -79,8 +85,7 @@ def _walk(state: Bernstein, x: Floats, low: Floats | float, high: Floats | float
 
     Every stake, and every guess that keeps its cost low, knows only the rows before its own; the first is the end.
     """
-    if not bool(np.all(np.isfinite(x))):
-        raise BadInput("every amount must be a finite number; leave out the rows whose value is not known")
+    refuse_unknown(x)
     low, high = np.broadcast_to(low, x.shape), np.broadcast_to(high, x.shape)
     known = np.isfinite(low) & np.isfinite(high) & (high > low)
     low, high = low[known], high[known]
@@ -109,8 +114,9 @@ def hedged(x: Floats, error: float = 0.05, low: float = 0.0, high: float = 1.0, 
 
     To one part in `breaks` of the range, rounded outwards. It may be read at any row, like the other.
     """
-    if not (high > low and bool(np.all(np.isfinite(x)))):
-        raise BadInput(f"amounts must be finite and [{low}, {high}] a range with its low end first")
+    refuse_unknown(x)
+    if not high > low:
+        raise BadInput(f"[{low}, {high}] is no range; say one with its low end first")
     share = (np.clip(x, low, high) - low) / (high - low)
     bottom, top = (_first_kept(side, error, breaks) for side in (share, 1 - share))
     return Interval(low + bottom * (high - low), low + (1 - top) * (high - low))

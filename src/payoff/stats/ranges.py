@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from payoff.stats.blocks import Open, blocks
-from payoff.stats.bounded import Bernstein, bernstein
+from payoff.stats.bounded import Bernstein, bernstein, refuse_unknown
 from payoff.stats.intervals import Interval
 
 BLOCK = 10
@@ -72,7 +72,7 @@ class Learned:
 
 
 def learn(state: Learned, x: Floats) -> Learned:
-    """The state after rows `x`, shape (n,), in order and in any unit. BadInput for what is not a finite number."""
+    """The state after rows `x`, shape (n,), in order and in any unit; see `ranges`."""
     seen, means, low, high = ranges(state.range, x)
     return Learned(seen, bernstein(state.sums, means, low, high))
 
@@ -80,8 +80,10 @@ def learn(state: Learned, x: Floats) -> Learned:
 def ranges(seen: Range, x: Floats) -> tuple[Range, Floats, Floats, Floats]:
     """What has been seen after `x`, shape (n,); the means of the blocks that it filled, and the range of each.
 
-    The three have shape (blocks,); low is -inf and high inf where the range is not known.
+    The three have shape (blocks,); low is -inf and high inf where the range is not known. BadInput for amounts that are
+    not finite numbers.
     """
+    refuse_unknown(x)
     open, means = blocks(seen.open, x, BLOCK)
     if not len(means):
         return replace(seen, open=open), means, means, means

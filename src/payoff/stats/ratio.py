@@ -33,7 +33,8 @@ class SampleRatio:
 
     def after(self, counts: Sequence[int]) -> "SampleRatio":
         """With so many more calls per arm under the present shares."""
-        return replace(self, counts=tuple(a + b for a, b in zip(self.counts, _counts(counts), strict=True)))
+        more = _counts(counts, len(self.shares))
+        return replace(self, counts=tuple(a + b for a, b in zip(self.counts, more, strict=True)))
 
     def ramp(self, shares: Sequence[float]) -> "SampleRatio":
         """From here on with other shares; arms may come or go (a share of 0), in the same order."""
@@ -57,7 +58,7 @@ def sample_ratio(counts: Sequence[int], shares: Sequence[float], prior: float = 
     ln B(a + n) - ln B(a) - sum of n ln(share), a = prior * share. BadInput for counts below 0, or for what is no
     share.
     """
-    arms = [(n, share) for n, share in zip(_counts(counts), _shares(shares), strict=True) if n]
+    arms = [(n, share) for n, share in zip(_counts(counts, len(shares)), _shares(shares), strict=True) if n]
     if any(share == 0 for _, share in arms):
         return inf
     spread = fsum(lgamma(prior * share + n) - lgamma(prior * share) - n * log(share) for n, share in arms)
@@ -70,7 +71,7 @@ def _shares(shares: Sequence[float]) -> tuple[float, ...]:
     return tuple(shares)
 
 
-def _counts(counts: Sequence[int]) -> Sequence[int]:
-    if any(n < 0 for n in counts):
-        raise BadInput(f"counts of {list(counts)}; calls per arm are whole numbers of at least 0")
+def _counts(counts: Sequence[int], arms: int) -> Sequence[int]:
+    if len(counts) != arms or any(n < 0 for n in counts):
+        raise BadInput(f"counts of {list(counts)} for {arms} arms; say one per arm, at least 0")
     return counts
