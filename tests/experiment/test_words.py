@@ -7,7 +7,8 @@ from payoff.experiment import BEATS, LOSES, Case, Question, Rows, chance, explai
 
 
 def after(question: Question, money: list[float], error: float = 0.05) -> Case:
-    return judge(Case(question, error), Rows(np.array([f"{n}" for n in range(len(money))]), np.array(money), np.array(money)))
+    ids = np.array([f"{n}" for n in range(len(money))])
+    return judge(Case(question, error), Rows(ids, np.array(money), np.array(money)))
 
 
 def test_a_loss_is_told_in_money_and_chances() -> None:

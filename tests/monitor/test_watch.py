@@ -1,5 +1,8 @@
 """The watch on a real house: it judges in order, acts once, and comes to the same verdict again."""
 
+import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -14,6 +17,8 @@ from payoff.monitor.evidence import advance, history
 from payoff.monitor.worth import worth
 from payoff.records import Role
 from payoff.stats import Bets, fold, losses
+from payoff.store.blobs import Blobs
+from payoff.version import VERSION
 from tests.monitor.home import BEATS, CHALLENGER, LOSES, Home
 
 ROWS = 200
@@ -362,3 +367,94 @@ def test_an_absurd_outcome_is_left_out_and_said_once(home: Home, gain: float) ->
     (row,) = home.roi().answered
     assert (row.line.answered, row.line.matured) == (ROWS + 1, ROWS)
     assert row.line.value.micros == sum(round(one * 1e6) for one in gains)
+
+
+def test_a_kill_freezes_what_it_rests_on_and_can_be_computed_again_from_that_alone(home: Home, tmp_path: Path) -> None:
+    home.apply()
+    ids = home.answer([True] * ROWS)
+    home.learn(ids[:3] + ids[4:], money(1, -4)[:-1])
+    home.now_us += 86_400_000_000
+    home.look()
+    (order,) = home.orders()
+    (filed,) = home.registry.verdicts("bank")
+    assert (order.evidence["verdict"], order.evidence["rows"]) == (filed.id, filed.evidence_digest)
+    assert (filed.verdict.e_value, filed.verdict.tested) == (order.evidence["e_value"], order.evidence["tested"])
+    assert filed.settings["test"] == order.evidence["test"] == "since launch"
+    assert order.evidence["software"] == filed.software == VERSION
+    assert [one["verb"] for one in order.evidence["changed"]["orders"]] == []
+    (tmp_path / "settings.json").write_text(json.dumps(filed.settings))
+    program = (
+        "import json, sys; from pathlib import Path; from payoff.experiment import again, unpack\n"
+        "case = again(json.loads(Path(sys.argv[1]).read_text()), unpack(Path(sys.argv[2]).read_bytes()))\n"
+        "print(json.dumps([case.e_value, case.tested, case.unknown, case.test]))"
+    )
+    blob = Blobs(tmp_path / "artifacts").path(filed.evidence_digest)
+    run = [sys.executable, "-c", program, str(tmp_path / "settings.json"), str(blob)]
+    e_value, tested, unknown, test = json.loads(subprocess.run(run, capture_output=True, check=True, text=True).stdout)
+    assert (e_value, tested, unknown, test) == (
+        pytest.approx(filed.verdict.e_value, rel=1e-12), filed.verdict.tested, 1, "since launch",
+    )  # fmt: skip
+
+
+def test_what_changed_in_the_day_before_stands_beside_a_kill(home: Home) -> None:
+    home.apply()
+    home.now_us += 2 * 86_400_000_000
+    home.apply(guards=LOSES.replace("10}", "11}"))
+    home.learn(home.answer([True] * ROWS), [-5.0] * ROWS)
+    home.look()
+    changed = home.orders()[0].evidence["changed"]
+    assert [(one["verb"], one["before"], one["after"]) for one in changed["orders"]] == [("apply", 1, 2)]
+
+
+def test_nobody_is_killed_for_losses_that_have_been_corrected_since(home: Home) -> None:
+    """Judged on 25 losses; when the rows come that would tip the scales, these have turned out to be gains."""
+    home.apply()
+    ids = home.answer([True] * 200)
+    home.learn(ids[:25], [-5.0] * 25)
+    home.look()
+    home.learn(ids[:25], [5.0] * 25)
+    home.learn(ids[25:], [-5.0] * 175)
+    home.look()
+    (order,) = home.orders()
+    first = fold(Bets(), losses(np.array([5.0] * 25 + [-5.0] * 175), 10.0), 0.01).first
+    assert first is not None
+    assert order.evidence["tested"] == first + 1
+
+
+def test_a_version_that_turns_bad_after_a_good_time_is_stopped_by_the_detector(home: Home) -> None:
+    home.apply(guards=LOSES.replace("gain_cap: 10", "gain_cap: 10, false_stop_every: 1000"))
+    good, bad = money(4, 4, 1_500), money(5, -4, 300)
+    home.learn(home.answer([True] * 1_800), good + bad)
+    home.look()
+    (order,) = home.orders()
+    assert (order.verb, order.evidence["test"], order.evidence["threshold"]) == ("kill", "after a change", 1_000)
+    assert 1_500 < order.evidence["tested"] < 1_620
+    assert "since it was at its best" in order.reason
+    assert "stopped like this by chance every 1,000 predictions on average" in order.reason
+
+
+def test_a_guard_may_warn_or_halve_instead(home: Home) -> None:
+    harm = LOSES.replace("do: kill", "do: halve")
+    home.apply(more=CHALLENGER.replace("0%", "40%"), guards=harm)
+    ids = home.answer([True] * ROWS)
+    home.shadow(ids, [True] * ROWS, 2)
+    home.learn(ids, [-5.0] * ROWS)
+    home.look()
+    home.look(home.another_watch())
+    assert [(order.verb, order.evidence["version"]) for order in home.orders()] == [("ramp", 2)]
+    assert {arm.version: arm.traffic for arm in home.registry.current("bank").arms} == {1: 0, 2: 0.2}
+    told = [text for text in home.findings() if "m v1 earned 5.00 EUR less" in text]
+    assert len(told) == 1
+    assert len(home.registry.verdicts("bank")) == 2
+
+
+def test_a_challenger_that_makes_no_difference_is_retired(home: Home) -> None:
+    home.apply(more=CHALLENGER, guards="  - {when: makes no difference, within: 0.5, error: 5%}")
+    ids = home.answer([True] * 3_000)
+    home.shadow(ids, ([True] * 50 + [False]) * 58 + [True] * 42, 2)
+    home.learn(ids, money(6, 0, 3_000))
+    home.look()
+    (order,) = home.orders()
+    assert (order.verb, order.author) == ("retire", "guard: makes no difference")
+    assert "The true difference lies within 0.5 EUR either way" in order.reason
+    assert roles(home) == {1: Role.CHAMPION}

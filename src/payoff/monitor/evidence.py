@@ -10,6 +10,7 @@ from payoff.journal import ids
 from payoff.journal.matured import Matured as Settled
 from payoff.journal.query import Journal
 from payoff.journal.snapshot import Snapshot
+from payoff.ledger.fees import fee_sql
 from payoff.ledger.prices import Prices
 from payoff.monitor.docket import Docket
 from payoff.monitor.matured import Matured, matured
@@ -67,7 +68,7 @@ def advance(
     docket.ask(past)
     if not docket.briefs:
         return Step(False, now_us)
-    found = read(journal, past, docket.through or start(docket, past), worth, now_us)
+    found = read(journal, past, docket.through or start(docket, past), worth, prices, now_us)
     rows = matured(found.rows, past, prices)
     docket.hear(rows)
     waits_since_us = ids.time_us(found.held_by) if found.held_by else now_us
@@ -75,8 +76,8 @@ def advance(
     return Step(len(rows) >= BATCH_MAX, waits_since_us + int(worth.window_s * 1e6), beyond, rows)
 
 
-def read(journal: Journal, past: Sequence[Revision], after: str, worth: Worth, now_us: int) -> Settled:
-    """The next batch of settled rows after an id."""
+def read(journal: Journal, past: Sequence[Revision], after: str, worth: Worth, prices: Prices, now_us: int) -> Settled:
+    """The next batch of settled rows after an id, each with its fee."""
     return journal.matured(
         past[-1].endpoint,
         after,
@@ -88,6 +89,7 @@ def read(journal: Journal, past: Sequence[Revision], after: str, worth: Worth, n
         settle_s=SETTLE_US / 1e6,
         declared=worth.declared,
         matures=worth.matures,
+        fee_sql=fee_sql(prices.fees, {arm.model: arm.served.signature for arm in past[-1].arms}),
     )
 
 

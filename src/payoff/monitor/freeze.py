@@ -5,11 +5,14 @@ does not hold any more nothing follows. The rows go to the home's artefacts as P
 the registry, with its settings and the version of the software, so that `payoff.experiment.again` can repeat it.
 """
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
+from payoff.errors import PayoffError
 from payoff.experiment.frozen import again, pack, settings
 from payoff.experiment.verdict import Case, Rows
 from payoff.journal.query import Journal
@@ -28,6 +31,8 @@ from payoff.version import VERSION
 DAY_US = 86_400_000_000
 _LISTED_MAX = 20
 _WORDS_MAX = 200
+_LAST_ROWS = 1_000
+_PARQUET: Any = pq
 
 
 def reread(
@@ -37,7 +42,8 @@ def reread(
     case = docket.case(brief)
     rows = _tested(docket, journal, past, brief, terms, now_us)
     found = again(settings(case), rows)
-    docket.cases[key(brief)] = found
+    if found.reached:
+        docket.cases[key(brief)] = found
     return found, rows
 
 
@@ -47,7 +53,7 @@ def _tested(
     worth, prices = terms
     last_id, after, parts = docket.case(brief).last_id or "", before(brief.since, past), []
     while True:
-        found = read(journal, past, after, worth, now_us)
+        found = read(journal, past, after, worth, prices, now_us)
         rows = told(brief, matured(found.rows, past, prices), docket.shares)
         parts.append(rows.take(np.asarray(rows.ids <= last_id, np.bool_)))
         if found.last_id is None or found.last_id in (after, last_id) or found.last_id > last_id:
@@ -75,6 +81,16 @@ def file(registry: Registry, blobs: Blobs, endpoint: str, brief: Brief, case: Ca
     if brief.guard is not None:
         said |= {"when": brief.guard.when, "do": brief.guard.do}
     return registry.add_verdict(endpoint, now_us, case.verdict(), said, digest, VERSION)
+
+
+def last_rows(journal: Journal, blobs: Blobs, endpoint: str) -> dict[str, str]:
+    """The endpoint's newest predictions, frozen, for orders that follow from no verdict. None of it may stop a kill."""
+    file = io.BytesIO()
+    try:
+        _PARQUET.write_table(journal.predictions(endpoint, _LAST_ROWS), file, compression="zstd")
+        return {"rows": blobs.put(file.getvalue())}
+    except (PayoffError, OSError) as error:
+        return {"rows_missing": str(error)[:_WORDS_MAX]}
 
 
 def changed(registry: Registry, endpoint: str, now_us: int) -> dict[str, list[dict[str, Any]]]:

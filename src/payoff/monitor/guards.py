@@ -116,7 +116,7 @@ def promotion_blocks(docket: Docket, brief: Brief) -> list[str]:
         found.append("the calls do not fall to the arms in their shares, so no comparison can be trusted")
     if brief.guard is not None and _answers(docket, brief):
         mine, theirs = docket.rails.get(case_key(brief), (rails.Rails(), rails.Rails()))
-        found += rails.blocks(mine, theirs, brief.guard.guardrails, brief.guard.error)
+        found += rails.blocks(mine, theirs, brief.guard.guardrails, brief.bar.error)
     return found
 
 

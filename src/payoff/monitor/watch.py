@@ -69,6 +69,11 @@ class _Post:
     failures: int = 0
     again_us: int = 0
 
+    def forget(self) -> None:
+        """Judge everything anew: outcomes that were judged have been corrected since."""
+        self.docket, self.steer, self.beyond = Docket(), Steer(), 0
+        self.steer.ask(self.past)
+
 
 class Watch:
     """Judges every endpoint of a home. `look` is one pass; `start` makes a thread that looks until `stop`."""
@@ -154,7 +159,8 @@ class Watch:
                 self._say(current.endpoint, post, key, "alarm", crashes.tell(current, out))
             due = [move for out in outs if (move := crashes.move(current, out))]
             if due and past[-1].number == current.number:
-                self._give(current.endpoint, due[0])  # the next, if there is one, at the next look
+                post.past = past
+                self._carry_out(current.endpoint, post, due[0], now_us)  # the next, if there is one, at the next look
         except Exception as error:
             self._failed(current.endpoint, post, error)
 
@@ -185,7 +191,7 @@ class Watch:
             post.judged = Judged(None, outcome_id)
             post.idle_until_us = now_us + HOUR_US
             return self._steer(current.endpoint, post, now_us)
-        terms = worth(post.past[-1]), prices.read(self._home)
+        terms, docket = (worth(post.past[-1]), prices.read(self._home)), post.docket
         step = advance(post.docket, self._journal, post.past, *terms, now_us)
         post.beyond += step.beyond
         if step.rows is not None:
@@ -193,7 +199,7 @@ class Watch:
         moved = self._act(current.endpoint, post, terms, now_us) or self._steer(current.endpoint, post, now_us)
         self._report(current.endpoint, post, terms, now_us)
         cases = tuple((brief, post.docket.case(brief)) for brief in post.docket.briefs)
-        busy = step.more or moved
+        busy = step.more or moved or post.docket is not docket
         post.judged = Judged(post.docket.through, post.judged.outcome_id if busy else outcome_id, cases)
         post.idle_until_us = 0 if busy else step.held_until_us
         return busy
@@ -204,7 +210,7 @@ class Watch:
         if not due or self._registry.current(endpoint).number != post.past[-1].number:
             return bool(due)
         move = self._frozen(endpoint, post, due[0], terms, now_us)
-        return self._carry_out(endpoint, post, move, now_us) if isinstance(move, Move) else True
+        return True if move is None else self._carry_out(endpoint, post, move, now_us)
 
     def _steer(self, endpoint: str, post: _Post, now_us: int) -> bool:
         """What limits, ramp and allocation ask for: the first order, and all that is to be said."""
@@ -225,22 +231,23 @@ class Watch:
             post.done = {str(order.evidence["key"]) for order in known if "key" in order.evidence}
         return [move for move in moves if not move.key or move.key not in (post.done or ())]
 
-    def _frozen(
-        self, endpoint: str, post: _Post, move: Move, terms: tuple[Worth, Prices], now_us: int
-    ) -> Move | Held | None:
-        """The order with its verdict on file, or what follows instead now that its rows were read again."""
+    def _frozen(self, endpoint: str, post: _Post, move: Move, terms: tuple[Worth, Prices], now_us: int) -> Move | None:
+        """The order with its verdict on file; None if it does not hold now that its rows were read again."""
         if move.brief is None:
             return move
         case, rows = freeze.reread(post.docket, self._journal, post.past, move.brief, terms, now_us)
         found = guards.follows(post.docket, move.brief)
-        if not isinstance(found, Move):
-            return found
+        if not case.reached or not isinstance(found, Move):
+            post.forget()
+            return None
         filed = freeze.file(self._registry, self._blobs, endpoint, move.brief, case, rows, now_us)
         return replace(found, evidence={**found.evidence, "verdict": filed.id, "rows": filed.evidence_digest})
 
     def _carry_out(self, endpoint: str, post: _Post, move: Move, now_us: int) -> bool:
         """Give an order; if somebody was faster, what is still due is seen with the revision they made."""
         evidence = {**move.evidence, "software": VERSION, "changed": freeze.changed(self._registry, endpoint, now_us)}
+        if move.brief is None and move.verb == "kill":
+            evidence |= freeze.last_rows(self._journal, self._blobs, endpoint)
         if move.key:
             evidence["key"] = move.key
         try:
@@ -264,10 +271,11 @@ class Watch:
         for held in guards.held(post.docket):
             if held.brief is not None and not self._said(endpoint, post, held.key):
                 case, rows = freeze.reread(post.docket, self._journal, post.past, held.brief, terms, now_us)
-                if case.reached:
-                    filed = freeze.file(self._registry, self._blobs, endpoint, held.brief, case, rows, now_us)
-                    told = {**held.evidence, "verdict": filed.id, "rows": filed.evidence_digest}
-                    self._say(endpoint, post, held.key, held.severity, held.text, told)
+                if not case.reached:
+                    return post.forget()
+                filed = freeze.file(self._registry, self._blobs, endpoint, held.brief, case, rows, now_us)
+                told = {**held.evidence, "verdict": filed.id, "rows": filed.evidence_digest}
+                self._say(endpoint, post, held.key, held.severity, held.text, told)
         absurd = guards.absurd(endpoint, post.beyond, current.policy.currency)
         for known in (absurd, guards.mismatch(post.docket, current)):
             if known is not None:

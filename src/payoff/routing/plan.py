@@ -69,12 +69,13 @@ def _percent(share: float) -> str:
 def watchers(revision: Revision) -> tuple[tuple[int, bool], ...]:
     """Arms that are asked without answering, as (lane, only the rows that others answered).
 
-    Shadows and killed arms see every row. Where a guard compares challenger and champion, each also sees the rows
-    of the other, so that they meet on every prediction; not where the outcome depends on the decision, for there
+    Shadows and killed arms see every row. Where a guard or a ramp compares challenger and champion, each also sees the
+    rows of the other, so that they meet on every prediction; not where the outcome depends on the decision, for there
     nobody learns what the other decision would have brought.
     """
     policy = revision.policy
-    compared = any(guard.when in COMPARING for guard in policy.guards) and not policy.outcome_depends_on_decision
+    asks = policy.ramp is not None or any(guard.when in COMPARING for guard in policy.guards)
+    compared = asks and not policy.outcome_depends_on_decision
     challenged = any(arm.role is Role.CHALLENGER for arm in revision.arms)
     found = []
     for lane, arm in enumerate(revision.arms):
