@@ -17,6 +17,7 @@ from payoff.clock import iso
 from payoff.errors import BadInput
 from payoff.journal import frame, ids
 from payoff.journal.frame import Learned, Stream
+from payoff.ledger import rates
 from payoff.records import Column, Policy, names
 
 SHOWN = 20  # refused rows in a reply
@@ -57,7 +58,7 @@ def _take(house: Engines, endpoint: str, body: bytes, content_type: str, keep_go
     except BadInput as error:
         house.refused.add(endpoint, {UNREADABLE: 1}, [refusal(now_us, UNREADABLE, str(error))])
         raise
-    value, unpriced = exchanged(sent, policy.currency, house.home, now_us)
+    value, unpriced = exchanged(sent, policy.currency, _rates(house, sent), now_us)
     wrong = _first([*wrongs(sent, now_us), *unpriced])
     if any(one.rows.any() for one in wrong) and not keep_good:
         raise _whole(house, endpoint, sent, wrong, now_us)
@@ -82,6 +83,11 @@ def _take(house: Engines, endpoint: str, body: bytes, content_type: str, keep_go
         "unknown_ids": list(dict.fromkeys(sent.told[wrong[-1].rows].tolist()))[:SHOWN],
         "outcome_id": _keep(house, endpoint, policy, taken, value.take(good)) if len(taken) else None,
     }
+
+
+def _rates(house: Engines, sent: Sent) -> rates.Rates:
+    """The table of the home, where some row asks for it."""
+    return rates.read(house.home) if valid(sent.currency).any() else rates.Rates()
 
 
 def _repeated(house: Engines, endpoint: str, sent: Sent) -> int:

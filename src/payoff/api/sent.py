@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -169,7 +168,7 @@ def no_money(value: Column) -> Wrong:
     """Which amounts are none: not finite, or beyond what micros count exactly."""
     return Wrong(
         NO_MONEY,
-        valid(value) & ~(np.abs(value.values) * MICROS <= MICROS_MAX),
+        valid(value) & ~(np.abs(value.values) <= MICROS_MAX / MICROS),
         lambda row: (
             f"value is {value.values[row]}, which is no amount of money; "
             f"expected a number up to {MICROS_MAX // MICROS:,} units, or nothing"
@@ -177,13 +176,12 @@ def no_money(value: Column) -> Wrong:
     )
 
 
-def exchanged(sent: Sent, booked: str, home: Path, now_us: int) -> tuple[Column, list[Wrong]]:
+def exchanged(sent: Sent, booked: str, table: rates.Rates, now_us: int) -> tuple[Column, list[Wrong]]:
     """The money in the currency that the endpoint books in, at the rate of the day it happened; and what has none."""
     foreign = valid(sent.currency) & valid(sent.value) & (sent.currency.values != booked) & ~no_money(sent.value).rows
     if not foreign.any():
         return sent.value, []
-    table, lacking = rates.read(home), dict[int, str]()
-    values = sent.value.values.copy()
+    values, lacking = sent.value.values.copy(), dict[int, str]()
     at_us = np.where(valid(sent.at), sent.at.values.view(np.int64), now_us)
     for (currency, day), rows in _by_day(sent.currency.values, at_us, np.flatnonzero(foreign)).items():
         factor = table.factor(currency, booked, day)
