@@ -11,6 +11,7 @@ from payoff.cli.server import Json, OneEndpoint, Url, client
 from payoff.errors import Unavailable
 
 KINDS = ("cpu", "memory", "gpu", "fees", "idle", "overhead", "fixed")
+MONEY = (*KINDS, "total", "per_thousand", "a_day")
 Since = Annotated[
     str | None,
     typer.Option(help="A day, a time (2026-11-22T14:00), or how long ago: 7d, 24h. [the beginning of this month]"),
@@ -64,11 +65,13 @@ def _tell(found: dict[str, Any], lines: list[dict[str, Any]], by: str | None) ->
     kinds = [kind for kind in KINDS if any(line[kind] for line in lines)]
     columns = [*(["since"] if by else []), "who", "predictions", *kinds, "total", "per_thousand"]
     columns += [] if by else ["a_day"]
-    show.table([_row(line, columns) for line in lines], columns, "nothing was metered or asked in this time")
+    digits = {name: _digits_of([line[name] for line in lines]) for name in columns if name in MONEY}
+    rows = [_row(line, columns, digits) for line in lines]
+    show.table(rows, columns, "nothing was metered or asked in this time")
     bill = found["bill"]
     typer.echo(
         "\nthe bill of the house: "
-        + ", ".join(f"{kind} {_amount(one)}" for kind, one in bill.items() if one or kind == "total")
+        + ", ".join(f"{kind} {_amount(one, _digits_of([one]))}" for kind, one in bill.items() if one or kind == "total")
     )
     if not by:
         for line in lines:
@@ -78,17 +81,18 @@ def _tell(found: dict[str, Any], lines: list[dict[str, Any]], by: str | None) ->
         typer.echo(show.safe(f"- {note}"))
 
 
-def _row(line: dict[str, Any], columns: list[str]) -> dict[str, Any]:
-    moneyed = {*KINDS, "total", "per_thousand", "a_day"}
-    row = {name: _amount(line[name]) if name in moneyed else line[name] for name in columns}
+def _row(line: dict[str, Any], columns: list[str], digits: dict[str, int]) -> dict[str, Any]:
+    row = {name: _amount(line[name], digits[name]) if name in digits else line[name] for name in columns}
     return row | ({"since": line["since"][:16]} if "since" in row else {})
 
 
-def _amount(value: float | None) -> str:
-    """Cents where there are some; else with all the digits that are booked."""
-    if value is None:
-        return "-"
-    return f"{value:,.2f}" if abs(value) >= 1 or not value else f"{value:.6f}"
+def _digits_of(values: list[float | None]) -> int:
+    """Cents where that says enough; else all the digits that are booked."""
+    return 6 if any(value and abs(value) < 1 for value in values) else 2
+
+
+def _amount(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
 
 
 def _digits(value: Any) -> Any:

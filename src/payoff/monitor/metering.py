@@ -59,14 +59,17 @@ class Metering:
             self._thread.join(10.0)
 
     def _run(self) -> None:
-        while True:
+        over = False
+        while not over:
+            self._try()
             over = self._stop.wait(self._look_s)
-            try:
-                self.look()
-            except Exception as error:
-                log.error("what is used could not be metered, the next look books it too: %s", error)
-            if over:
-                return
+        self._try()
+
+    def _try(self) -> None:
+        try:
+            self.look()
+        except Exception as error:
+            log.error("what is used could not be metered, the next look books it too: %s", error)
 
     def look(self) -> Look:
         """Look once, and book what was used since the last look."""
