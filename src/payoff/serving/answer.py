@@ -108,9 +108,11 @@ def _finish(live: Live, piece: Piece, said: Said, alone: bool, chance: np.random
         return
     decision = live.decide.evaluate({"inputs": piece.inputs, "outputs": said.outputs}) if live.decide else None
     part = Part(piece.lane, piece.index, piece.inputs, said.outputs, decision, piece.why, None, way=piece.way)
-    parts = explored(live, part, live.explore, chance.random(len(part))) if live.explore is not None else (part,)
-    for each in parts:
-        yield from hold_rules(live, each) if live.rules else (each,)
+    if live.explore is None and not live.rules:  # the usual case costs nothing
+        yield part
+        return
+    for each in explored(live, part, live.explore, chance.random(len(part))) if live.explore else (part,):
+        yield from hold_rules(live, each)
 
 
 def _excused(live: Live, piece: Piece, error: Exception, alone: bool) -> Part:

@@ -14,6 +14,9 @@ from payoff.serving.part import Part, fall_back
 
 def hold_rules(live: Live, part: Part) -> Iterator[Part]:
     """Check every rule on every row: flagged rows pass, blocked ones lose their decision, the rest fall back."""
+    if not live.rules:
+        yield part
+        return
     broken = _broken(live, part, part.decision)
     if not any(rows.any() for rows in broken):
         yield part
