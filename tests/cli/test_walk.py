@@ -203,3 +203,21 @@ def test_refusals_are_one_line(say: Say, deployed: str, words: list[str], said: 
     assert said.lower() in error.lower()
     assert error.startswith("payoff: ")
     assert "Traceback" not in error
+
+
+def test_outcomes_that_cannot_be_booked_are_told_and_listed(
+    say: Say, deployed: str, rows: Path, tmp_path: Path
+) -> None:
+    """The last test of all: for an hour, `payoff doctor` warns."""
+    one, other = (row["prediction_id"] for row in json.loads(say("predict", "calls", str(rows), "--json")))
+    told = tmp_path / "told.csv"
+    told.write_text(f"prediction_id,subscribed,value\n{one},true,1e300\n{other},true,\n{other},false,\n")
+    assert "row 0 (the first is 0): value is 1e+300" in say("outcomes", "calls", str(told), status=1)
+    said = say("outcomes", "calls", str(told), "--keep-good")
+    assert said == "2 outcomes accepted\n1 of them replace what was told before\n"
+    assert json.loads(say("outcomes", "calls", str(told), "--keep-good", "--json"))["refused"] == 1
+    listed = say("outcomes", "calls", "--refused")
+    assert "no amount of money" in listed
+    assert one in listed
+    assert json.loads(say("outcomes", "calls", "--refused", "--json"))["reasons"]["no amount of money"] == 3
+    assert "name the file of outcomes" in say("outcomes", "calls", status=1)

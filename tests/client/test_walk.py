@@ -82,6 +82,21 @@ def test_outcomes_become_money(client: Client, endpoint: Endpoint, customers: pd
     assert counted["n"][0] == 40
 
 
+def test_outcomes_in_several_requests_are_counted_as_one(
+    endpoint: Endpoint, customers: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = np.where(np.isin(np.arange(40), [9, 20]), np.inf, 1.0)
+    told = endpoint.predict(customers)[["prediction_id"]].assign(subscribed=True, value=value, part="a test")
+    monkeypatch.setattr("payoff.client.frames.REQUEST_ROWS_MAX", 8)
+    with pytest.raises(BadInput, match=r"^the first 8 rows were taken; of those after them, row 1 \(the first is 0\)"):
+        endpoint.outcomes(told)
+    done = endpoint.outcomes(told, keep_good=True)
+    assert (done["accepted"], done["repeated"], done["refused"]) == (38, 8, 2)
+    assert [one["row"] for one in done["refusals"]] == [9, 20]
+    assert done["reasons"] == {"no amount of money": 2}
+    assert endpoint.refused(limit=1)["latest"][0]["what"].startswith("value is inf")
+
+
 def test_lists_know_everything(client: Client, endpoint: Endpoint) -> None:
     assert [row["endpoint"] for row in client.endpoints()] == ["notebook"]
     assert client.models()[0]["flavor"] == "sklearn"
@@ -90,7 +105,7 @@ def test_lists_know_everything(client: Client, endpoint: Endpoint) -> None:
     assert client.verify_orders()["whole"]
     assert endpoint.revisions()[0]["revision"] == 2
     assert client.findings() == []
-    assert client.health()["healthy"]
+    assert {part["state"] for part in client.health()["parts"] if part["part"] != "outcomes"} == {"ok"}
     assert client.diff(FILE)["diff"] == ""
 
 
