@@ -346,7 +346,9 @@ POLICIES = st.builds(
 MATURE = st.sampled_from(
     [(Matures.OUTCOME, NoOutcome.UNKNOWN), (Matures.WINDOW, NoOutcome.UNKNOWN), (Matures.WINDOW, NoOutcome.COUNTS)]
 )
-SHARED = st.just({}) | st.builds(dict, ramp=RAMPS) | st.builds(dict, allocate=ALLOCATES)
+SHARED: st.SearchStrategy[dict[str, Any]] = (
+    st.just({}) | st.builds(dict, ramp=RAMPS) | st.builds(dict, allocate=ALLOCATES)
+)
 
 
 @st.composite
@@ -432,7 +434,9 @@ arms:
   champion: {model: term-deposit, version: 3}
 route: {by: customer_id}
 decision: outputs.probability > 0.07
-value: {truth: outcome.subscribed, payoffs: {true: {true: 58, false: 0}, false: {true: -2.5, false: 0}}}
+value:
+  truth: coalesce(outcome.subscribed, false)
+  payoffs: {true: {true: 58, false: 0}, false: {true: -2.5, false: 0}}
 matures: window
 no_outcome: counts
 outcome_depends_on_decision: true
@@ -465,8 +469,9 @@ def test_every_word_about_money_is_read() -> None:
     assert policy == Policy(
         decision="outputs.probability > 0.07",
         value="case\n"
-        "  when outcome.subscribed then case when decision then 58 when not decision then 0 end\n"
-        "  when not outcome.subscribed then case when decision then -2.5 when not decision then 0 end\n"
+        "  when (coalesce(outcome.subscribed, false)) then case when decision then 58 when not decision then 0 end\n"
+        "  when not (coalesce(outcome.subscribed, false)) then "
+        "case when decision then -2.5 when not decision then 0 end\n"
         "end",
         fallback={"decision": False},
         route_by="customer_id",
@@ -599,6 +604,10 @@ RISK = "guards: [{when: money at risk, "
         ("value: {truth: outcome.x}", "value: a payoff matrix needs 'payoffs', as in {truth: outcome.bought"),
         ("value: {payoffs: {}}", "value: a payoff matrix needs 'truth'"),
         ("value: {truth: outcome.x, matrix: 1}", "there is no key 'matrix' here"),
+        (
+            "matures: window\nno_outcome: counts\n" + MATRIX + "{true: {true: 1}, false: {true: 0}}}",
+            "line 6, value.truth: with 'no_outcome: counts' a missing outcome counts, and the table does not say",
+        ),
         (MATRIX + "{}}", "value.payoffs: 0 classes are not 1 to 32; write the value as SQL"),
         (MATRIX + "{a: {}}}", "value.payoffs.a: 0 classes are not 1 to 32"),
         (MATRIX + "{a: 1}}", "value.payoffs.a: expected a mapping (decision: ...), got 1"),

@@ -146,6 +146,9 @@ def test_a_payoff_matrix_is_a_value_as_any_other(arms: tuple[Arm, ...]) -> None:
     told = parse(f"endpoint: e\narms:\n  champion: {{model: m, version: 1}}\nvalue: {table}")
     checked = check(arms, replace(BANK, value=told.policy.value))
     assert checked.policy.outcome == (Field("subscribed", Type.BOOL, nullable=True),)
+    whole = str(told.policy.value)
+    silent = replace(BANK, value=whole.replace("outcome.subscribed", "coalesce(outcome.subscribed, false)"))
+    assert check(arms, silent).policy.outcome == checked.policy.outcome
     with pytest.raises(BadInput, match=r"value: .*decision"):
         check(arms, replace(BANK, decision=None, fallback={}, value=told.policy.value))
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -38,10 +39,10 @@ def test_evidence_without_end_is_kept_as_such(registry: Registry) -> None:
     assert registry.verdict(file(registry, sure).id).verdict == sure
 
 
-@pytest.mark.parametrize("name", ["e_value", "threshold", "mean"])
-def test_a_verdict_that_is_no_number_is_refused(registry: Registry, name: str) -> None:
+@pytest.mark.parametrize("changed", [{"e_value": math.nan}, {"threshold": math.nan}, {"mean": math.nan}])
+def test_a_verdict_that_is_no_number_is_refused(registry: Registry, changed: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match="holds no number where one belongs"):
-        file(registry, replace(VERDICT, **{name: math.nan}))
+        file(registry, replace(VERDICT, **changed))
     assert registry.verdicts() == []
 
 

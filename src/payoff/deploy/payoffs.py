@@ -39,6 +39,16 @@ def sql(place: Place) -> str:
     return "\n".join(["case", *lines, "end"])
 
 
+def refuse_silence(place: Place) -> None:
+    """BadInput if a missing outcome is none of the truths: where it is to count, the table must say as what."""
+    truth = place.mapping()["truth"]
+    if _COLUMN.fullmatch(truth.text()):
+        raise truth.wrong(
+            "with 'no_outcome: counts' a missing outcome counts, and the table does not say as what; "
+            f"say 'truth: coalesce({truth.text()}, false)', or whatever silence means"
+        )
+
+
 def _few(place: Place, what: str) -> dict[str, Place]:
     found = place.mapping(what=what)
     if not 1 <= len(found) <= _CLASSES_MAX:

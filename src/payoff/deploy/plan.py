@@ -79,7 +79,7 @@ def ramp(current: Revision, by: By, traffic: float | str, arm: Which = None) -> 
     return _changed(current, moved, replace(moved, traffic=share_of(traffic)), by)
 
 
-def allocate(current: Revision, by: By, shares: Mapping[Which, float | str]) -> Revision:
+def allocate(current: Revision, by: By, shares: Mapping[str, float | str]) -> Revision:
     """Each of these challengers answers its share of the traffic, 0 to 1, from now on; the champion the rest."""
     wanted: dict[str, float] = {}
     for which, traffic in shares.items():

@@ -113,6 +113,8 @@ def _together(policy: Policy, at: dict[str, Place]) -> None:
     """What each line says may be right, and yet not go with another."""
     if policy.no_outcome is NoOutcome.COUNTS and policy.matures is not Matures.WINDOW:
         raise at["no_outcome"].wrong("what never came counts only where predictions wait for it: say 'matures: window'")
+    if policy.no_outcome is NoOutcome.COUNTS and "value" in at and isinstance(at["value"].value, dict):
+        payoffs.refuse_silence(at["value"])
     if policy.ramp and policy.allocate:
         raise at["allocate"].wrong("a ramp sets the challengers' shares too; keep one of the two")
     seen = set()

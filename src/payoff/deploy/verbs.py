@@ -102,7 +102,7 @@ def _ramp(now: Situation, traffic: float | str, arm: Which = None) -> Planned:
     return Planned(plan.ramp(now.running(), now.by, traffic, arm))
 
 
-def _allocate(now: Situation, shares: Mapping[Which, float | str]) -> Planned:
+def _allocate(now: Situation, shares: Mapping[str, float | str]) -> Planned:
     if not isinstance(shares, Mapping):
         raise BadInput(f"{str(shares)[:80]!r} are no shares; say {{ARM: SHARE}}, as in {{challenger: 20%}}")
     return Planned(plan.allocate(now.running(), now.by, shares))
