@@ -13,7 +13,8 @@ from calendar import monthrange
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
-from typing import NamedTuple, TypeVar
+from operator import add, attrgetter
+from typing import NamedTuple
 
 from payoff.clock import moment
 from payoff.ledger.cost import split
@@ -43,7 +44,6 @@ class Payer(NamedTuple):
 
 
 NOBODY = Payer("", "", None)
-_Sums = TypeVar("_Sums", "Use", "Machine", "Cost", "Bill")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Use:
     predictions: int = 0
 
     def __add__(self, other: "Use") -> "Use":
-        return _added(self, other)
+        return Use(*map(add, _USE(self), _USE(other)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Machine:
     own_memory_byte_s: int = 0
 
     def __add__(self, other: "Machine") -> "Machine":
-        return _added(self, other)
+        return Machine(*map(add, _MACHINE(self), _MACHINE(other)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Cost:
     fixed: int = 0
 
     def __add__(self, other: "Cost") -> "Cost":
-        return _added(self, other)
+        return Cost(*map(add, _COST(self), _COST(other)))
 
     @property
     def compute(self) -> int:
@@ -137,12 +137,15 @@ class Bill:
     fixed: int = 0
 
     def __add__(self, other: "Bill") -> "Bill":
-        return _added(self, other)
+        return Bill(*map(add, _BILL(self), _BILL(other)))
 
     @property
     def total(self) -> int:
         """All of it."""
         return self.cpu + self.memory + self.gpu + self.fees + self.fixed
+
+
+_USE, _MACHINE, _COST, _BILL = (attrgetter(*(each.name for each in fields(one))) for one in (Use, Machine, Cost, Bill))
 
 
 class Entry(NamedTuple):
@@ -291,7 +294,3 @@ def _order(each: tuple[Payer, object]) -> tuple[bool, str, bool, str, int]:
     """Endpoint by endpoint; who answers before who watches; the fallback first, nobody last of all."""
     who = each[0]
     return not who.endpoint, who.endpoint, who.shadow, who.model or "", who.version or 0
-
-
-def _added(one: _Sums, other: _Sums) -> _Sums:
-    return type(one)(*(getattr(one, each.name) + getattr(other, each.name) for each in fields(one)))

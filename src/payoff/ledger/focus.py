@@ -10,6 +10,8 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable
+from functools import lru_cache
+from operator import itemgetter
 
 from payoff.clock import moment
 from payoff.ledger.bill import Payer, Use
@@ -27,6 +29,7 @@ COLUMNS = (
     "x_CostKind", "x_Endpoint", "x_Machine", "x_Model", "x_ModelVersion", "x_Predictions", "x_Watched",
 )  # fmt: skip
 _OURS = "payoff"
+_NULLS = dict.fromkeys(COLUMNS, "")
 _Quantity = Callable[[Use], float]
 _USED: dict[str, tuple[str, str, _Quantity]] = {
     "cpu": ("CPU time", "Core-Hours", lambda use: use.cpu_ns / HOUR_NS),
@@ -54,9 +57,9 @@ def rows(parts: Iterable[Part], currency: str) -> list[dict[str, str]]:
 def text(rows: Iterable[dict[str, str]]) -> str:
     """The rows as CSV, with the names of the columns first."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(map(itemgetter(*COLUMNS), rows))
     return out.getvalue()
 
 
@@ -64,7 +67,7 @@ def _row(part: Part, kind: str, currency: str) -> dict[str, str]:
     month = period(part.period.since_us, By.MONTH)
     cost = units(getattr(part.cost, kind))
     is_fixed = kind == "fixed"
-    return dict.fromkeys(COLUMNS, "") | {
+    return _NULLS | {
         "BilledCost": cost, "ContractedCost": cost, "EffectiveCost": cost, "ListCost": cost,
         "BillingAccountId": _OURS, "BillingAccountName": _OURS, "SubAccountId": part.payer.endpoint,
         "BillingCurrency": currency if len(currency) == 3 else NO_CURRENCY,
@@ -88,6 +91,7 @@ def _amounts(part: Part, kind: str) -> dict[str, str]:
     return {"ConsumedQuantity": much, "ConsumedUnit": unit, "PricingQuantity": much, "PricingUnit": unit}
 
 
+@lru_cache(4096)
 def _resource(payer: Payer) -> dict[str, str]:
     if payer.is_nobody:
         return {"ResourceId": payer.endpoint or _OURS, "ResourceName": name(payer), "ResourceType": "Machine"}
@@ -97,16 +101,20 @@ def _resource(payer: Payer) -> dict[str, str]:
 
 
 def _own(part: Part, kind: str) -> dict[str, str]:
-    payer = part.payer
+    predictions = str(part.use.predictions) if kind == "cpu" else ""
+    return {**_tagged(part.payer, kind), "x_Machine": part.machine, "x_Predictions": predictions}
+
+
+@lru_cache(4096)
+def _tagged(payer: Payer, kind: str) -> dict[str, str]:
     own = {
         "endpoint": payer.endpoint, "model": payer.model or "", "version": str(payer.version or ""),
         "role": "watched" if payer.shadow else "answered", "kind": kind,
     }  # fmt: skip
     return {
         "Tags": json.dumps({key: value for key, value in own.items() if value}, sort_keys=True),
-        "x_CostKind": kind, "x_Endpoint": payer.endpoint, "x_Machine": part.machine, "x_Model": own["model"],
-        "x_ModelVersion": own["version"], "x_Watched": str(payer.shadow).lower(),
-        "x_Predictions": str(part.use.predictions) if kind == "cpu" else "",
+        "x_CostKind": kind, "x_Endpoint": payer.endpoint, "x_Model": own["model"], "x_ModelVersion": own["version"],
+        "x_Watched": str(payer.shadow).lower(),
     }  # fmt: skip
 
 
@@ -127,5 +135,6 @@ def _decimal(value: float) -> str:
     return f"{value:.9f}".rstrip("0").rstrip(".")
 
 
+@lru_cache(4096)
 def _iso(at_us: int) -> str:
     return moment(at_us).strftime("%Y-%m-%dT%H:%M:%SZ")

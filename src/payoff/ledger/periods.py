@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from payoff.clock import moment
@@ -34,6 +35,7 @@ class Part(NamedTuple):
     cost: Cost
 
 
+@lru_cache(4096)
 def period(at_us: int, by: By) -> Period:
     """The one that this moment lies in."""
     if by is By.HOUR:
