@@ -17,7 +17,7 @@ from payoff.cli import main
 
 COMMANDS = [
     "up", "demo", "deploy", "predict", "outcomes", "models", "endpoints", "versions", "revisions", "predictions",
-    "findings", "orders", "roi", "threshold", "experiment", "costs", "alias", "promote", "ramp", "rollback", "kill",
+    "findings", "orders", "roi", "verdict", "threshold", "experiment", "costs", "alias", "promote", "ramp", "rollback", "kill",
     "revive", "retire", "allocate",
     "apply", "diff", "sql", "doctor",
 ]  # fmt: skip

@@ -18,10 +18,12 @@ from payoff.api import (
     lists,
     matured,
     outcomes,
+    power,
     questions,
     replies,
     roi,
     threshold,
+    verdicts,
     versions,
 )
 from payoff.api.engines import Engines
@@ -37,6 +39,7 @@ ROOMS = (
     outcomes,
     questions,
     roi,
+    verdicts,
     threshold,
     experiment,
     costs,
@@ -45,6 +48,7 @@ ROOMS = (
     docs,
     matured,
     drills,
+    power,
 )
 _ABOUT = (
     "Deploy models, move their versions, say what happened, read what they earned. Rows are answered on another door."

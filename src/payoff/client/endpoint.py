@@ -75,6 +75,16 @@ class Endpoint:
         """The same as one page of HTML that loads nothing."""
         return self._wire.page("endpoints", self.name, "roi", "page")
 
+    def verdicts(self) -> dict[str, Any]:
+        """What is asked about the versions, how each question stands in figures and words, and the verdicts on file."""
+        found: dict[str, Any] = self._wire.get("endpoints", self.name, "verdicts")
+        return found
+
+    def recompute(self, verdict: int) -> dict[str, Any]:
+        """A verdict on file, computed again from its rows alone; `again` says whether it is the same."""
+        found: dict[str, Any] = self._wire.get("verdicts", str(verdict), "again")
+        return found
+
     def threshold(self) -> dict[str, Any]:
         """Money per decision at every threshold, what the present one leaves on the table, and the suggested one."""
         found: dict[str, Any] = self._wire.get("endpoints", self.name, "threshold")
@@ -101,6 +111,11 @@ class Endpoint:
         found: list[dict[str, Any]] = self._wire.get("endpoints", self.name, "matured", rows=rows, before=before)[
             "rows"
         ]
+        return found
+
+    def power(self, verdict: str = "kill", **said: Any) -> dict[str, Any]:
+        """What a verdict will take, before an experiment: `effect`, `spread`, `error`, `gain_cap`, `share`, `rows`."""
+        found: dict[str, Any] = self._wire.get("endpoints", self.name, "power", verdict=verdict, **said)
         return found
 
     def predictions(self, limit: int = 100) -> list[dict[str, Any]]:

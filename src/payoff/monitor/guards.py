@@ -120,6 +120,11 @@ def promotion_blocks(docket: Docket, brief: Brief) -> list[str]:
     return found
 
 
+def promotes(brief: Brief) -> bool:
+    """Does a promotion follow from this verdict, if nothing holds it up?"""
+    return brief.question.kind == BEATS and brief.guard is not None
+
+
 def uneven(docket: Docket, since: int) -> bool:
     """Is it proven that rows of revisions from `since` on do not fall to the sides in their shares?"""
     return docket.ratio(since) >= -log(RATIO_ERROR)

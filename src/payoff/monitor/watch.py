@@ -23,7 +23,7 @@ from payoff.ledger.prices import Prices
 from payoff.monitor import crashes, freeze, guards
 from payoff.monitor.docket import Docket
 from payoff.monitor.evidence import SETTLE_US, advance, history, newest_outcome
-from payoff.monitor.guards import Held, Known, Move
+from payoff.monitor.guards import Held, Known, Move, promotes
 from payoff.monitor.lives import Brief, life
 from payoff.monitor.steer import Steer
 from payoff.monitor.worth import Worth, worth
@@ -47,11 +47,13 @@ class Judged:
     """How far the guards have come on one endpoint, and how its cases stand.
 
     Every outcome up to `outcome_id` was there when the last pass began, and everything that it let mature is judged.
+    `blocks` say what would hold up each promotion now, in words.
     """
 
     prediction_id: str | None = None
     outcome_id: str | None = None
     cases: tuple[tuple[Brief, Case], ...] = ()
+    blocks: tuple[tuple[Brief, tuple[str, ...]], ...] = ()
 
 
 @dataclass(slots=True)
@@ -200,7 +202,10 @@ class Watch:
         self._report(current.endpoint, post, terms, now_us)
         cases = tuple((brief, post.docket.case(brief)) for brief in post.docket.briefs)
         busy = step.more or moved or post.docket is not docket
-        post.judged = Judged(post.docket.through, post.judged.outcome_id if busy else outcome_id, cases)
+        blocks = tuple(
+            (brief, tuple(guards.promotion_blocks(post.docket, brief))) for brief, _ in cases if promotes(brief)
+        )
+        post.judged = Judged(post.docket.through, post.judged.outcome_id if busy else outcome_id, cases, blocks)
         post.idle_until_us = 0 if busy else step.held_until_us
         return busy
 
