@@ -5,10 +5,12 @@
 `payoff up` with one worker; a rule answers all rows on two endpoints, over HTTP. Then what happened is posted with the
 client, from a table in memory, in requests of 50,000 rows (Arrow): to one endpoint each outcome once, in order. To the
 other 2 % wrong ones first, and all that was posted so far compacted; then, in random order, 80 % of the right ones and
-5 % once more; then, compacted again, the 20 % that are late. `micros apart` is the difference of the two books.
+5 % once more; then, compacted again, the 20 % that are late. `micros apart` is the difference of the two books; `cpu_s`
+is what client and server computed together, which a machine that others use too does not change.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,7 @@ from payoff.demo.server import running
 from payoff.journal.query import Journal
 from payoff.journal.statement import Line
 from payoff.records import Field, Type
+from tests.walks import models
 
 RULE = "rule: inputs.x * 2\noutput: score\ninputs: {x: float64}\n"
 FILE = """
@@ -46,14 +49,17 @@ LATE, REPEATED, CORRECTED = 0.20, 0.05, 0.02
 class Clock:
     """Adds up what was posted and how long it took."""
 
+    server: int  # its process
     rows: int = 0
     seconds: float = 0.0
+    cpu_s: float = 0.0
 
     def post(self, endpoint: Endpoint, table: pa.Table) -> None:
         """Tell an endpoint all of a table."""
-        began = time.perf_counter()
+        began, computed = time.perf_counter(), computed_s(self.server)
         done = endpoint.outcomes(table)
         self.seconds += time.perf_counter() - began
+        self.cpu_s += computed_s(self.server) - computed
         self.rows += table.num_rows
         if done["accepted"] != table.num_rows:
             raise SystemExit(f"only {done['accepted']:,} of {table.num_rows:,} were accepted: {done['refusals']}")
@@ -89,7 +95,7 @@ def measured(folder: Path, n: int) -> list[dict[str, Any]]:
                 {"prediction_id": client.endpoint(name).predict(asked)["prediction_id"], "gain": gains}
             )
             answering += time.perf_counter() - began
-        clean, messy = Clock(), Clock()
+        clean, messy = Clock(server.pid), Clock(server.pid)
         clean.post(client.endpoint("clean"), told["clean"])
         post_in_disorder(client.endpoint("messy"), told["messy"], chance, messy, home)
     one, other = (book(home, name) for name in ("clean", "messy"))
@@ -122,6 +128,15 @@ def post_in_disorder(
     clock.post(endpoint, right.take(late))
 
 
+def computed_s(server: int) -> float:
+    """CPU seconds so far, of this process and of a server's processes that live."""
+    own, ticks = time.process_time(), os.sysconf("SC_CLK_TCK")
+    for pid in (server, *models.children(server)):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        own += (int(fields[11]) + int(fields[12])) / ticks
+    return own
+
+
 def compact(home: Path) -> None:
     """What is in closed segments goes into the tables."""
     subprocess.run([sys.executable, "-m", "payoff.journal.compact", str(home)], check=True, capture_output=True)
@@ -143,6 +158,7 @@ def line(figure: str, clock: Clock) -> dict[str, Any]:
         "figure": figure,
         "rows": clock.rows,
         "seconds": clock.seconds,
+        "cpu_s": clock.cpu_s,
         "rows_per_s": round(clock.rows / clock.seconds),
     }
 

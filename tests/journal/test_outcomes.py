@@ -228,6 +228,34 @@ def test_of_the_parts_of_an_outcome_those_in_the_window_add_up(house: House) -> 
     assert [(row["value"], row["late"]) for row in found.rows.to_pylist()] == [(7.0, True)]
 
 
+@settings(max_examples=15)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from([None, "a", "b"]), st.integers(0, 200)), min_size=1, max_size=30
+    )
+)
+def test_in_a_window_the_last_word_that_happened_in_time_counts(told: list[tuple[int, str | None, int]]) -> None:
+    """Each word is worth twice the one before it, so that every choice of words has a sum of its own."""
+    clock, worth = [0], [float(2**n) for n in range(len(told))]
+    expected: dict[int, dict[str | None, float]] = {row: {} for row in range(4)}
+    with built() as house:
+        house.ids = type(house.ids)(1, lambda: clock[0])
+        made = house.answer(house.writer(), range(4))
+        happened = [second * S for _, _, second in told]
+        clock[0] = 1_000 * S
+        house.learn(
+            house.writer("control"), [made[row] for row, _, _ in told], [None] * len(told), worth,
+            part=[part for _, part, _ in told], happened_us=happened,
+        )  # fmt: skip
+        found = house.journal.matured(ENDPOINT, None, None, None, 100.0, clock[0], matures=Matures.WINDOW).rows
+    for value, (row, part, second) in zip(worth, told, strict=True):
+        if second <= 100:
+            expected[row][part] = value
+    assert found["value"].to_pylist() == [sum(parts.values()) if parts else None for parts in expected.values()]
+    too_late = {row for row, _, second in told if second > 100}
+    assert [row in too_late for row in range(4)] == found["late"].to_pylist()
+
+
 def test_every_matured_row_says_how_it_came_about(house: House) -> None:
     writer = house.writer()
     made = house.answer(writer, [2], choice="holdout", share=0.05)
