@@ -1,11 +1,13 @@
 """Facts about who answers a row."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payoff.records import Arm, Explore, Guard, Policy, Revision, Role, Served, Signature
+from payoff.records import Arm, Explore, Guard, Policy, Ramp, Revision, Role, Served, Signature
 from payoff.routing import FALLBACK, explores, points, split, watchers
 
 SERVED = Served("onnx", "0" * 64, Signature((), ()))
@@ -123,8 +125,8 @@ def test_challenger_and_champion_meet_on_every_row_only_when_a_guard_compares_th
 
 def test_nobody_is_asked_for_a_comparison_where_the_outcome_depends_on_the_decision() -> None:
     arms = (arm(Role.CHAMPION), arm(Role.CHALLENGER, 0.1), arm(Role.SHADOW), arm(Role.KILLED))
-    for when in ("challenger beats champion", "makes no difference"):
-        guards = (Guard(when, "warn"),)
-        assert watchers(revision(*arms, policy=Policy(guards=guards)))[:2] == ((0, True), (1, True))
-        apart = Policy(guards=guards, outcome_depends_on_decision=True)
+    compare = [Policy(guards=(Guard(when, "warn"),)) for when in ("challenger beats champion", "makes no difference")]
+    for policy in (*compare, Policy(ramp=Ramp(loss_budget=500))):
+        assert watchers(revision(*arms, policy=policy))[:2] == ((0, True), (1, True))
+        apart = replace(policy, outcome_depends_on_decision=True)
         assert watchers(revision(*arms, policy=apart)) == ((2, False), (3, False))
