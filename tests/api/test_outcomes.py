@@ -276,6 +276,7 @@ def test_an_unknown_currency_is_refused_with_the_line_to_write(
     )
     rates.write_text("one: 5")
     assert "rates.yaml in the home does not say all of" in tell(http, [{**row, "currency": "USD"}]).text
+    assert refused(http)["latest"][0]["reason"] == "cannot be read"
     rates.unlink()
     assert outcomes(http, answered) == []
 

@@ -55,39 +55,46 @@ def _take(house: Engines, endpoint: str, body: bytes, content_type: str, keep_go
     policy, now_us = house.registry.current(endpoint).policy, house.clock()
     try:
         sent = read(body, content_type, policy)
+        value, unpriced = exchanged(sent, policy.currency, _rates(house, sent), now_us)
     except BadInput as error:
         house.refused.add(endpoint, {UNREADABLE: 1}, [refusal(now_us, UNREADABLE, str(error))])
         raise
-    value, unpriced = exchanged(sent, policy.currency, _rates(house, sent), now_us)
     wrong = _first([*wrongs(sent, now_us), *unpriced])
     if any(one.rows.any() for one in wrong) and not keep_good:
         raise _whole(house, endpoint, sent, wrong, now_us)
-    known = house.journal.known_ids(endpoint, sent.told.tolist())
-    stranger = Wrong(
-        UNKNOWN, np.fromiter((one not in known for one in sent.told), bool, len(sent)),
-        lambda row: f"{sent.told[row]} is no prediction of {endpoint}; expected the prediction_id of an answer",
-    )  # fmt: skip
-    wrong = _first([*wrong, stranger])
+    wrong = _first([*wrong, _strangers(house, endpoint, sent)])
     left_out = _count(house, endpoint, sent, wrong, now_us)
     good = ~np.any([one.rows for one in wrong], axis=0)
     taken = sent.take(good)
     repeated = _repeated(house, endpoint, taken)
+    kept = _keep(house, endpoint, policy, taken, value.take(good)) if len(taken) else None
+    unknown = sent.told[wrong[-1].rows].tolist()
     return {
         "endpoint": endpoint,
-        "accepted": int(good.sum()),
+        "accepted": len(taken),
         "repeated": repeated,
-        "refused": len(good) - int(good.sum()),
+        "refused": len(sent) - len(taken),
         "reasons": {one.reason: int(one.rows.sum()) for one in wrong if one.rows.any()},
-        "refusals": [_plain(one) for one in left_out[:SHOWN]],
-        "unknown": int(wrong[-1].rows.sum()),
-        "unknown_ids": list(dict.fromkeys(sent.told[wrong[-1].rows].tolist()))[:SHOWN],
-        "outcome_id": _keep(house, endpoint, policy, taken, value.take(good)) if len(taken) else None,
+        "refusals": [_plain(one) for one in left_out],
+        "unknown": len(unknown),
+        "unknown_ids": list(dict.fromkeys(unknown))[:SHOWN],
+        "outcome_id": kept,
     }
 
 
 def _rates(house: Engines, sent: Sent) -> rates.Rates:
     """The table of the home, where some row asks for it."""
     return rates.read(house.home) if valid(sent.currency).any() else rates.Rates()
+
+
+def _strangers(house: Engines, endpoint: str, sent: Sent) -> Wrong:
+    """Rows about predictions that the endpoint never made."""
+    known = house.journal.known_ids(endpoint, sent.told.tolist())
+    return Wrong(
+        UNKNOWN,
+        np.fromiter((one not in known for one in sent.told), bool, len(sent)),
+        lambda row: f"{sent.told[row]} is no prediction of {endpoint}; expected the prediction_id of an answer",
+    )
 
 
 def _repeated(house: Engines, endpoint: str, sent: Sent) -> int:
