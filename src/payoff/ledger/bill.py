@@ -204,24 +204,21 @@ def book(hour: Hour, prices: Prices, fixed: Sequence[Fixed] = ()) -> tuple[dict[
     """Who bears what of an hour of a machine with these prices, and the bill that this adds up to."""
     payers = sorted(hour.uses, key=lambda who: _order((who, None)))
     uses = [hour.uses[who] for who in payers]
-    has = _had(hour.machine, prices)
-    cpu = _pool([use.cpu_ns for use in uses], has.own_cpu_ns, has.core_ns, prices.cpu_core_hour_micros, HOUR_NS)
-    memory = _pool(
-        [use.memory_byte_s for use in uses],
-        has.own_memory_byte_s, has.memory_byte_s, prices.memory_gb_hour_micros, GB * HOUR_S,
-    )  # fmt: skip
-    gpu = _pool([use.gpu_ns for use in uses], 0, has.gpu_ns, prices.gpu_hour_micros, HOUR_NS)
-    costs = {
-        who: Cost(cpu.direct[i], memory.direct[i], gpu.direct[i], uses[i].fee_micros) for i, who in enumerate(payers)
-    }
-    pools = cpu, memory, gpu
-    _bear(costs, "idle", sum(pool.idle for pool in pools), hour.uses, prices.share_by)
-    _bear(costs, "overhead", sum(pool.overhead for pool in pools), hour.uses, prices.share_by)
+    pools = cpu, memory, gpu = _pools(uses, _had(hour.machine, prices), prices)
+    idle, overhead = sum(pool.idle for pool in pools), sum(pool.overhead for pool in pools)
+    weights = _weights([*map(sum, zip(*(pool.direct for pool in pools), strict=True))], payers, uses, prices.share_by)
+    nobody: dict[Payer, Cost] = {}
+    if not payers and idle + overhead:
+        nobody[NOBODY] = Cost(idle=idle, overhead=overhead)
+        idle = overhead = 0
     spread = [(one, fixed_micros(one, hour.at_us)) for one in fixed]
-    for one, micros in spread:
-        _bear(costs, "fixed", micros, hour.uses, prices.share_by, one.endpoint)
+    costs = map(
+        Cost, cpu.direct, memory.direct, gpu.direct, [use.fee_micros for use in uses],
+        split(idle, weights), split(overhead, weights), _fixed_parts(spread, payers, weights, nobody),
+    )  # fmt: skip
     fees = sum(use.fee_micros for use in uses)
-    return costs, Bill(cpu.whole, memory.whole, gpu.whole, fees, sum(micros for _, micros in spread))
+    bill = Bill(cpu.whole, memory.whole, gpu.whole, fees, sum(micros for _, micros in spread))
+    return dict(zip(payers, costs, strict=True)) | nobody, bill
 
 
 def fixed_micros(fixed: Fixed, at_us: int) -> int:
@@ -260,34 +257,38 @@ def _pool(used: Sequence[int], own: int, had: int, micros_per: int, per: int) ->
     return _Pool(whole, direct, over, idle)
 
 
-def _bear(
-    costs: dict[Payer, Cost],
-    kind: str,
-    micros: int,
-    uses: Mapping[Payer, Use],
-    key: ShareBy,
-    endpoint: str | None = None,
-) -> None:
-    """Share an amount among those on the machine, or of one endpoint; where there is nobody, nobody bears it."""
-    bearers = [who for who in costs if not who.is_nobody and endpoint in (None, who.endpoint)]
-    if not micros:
-        return
-    if not bearers:
-        nobody = NOBODY if endpoint is None else NOBODY._replace(endpoint=endpoint)
-        costs[nobody] = costs.get(nobody, Cost()) + Cost(**{kind: micros})
-        return
-    for who, part in zip(bearers, split(micros, _weights(bearers, costs, uses, key)), strict=True):
-        costs[who] += Cost(**{kind: part})
+def _pools(uses: Sequence[Use], has: Machine, prices: Prices) -> tuple[_Pool, _Pool, _Pool]:
+    """CPU, memory and GPU."""
+    memory = [use.memory_byte_s for use in uses]
+    return (
+        _pool([use.cpu_ns for use in uses], has.own_cpu_ns, has.core_ns, prices.cpu_core_hour_micros, HOUR_NS),
+        _pool(memory, has.own_memory_byte_s, has.memory_byte_s, prices.memory_gb_hour_micros, GB * HOUR_S),
+        _pool([use.gpu_ns for use in uses], 0, has.gpu_ns, prices.gpu_hour_micros, HOUR_NS),
+    )
 
 
-def _weights(
-    bearers: Sequence[Payer], costs: Mapping[Payer, Cost], uses: Mapping[Payer, Use], key: ShareBy
-) -> list[int]:
+def _weights(compute: list[int], payers: Sequence[Payer], uses: Sequence[Use], key: ShareBy) -> list[int]:
     """By the stated key; by the other one where that is nothing for anybody; and equally where both are."""
-    compute = [costs[who].compute for who in bearers]
-    decisions = [0 if who.shadow else uses[who].predictions for who in bearers]
+    decisions = [0 if who.shadow else use.predictions for who, use in zip(payers, uses, strict=True)]
     first, second = (compute, decisions) if key is ShareBy.DIRECT_COST else (decisions, compute)
-    return next((weights for weights in (first, second) if any(weights)), [1] * len(bearers))
+    return next((weights for weights in (first, second) if any(weights)), [1] * len(payers))
+
+
+def _fixed_parts(
+    spread: Sequence[tuple[Fixed, int]], payers: Sequence[Payer], weights: Sequence[int], nobody: dict[Payer, Cost]
+) -> list[int]:
+    """What each payer bears of these costs; what there is nobody for is added to `nobody`."""
+    found = [0] * len(payers)
+    for one, micros in spread:
+        places = [place for place, who in enumerate(payers) if one.endpoint in (None, who.endpoint)]
+        mine = [weights[place] for place in places]
+        if not places and micros:
+            who = NOBODY if one.endpoint is None else NOBODY._replace(endpoint=one.endpoint)
+            nobody[who] = nobody.get(who, Cost()) + Cost(fixed=micros)
+            continue
+        for place, part in zip(places, split(micros, mine if any(mine) else [1] * len(mine)), strict=True):
+            found[place] += part
+    return found
 
 
 def _order(each: tuple[Payer, object]) -> tuple[bool, str, bool, str, int]:
