@@ -32,6 +32,7 @@ from payoff.stats.betting import evidence
 from payoff.stats.ratio import sample_ratio
 
 SEGMENTS_MAX = 20
+FALLBACK = "fallback"
 MISMATCH = 0.001  # the error with which a sample ratio is called broken
 NONE = "(none)"  # the segment of rows for which the expression says nothing
 
@@ -66,7 +67,9 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """`error` is what each interval of a difference may err, its part of ERROR. `more` counts segments not shown.
+    """`champion` is who the others are compared with: the fallback where no champion answers.
+
+    `error` is what each interval of a difference may err, its part of ERROR. `more` counts segments not shown.
 
     `log_e` is the log of the evidence that rows did not fall to the arms in their shares; None where counts cannot
     tell, for customers keep to an arm.
@@ -74,7 +77,7 @@ class Experiment:
 
     endpoint: str
     currency: str
-    champion: str | None
+    champion: str
     sides: tuple[Side, ...]
     error: float
     log_e: float | None
@@ -108,7 +111,7 @@ def experiment(
     segments = tuple(
         Segment(name, _sides(current, _taken(rows, mask), asked, error)) for name, mask in parts if mask.any()
     )
-    champion = next((_named(one) for one, _ in asked if one.role is Role.CHAMPION), None)
+    champion = next((_named(one) for one, _ in asked if one.role is Role.CHAMPION), FALLBACK)
     return Experiment(
         current.endpoint,
         current.policy.currency,
@@ -162,8 +165,6 @@ def plain(found: Experiment) -> dict[str, Any]:
 
 def words(found: Experiment) -> str:
     """Who is ahead, if that is known."""
-    if found.champion is None:
-        return "No champion answers, so there is nobody to compare with."
     if found.log_e is not None and found.log_e >= -log(MISMATCH):
         return "The arms do not get the shares they should: nothing here can be trusted until that is understood."
     sure = [(side, side.effect.mean) for side in found.sides if side.effect is not None and side.effect.mean.interval]
@@ -222,28 +223,33 @@ def _taken(rows: Settled, mask: NDArray[np.bool_]) -> Settled:
 
 
 def _sides(revision: Revision, rows: Settled, asked: Sequence[tuple[Arm, bool]], error: float) -> tuple[Side, ...]:
-    champion = next((_named(arm) for arm, _ in asked if arm.role is Role.CHAMPION), None)
+    champion = next((_named(arm) for arm, _ in asked if arm.role is Role.CHAMPION), "")
     found = [_side(revision, rows, arm, watches, champion, error) for arm, watches in asked]
-    if revision.policy.holdout:
-        held = rows.rows.take((rows.rows.side == HOLDOUT) & ~rows.rows.shadow)
-        against = None if champion is None else randomised(rows.rows, HOLDOUT, champion, rows.shares, error)
-        known = held.worth[np.isfinite(held.worth)]
-        told = mean(known, error)
-        found.append(Side(HOLDOUT, HOLDOUT, revision.policy.holdout, False, told, len(held) - told.n, Rails(), against))
+    for name, role in ((HOLDOUT, HOLDOUT), ("", FALLBACK)):
+        if share := rows.shares[revision.number].sides.get(name, 0.0):
+            found.append(_other(rows, name, role, share, champion, error))
     return tuple(found)
 
 
-def _side(revision: Revision, rows: Settled, arm: Arm, watches: bool, champion: str | None, error: float) -> Side:
+def _other(rows: Settled, name: str, role: str, share: float, champion: str, error: float) -> Side:
+    """The hold-out, or what the fallback answers in place of a champion."""
+    own = rows.rows.take((rows.rows.side == name) & ~rows.rows.shadow)
+    told = mean(own.worth[np.isfinite(own.worth)], error)
+    against = randomised(rows.rows, name, champion, rows.shares, error, net=True) if name != champion else None
+    return Side(role, role, share, False, told, len(own) - told.n, Rails(), against)
+
+
+def _side(revision: Revision, rows: Settled, arm: Arm, watches: bool, champion: str, error: float) -> Side:
     name = _named(arm)
     own = rows.rows.take((rows.rows.arm == name) & (rows.rows.shadow == watches))
     known = own.worth[np.isfinite(own.worth)]
     effect: Effect | None = None
     speaks: tuple[str, ...] = ()
     rails = Rails().after(rows.rows, name)
-    if champion is not None and champion != name:
-        if watches:
+    if champion != name:
+        if watches and champion:
             effect = beside(rows.rows, name, champion, error)
-        else:
+        elif not watches:
             effect = randomised(rows.rows, name, champion, rows.shares, error, rows.covariate, net=True)
             theirs = Rails().after(rows.rows, champion)
             speaks = tuple(blocks(rails, theirs, _margins(revision.policy), error))

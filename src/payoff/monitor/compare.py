@@ -116,7 +116,7 @@ def randomised(
     weight = np.where(own, 1 / chance, -1 / (1 - chance))
     kind = Baseline.HOLDOUT if other == HOLDOUT else Baseline.CHAMPION
     share = shares[int(both.revision[-1])].sides[other]
-    name = f"the {100 * share:.4g}% hold-out" if other == HOLDOUT else other
+    name = f"the {100 * share:.4g}% hold-out" if other == HOLDOUT else other or "the fallback"
     told = mean(weight * (money - _centre(money)), error)
     return Effect(kind, name, int(own.sum()), int((~own).sum()), told, float(both.cost[~own].mean()), left)
 
@@ -150,7 +150,8 @@ def before(rows: Matured, side: str, error: float = ERROR) -> Effect | None:
 def how(n: int) -> str:
     """What the interval rests on, or why there is none yet."""
     if n < BLOCK * (BURN_IN + 1):
-        return f"the first {BLOCK * BURN_IN} decisions only teach how far amounts range"
+        told = f"{n:,} decisions have matured with none before them missing"
+        return f"{told}, and the first {BLOCK * BURN_IN} only teach how far amounts range"
     return "the range of amounts is learned from earlier decisions"
 
 

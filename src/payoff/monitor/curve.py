@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 from numpy.typing import NDArray
 from sqlglot import exp
 
 from payoff.clock import Clock, now_us
 from payoff.deploy.file import render
+from payoff.deploy.which import seat
 from payoff.errors import BadInput, Conflict
 from payoff.expressions.expression import parse
 from payoff.expressions.scope import Scope
@@ -30,7 +32,7 @@ from payoff.monitor.evidence import SETTLE_US
 from payoff.monitor.settled import BATCH
 from payoff.monitor.worth import Worth, decided, worth
 from payoff.records import merge
-from payoff.records.endpoint import Revision
+from payoff.records.endpoint import Arm, Revision, Role
 from payoff.stats.threshold import Curve, Suggestion, curve, suggest
 
 POINTS = 200  # of the picture
@@ -39,6 +41,7 @@ _GROWS = 1.5  # the threshold is chosen anew when there are half as many rows mo
 _FORM = "a threshold needs a decision of the form `score > constant` (or >=, <, <=)"
 
 Floats = NDArray[np.float64]
+compute: Any = pyarrow.compute
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,25 +242,38 @@ def _rests(advice: Advice) -> str:
 
 
 def _told(journal: Journal, revision: Revision, cut: Cut, sql: Worth, now: int) -> Told:
-    scope = Scope(inputs=merge.inputs(revision), outputs=merge.outputs(revision))
+    scope, arm = Scope(inputs=merge.inputs(revision), outputs=merge.outputs(revision)), _seated(revision)
     score = f"CAST({parse(cut.text, scope, 'number').duckdb()} AS DOUBLE)"
     yes, no = decided(revision, True), decided(revision, False)
     if yes is not None and no is not None:
-        table = _rows(journal, revision, sql, now, yes, no, score)
-        return _paired(revision, cut, table)
-    return _drawn(revision, cut, _rows(journal, revision, sql, now, sql.value, "decision::INT", score))
+        return _paired(revision, cut, _rows(journal, revision, sql, now, arm, (yes, no, score)))
+    table = _rows(journal, revision, sql, now, arm, (sql.value, "decision::INT", score))
+    return _drawn(revision, cut, table.filter(~np.asarray(table["shadow"])))
 
 
-def _rows(journal: Journal, revision: Revision, sql: Worth, now: int, value: str, other: str, score: str) -> pa.Table:
-    """Matured rows that were answered, with two numbers and the score of each."""
+def _seated(revision: Revision) -> Arm:
+    """Whose scores the threshold is about: the champion's, killed or not. Conflict where there is none."""
+    found = next((arm for arm in revision.arms if seat(arm) is Role.CHAMPION), None)
+    if found is None:
+        raise Conflict(f"{revision.endpoint} has no champion, whose scores a threshold would be about; promote one")
+    return found
+
+
+def _rows(
+    journal: Journal, revision: Revision, sql: Worth, now: int, arm: Arm, texts: tuple[str, str, str]
+) -> pa.Table:
+    """Matured rows that a version scored, answering or watching: `value`, `baseline` and `covariate` as SQL says."""
     tables: list[pa.Table] = []
     after: str | None = None
     while True:
         found = journal.matured(
-            revision.endpoint, after, value, other, sql.window_s, now, BATCH, settle_s=SETTLE_US / 1e6,
-            declared=sql.declared, matures=sql.matures, covariate_sql=score,
+            revision.endpoint, after, *texts[:2], sql.window_s, now, BATCH, settle_s=SETTLE_US / 1e6,
+            declared=sql.declared, matures=sql.matures, covariate_sql=texts[2],
         )  # fmt: skip
-        tables.append(found.rows.filter(~np.asarray(found.rows["shadow"])))
+        own = compute.and_(
+            compute.equal(found.rows["model"], arm.model), compute.equal(found.rows["version"], arm.version)
+        )
+        tables.append(found.rows.filter(own))
         if found.rows.num_rows < BATCH:
             return pa.concat_tables(tables)
         after = found.last_id

@@ -15,6 +15,7 @@ from payoff.version import VERSION
 
 Facts = Mapping[str, Any]
 _STYLE = Path(__file__).with_name("page.css")
+_ROUND_FROM = 1_000  # times the cost, whose decimals nobody reads
 _POINTS_LEAST = 3  # fewer make no picture
 _GAP = "\u00a0"  # between a number and its unit
 
@@ -85,7 +86,7 @@ def _tiles(one: Facts) -> str:
     daily = total["break_even_per_day"]
     tiles = [
         ("", amount(total["net"], currency, sign=True), "earned in all, after every cost"),
-        ("", "no cost yet" if total["roi"] is None else f"{total['roi']:,.1f} times", "net for every unit of cost"),
+        ("", "no cost yet" if total["roi"] is None else _times(total["roi"]), "net for every unit of cost"),
         ("cost", amount(total["cost_per_thousand"], currency), "cost per thousand decisions"),
         ("cost", "not metered yet" if daily is None else amount(daily, currency), "must be earned a day to break even"),
         ("flight", f"{flight['decisions']:,}", _flying(flight, currency)),
@@ -95,6 +96,10 @@ def _tiles(one: Facts) -> str:
         for kind, text, words in tiles
     )
     return f'<section class="tiles" aria-label="Key figures">{"".join(cells)}</section>'
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.1f} times" if abs(ratio) < _ROUND_FROM else f"{ratio:,.0f} times"
 
 
 def _flying(flight: Facts, currency: str) -> str:

@@ -193,7 +193,8 @@ def _told(row: Row, uplift: Uplift) -> str:
 
 def assumptions(policy: Policy, found: Statement, more: Found) -> tuple[str, ...]:
     """On what the figures rest, in words."""
-    told = [f"a decision is worth: {policy.value}" if policy.value else "a decision is worth the money that was sent"]
+    value = None if policy.value is None else " ".join(policy.value.split())
+    told = [f"a decision is worth: {value}" if value else "a decision is worth the money that was sent"]
     told += _settling(policy)
     if more.refusal is not None:
         told.append(more.refusal)
