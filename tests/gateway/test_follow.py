@@ -129,3 +129,20 @@ async def test_what_no_revision_needs_is_let_go_of(tmp_path: Path) -> None:
     follower.let_go()
     await until(lambda: MADE[new.digest][0].closed)
     follower.models.close()
+
+
+@pytest.mark.parametrize("here", [True, False])
+async def test_what_is_loaded_is_told_with_what_it_holds_and_what_is_let_go_of_no_more(
+    tmp_path: Path, here: bool
+) -> None:
+    content = msgspec.json.encode(Behaviour(factor=3, here=here))
+    live.publish(tmp_path, revision(Served("elsewhere", Blobs(tmp_path / "artifacts").put(content), SIGNATURE)))
+    follower, desk = await following(tmp_path, Heat())
+    await call(desk, 1)
+    follower.report()
+    (one,) = live.statuses(tmp_path)[0].resident
+    held_bytes = len(content) if here else 0  # the first of its kind counts as its file
+    assert (one.model, one.version, one.held_bytes, one.pids) == ("times", 1, held_bytes, ())
+    follower.models.close()
+    follower.report()
+    assert live.statuses(tmp_path)[0].resident == ()
