@@ -115,8 +115,9 @@ class Home:
         n, current = len(decisions), self.registry.current(name)
         fields = (*(("inputs", f) for f in SIGNATURE.inputs), *(("outputs", f) for f in SIGNATURE.outputs))
         columns = (*fields, ("decision", Field("decision", Type.BOOL)))
+        arm = next((arm.name for arm in current.arms if arm.version == version), "fallback")
         stream = Stream(
-            "predictions", name, current.number, "arm", "m" if version else "", version, shadow, columns=columns
+            "predictions", name, current.number, arm, "m" if version else "", version, shadow, columns=columns
         )
         each = np.arange(n)
         inputs = {"x": Column(np.zeros(n)), "day": Column(DAY + each * days // max(n, 1))}

@@ -40,8 +40,9 @@ def latest(house: House, past: list[Revision], rows: int, before_id: str = "~") 
     if revision.policy.value is None:
         raise BadInput(f"nobody said what a decision on {revision.endpoint} is worth; give it a 'value'")
     after = house.journal.behind(revision.endpoint, rows, before_id)
-    settled: Settled = read(house.journal, past, after, worth(revision), house.clock())
-    found = matured(settled.rows, past, prices.read(house.home))
+    price = prices.read(house.home)
+    settled: Settled = read(house.journal, past, after, worth(revision), price, house.clock())
+    found = matured(settled.rows, past, price)
     return found.take(found.ids.astype(str) < before_id)
 
 

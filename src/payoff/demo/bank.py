@@ -31,6 +31,8 @@ value: >-
        then (case when outcome.subscribed then 60 else 0 end) - 2 - outcome.duration_s / 3600.0 * 24
        else 0 end
 currency: EUR
+holdout: 5%
+ramp: {steps: [5%, 10%, 25%, 50%], loss_budget: 300, step_decisions: 25}
 guards:
   - {when: loses money, against: fallback, error: 1%, gain_cap: 20, do: kill}
   - {when: challenger beats champion, error: 5%, gain_cap: 60, do: promote}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from payoff.demo import books, picture
+from payoff.demo.bank import ENDPOINT
 from payoff.demo.server import running
 from payoff.demo.story import ASSUMPTIONS, Story, result
 from payoff.errors import BadInput
@@ -42,8 +43,10 @@ def run(
         say(f"payoff is up: inference {server.inference}, API {server.api}/api/docs")
         story = Story(server, say, rows, speed or 0.0)
         story.play()
-        found = result(story, path)
+        report = path.with_suffix(".html")
+        found = result(story, path, report)
         picture.draw(books.daily(story.client), found["orders"], path)
+        report.write_text(story.client.endpoint(ENDPOINT).roi_page(), encoding="utf-8")
     if as_json:
         aloud(json.dumps(found, indent=1))
     else:
@@ -68,7 +71,7 @@ def summary(found: dict[str, Any]) -> str:
         f"{found['failed_requests']} failed requests, {found['outcomes']:,} outcomes reported."
     )
     told = [textwrap.fill(f"  - {text}", 118, subsequent_indent="    ") for text in ASSUMPTIONS]
-    lines += ["Assumptions:", *told, f"The picture: {found['picture']}"]
+    lines += ["Assumptions:", *told, f"The picture: {found['picture']}", f"The report: {found['report']}"]
     return "\n".join(lines)
 
 

@@ -78,7 +78,7 @@ class Story:
         rows = self.calls[bank.CHALLENGER_ROWS]
         self.close_month()
         self.say(f"Training v2 on {len(rows):,} calls of the crisis, and deploying it as challenger ...")
-        self.deploy(rows, "trained in the crisis", as_="challenger", traffic="20%")
+        self.deploy(rows, "trained in the crisis", as_="challenger")
         self.tell_orders()
 
     def deploy(self, rows: pd.DataFrame, reason: str, **how: Any) -> None:
@@ -130,8 +130,8 @@ def answering(arms: list[dict[str, Any]]) -> str:
     return ", ".join(live)
 
 
-def result(story: Story, picture: Path | None) -> dict[str, Any]:
-    """The whole demo as one object for machines."""
+def result(story: Story, picture: Path, report: Path) -> dict[str, Any]:
+    """The whole demo as one object for machines, with where its picture and its report are."""
     roi = story.client.endpoint(bank.ENDPOINT).roi()
     answered = int(story.last.get("answered", 0))
     journaled = int(books.ask(story.client, "answered")["n"].iloc[0])
@@ -145,7 +145,8 @@ def result(story: Story, picture: Path | None) -> dict[str, Any]:
         "findings": [finding["text"] for finding in reversed(story.client.findings(bank.ENDPOINT))],
         "conclusion": roi.note,
         "assumptions": ASSUMPTIONS,
-        "picture": None if picture is None else str(picture),
+        "picture": str(picture),
+        "report": str(report),
     }
 
 

@@ -7,6 +7,7 @@ promotion; where a guard promotes, that guard has the last word.
 
 from dataclasses import dataclass
 
+from payoff.codecs.units import percent
 from payoff.experiment.verdict import Case
 from payoff.records.endpoint import Arm, Ramp
 
@@ -76,7 +77,7 @@ def _down(climb: Climb, e_value: float, bar: float) -> Step | None:
 
 def _up(ramp: Ramp, climb: Climb) -> Step | None:
     share = next((share for share in ramp.steps if share > climb.arm.traffic + 1e-9), None)
-    told = f"{climb.matured:,} decisions at {climb.arm.traffic:.4g} and nothing speaks against {climb.name}"
+    told = f"{climb.matured:,} decisions at {percent(climb.arm.traffic)} and nothing speaks against {climb.name}"
     if share is None or share >= 1:
         return None if climb.guarded else Step("promote", 1.0, f"{told}: it takes over.")
     return Step("ramp", share, f"{told}.")

@@ -15,6 +15,8 @@ from payoff.monitor.ramp import Climb, Step
 from payoff.records.endpoint import Arm, Ramp, Revision, Role
 from payoff.stats.intervals import Sums
 
+DAY_S = 86_400.0
+
 
 @dataclass(slots=True)
 class Steer:
@@ -35,7 +37,7 @@ class Steer:
         policy = known.past[-1].policy
         found: list[Move | Held] = []
         breaches = self.gauges.look(known.journal, known.outcome_us, known.now_us)
-        found += [_over(known.past[-1], breach, arm) for breach in breaches for arm in _meant(known.past[-1], breach)]
+        found += [_over(known, breach, arm) for breach in breaches for arm in _meant(known.past[-1], breach)]
         if found:
             return found  # nothing climbs and no share moves while a limit is overstepped
         if policy.ramp is not None:
@@ -52,15 +54,19 @@ def _meant(revision: Revision, breach: Breach) -> list[Arm]:
     return sorted(mine, key=lambda arm: arm.role is Role.CHAMPION)
 
 
-def _over(revision: Revision, breach: Breach, arm: Arm) -> Move | Held:
-    guard = breach.guard
+def _over(known: Known, breach: Breach, arm: Arm) -> Move | Held:
+    """What the guard says, once: a share is halved once in the time that the limit is about, while it lasts."""
+    guard, current = breach.guard, known.past[-1]
+    turn = f"revision {current.number}"
+    if guard.do == "halve" and arm.role is Role.CHALLENGER:
+        turn = f"turn {int(known.now_us / (guard.over_s or DAY_S) / limits.SECOND_US)}"
     return harm(
         guard.do,
         arm,
         author=f"guard: {guard.when}",
         reason=breach.text,
         evidence=limits.facts(breach),
-        key=f"{guard.when} {guard.of or ''}: {arm.model} v{arm.version} in revision {revision.number}",
+        key=f"{guard.when} {guard.of or ''}: {arm.model} v{arm.version} in {turn}",
     )
 
 
