@@ -379,7 +379,7 @@ def test_a_kill_freezes_what_it_rests_on_and_can_be_computed_again_from_that_alo
     (filed,) = home.registry.verdicts("bank")
     assert (order.evidence["verdict"], order.evidence["rows"]) == (filed.id, filed.evidence_digest)
     assert (filed.verdict.e_value, filed.verdict.tested) == (order.evidence["e_value"], order.evidence["tested"])
-    assert filed.settings["test"] == order.evidence["test"] == "since launch"
+    assert filed.verdict.test == order.evidence["test"] == "since launch"
     assert order.evidence["software"] == filed.software == VERSION
     assert [one["verb"] for one in order.evidence["changed"]["orders"]] == []
     (tmp_path / "settings.json").write_text(json.dumps(filed.settings))

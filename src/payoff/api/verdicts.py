@@ -57,6 +57,7 @@ def view(filed: Filed) -> dict[str, Any]:
         "model": verdict.model,
         "version": verdict.version,
         "question": verdict.question,
+        "test": verdict.test,
         "tested": verdict.tested,
         "e_value": verdict.e_value,
         "threshold": verdict.threshold,

@@ -38,14 +38,8 @@ _ARITHMETIC: dict[str, Any] = {
 
 
 def settings(case: Case) -> dict[str, Any]:
-    """Everything but the rows that the verdict was computed from; `test` is which of the two tests spoke."""
-    return {
-        **asdict(case.question),
-        "test": case.test,
-        "error": case.error,
-        "false_stop_every": case.every,
-        "arithmetic": _ARITHMETIC,
-    }
+    """Everything but the rows that the verdict was computed from."""
+    return {**asdict(case.question), "error": case.error, "false_stop_every": case.every, "arithmetic": _ARITHMETIC}
 
 
 def pack(rows: Rows) -> bytes:

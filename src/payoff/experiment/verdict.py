@@ -173,6 +173,7 @@ class Case:
             threshold=self.threshold,
             mean=(self.lately if self.test == AFTER_CHANGE else self.credited).mean,
             last_prediction_id=self.last_id,
+            test=self.test,
         )
 
 
@@ -268,7 +269,8 @@ def _caps(case: Case, swing: Floats, scale: Floats | None, ready: NDArray[np.boo
     """What was seen after these rows, and the cap of each; infinite: no bet."""
     per = np.ones(len(swing)) if scale is None else scale
     if case.question.cap is None:
-        seen, cap = caps(case.seen, case.question.sign * swing / per)
+        told = np.where(ready, swing, 0.0)  # without a mean to take off, money itself would pass for a difference
+        seen, cap = caps(case.seen, case.question.sign * told / per)
         return seen, np.where(ready, cap, inf) * per
     return case.seen, np.where(ready, case.question.cap, inf) * per
 
