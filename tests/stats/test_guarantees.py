@@ -19,7 +19,7 @@ ROWS = 3_000
 @pytest.mark.parametrize("name", CAPPED)
 def test_with_a_stated_cap_a_version_that_breaks_even_is_killed_in_one_of_a_hundred_at_most(name: str) -> None:
     stream, cap = CAPPED[name]
-    rng, streams = np.random.default_rng(21), 400
+    rng, streams = np.random.default_rng(21), 250
     peaks = [fold(Bets(), losses(stream(rng, ROWS), cap), 0.01).log_e_max for _ in range(streams)]
     assert np.mean(np.array(peaks) >= np.log(100)) <= 0.01
     assert np.mean(np.array(peaks) >= np.log(20)) <= 0.05
