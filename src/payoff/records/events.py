@@ -42,8 +42,8 @@ class Verdict:
     """A statistical conclusion that stays valid however often one looks.
 
     `e_value` is evidence against "this version does not lose" (or "does not beat"): it reaches `threshold` = 1/error by
-    chance at most `error` of the time, over all looks together. Of the test "after a change" it is how many decisions it
-    takes on average until chance alone comes to as much, and `threshold` how many are asked for.
+    chance at most `error` of the time, over all looks together. Of the test "after a change" it is how many decisions
+    it takes on average until chance alone comes to as much, and `threshold` how many are asked for.
     """
 
     model: str
