@@ -151,10 +151,11 @@ async def test_after_a_kill_nothing_is_held_out_or_explored(house: House) -> Non
 
 @pytest.mark.parametrize("here", [True, False], ids=["in the worker", "elsewhere"])
 async def test_a_row_that_a_model_fails_on_gets_no_second_chance_to_be_held_out(house: House, here: bool) -> None:
-    """Calls of a failed batch are tried again; had they new points, more than half would be in the hold-out."""
-    failing = house.away(poison=13.0, here=here, crashes_max=10**9)
+    """Calls of a failed batch are tried again; had they new points, 625 of 1,000 would be in the hold-out."""
+    failing = house.away(poison=13.0, here=here, crashes_max=10**9, call_s=0.0)
     live = await house.hot((Role.CHAMPION, failing), policy=replace(FALLBACK, holdout=0.5))
-    await all_of([house.call(live, 13.0) for _ in range(1_000)])
+    for _ in range(500):
+        await all_of([house.call(live, 13.0) for _ in range(2)])
     choices = Counter(row["choice"] for row in rows(house))
     assert set(choices) == {"failed", "holdout"}
     assert choices["holdout"] == pytest.approx(500, abs=48)
