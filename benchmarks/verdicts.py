@@ -2,9 +2,9 @@
 
 By simulation, with every row a look; beside it, on the same streams, what others do: a fixed threshold, a daily report.
 
-python -m benchmarks.verdicts [--streams 2000] [--rows 3000] [--seed 1]
+python -m benchmarks.verdicts [--streams 2000] [--rows 3000] [--seed 1] [--tables coverage turning verdicts]
 
-writes three tables: verdicts, turning (a version that turns bad, and false stops) and coverage.
+writes three tables: coverage of intervals, versions that turn bad (and false stops), and verdicts.
 """
 
 import argparse
@@ -56,8 +56,9 @@ VERDICTS = (
 )
 TURNING = (
     f"A version earns 0.3 standard deviations per row for {GOOD:,} rows and then loses as much: the share stopped too "
-    "early, and rows from the turn to the stop. Below, versions that break even up to the cap: rows to the false stop, "
-    f"on average, of a detector set to one in {EVERY:,} rows, of at most 20 times as many."
+    "early, and rows from the turn to the stop. Below, versions that break even up to the cap: rows to the false "
+    f"stop, on average, of a detector set to one in {EVERY:,} rows, of at most 20 times as many; in "
+    "a quarter as many streams."
 )
 COVERAGE = (
     "Streams with a mean of 0; an interval is looked at after every row (the asymptotic one after every 25th), and "
@@ -214,26 +215,41 @@ def _half(at: Ints, width: Floats, n: int) -> float:
     return float(width[at == n][0] / 2) if (at == n).any() else inf
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("streams", 2_000), ("rows", 3_000), ("seed", 1)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    options = parser.parse_args()
-    machine = describe(("payoff", "numpy"))
-    run = f"{options.streams:,} streams of {options.rows:,} rows, seed {options.seed}."
-    table = [row for name, stream in (BREAK_EVEN | HARD | RUNS).items() for row in coverage(name, stream, options)]
-    write("coverage", f"{COVERAGE} {run}", table, machine)
+def measure_coverage(options: argparse.Namespace) -> tuple[str, list[dict[str, Any]]]:
+    streams = (BREAK_EVEN | HARD | RUNS).items()
+    return COVERAGE, [row for name, stream in streams for row in coverage(name, stream, options)]
+
+
+def measure_turning(options: argparse.Namespace) -> tuple[str, list[dict[str, Any]]]:
     rules: dict[str, Rule] = {f"detector, cap {cap:g}": partial(detector, cap) for cap in (1.0, 2.0)}
     rules |= {f"since launch, cap {cap:g}": partial(betting, cap) for cap in (1.0, 2.0)}
-    table = [turning(*rule, options) for rule in (rules | others(LOSING["normal, mean -0.3 sd"], options.seed)).items()]
-    table += [run_length(name, stream, cap, options) for name, (stream, cap) in CAPPED.items()]
-    write("turning", f"{TURNING} {run} Run lengths: a quarter of the streams.", table, machine)
-    table = [
+    rules |= others(LOSING["normal, mean -0.3 sd"], options.seed)
+    rows = [turning(*rule, options) for rule in rules.items()]
+    return TURNING, rows + [run_length(name, stream, cap, options) for name, (stream, cap) in CAPPED.items()]
+
+
+def measure_verdicts(options: argparse.Namespace) -> tuple[str, list[dict[str, Any]]]:
+    return VERDICTS, [
         verdict(truth, name, stream, *rule, options)
         for truth, name, stream, rules in cases(options.seed)
         for rule in rules.items()
     ]
-    write("verdicts", f"{VERDICTS} {run}", table, machine)
+
+
+TABLES = {"coverage": measure_coverage, "turning": measure_turning, "verdicts": measure_verdicts}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in (("streams", 2_000), ("rows", 3_000), ("seed", 1)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
+    options = parser.parse_args()
+    for name in options.tables:
+        machine = describe(("payoff", "numpy"))
+        method, rows = TABLES[name](options)
+        run = f"{options.streams:,} streams of {options.rows:,} rows, seed {options.seed}."
+        write(name, f"{method} {run}", rows, machine)
 
 
 if __name__ == "__main__":
