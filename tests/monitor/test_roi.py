@@ -149,5 +149,5 @@ def test_money_in_flight_is_an_estimate_and_in_no_sum() -> None:
 
 def test_how_predictions_settle_is_said_in_words() -> None:
     window = Policy(value="1", matures=Matures.WINDOW, no_outcome=NoOutcome.COUNTS, outcome_window_s=30 * 86_400)
-    assert any("when its window of 30 days has passed" in text for text in roi(policy=window).assumptions)
-    assert any("wait for a missing outcome 1 day at most" in text for text in roi().assumptions)
+    assert any("when its window of 30d has passed" in text for text in roi(policy=window).assumptions)
+    assert any("wait for a missing outcome 1d at most" in text for text in roi().assumptions)

@@ -67,7 +67,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """`champion` is who the others are compared with: the fallback where no champion answers.
+    """`rival` is who the others are compared with.
 
     `error` is what each interval of a difference may err, its part of ERROR. `more` counts segments not shown.
 
@@ -77,7 +77,7 @@ class Experiment:
 
     endpoint: str
     currency: str
-    champion: str
+    rival: str
     sides: tuple[Side, ...]
     error: float
     log_e: float | None
@@ -104,18 +104,17 @@ def experiment(
             f"nothing is known of {current.endpoint} yet: {len(rows.rows):,} predictions have matured, and none has a "
             "value; send outcomes, or wait until they count"
         )
-    asked = _asked(current)
+    asked = _asked(current, sql.refusal is None)
     compared = sum(one.role != Role.CHAMPION for one, _ in asked) or 1
     parts, more = ([], 0) if expression is None else _parts(journal, current, expression, rows.rows)
     error = ERROR / compared / max(1, len(parts))
     segments = tuple(
         Segment(name, _sides(current, _taken(rows, mask), asked, error)) for name, mask in parts if mask.any()
     )
-    champion = next((_named(one) for one, _ in asked if one.role is Role.CHAMPION), FALLBACK)
     return Experiment(
         current.endpoint,
         current.policy.currency,
-        champion,
+        _rival(current) or FALLBACK,
         _sides(current, rows, asked, ERROR / compared if not parts else error),
         error,
         ratio(rows.rows, rows.shares),
@@ -146,7 +145,7 @@ def plain(found: Experiment) -> dict[str, Any]:
     return {
         "endpoint": found.endpoint,
         "currency": found.currency,
-        "champion": found.champion,
+        "compared_with": found.rival,
         "arms": [_plain(side) for side in found.sides],
         "sample_ratio": {
             "e_value": e_value,
@@ -174,8 +173,8 @@ def words(found: Experiment) -> str:
         if one.interval is not None and (one.interval.low > 0 or one.interval.high < 0)
     ]
     if told:
-        return f"Than {found.champion}: {'; '.join(told)}."
-    return f"Nothing shows yet that any arm earns more or less than {found.champion}."
+        return f"Than {found.rival}: {'; '.join(told)}."
+    return f"Nothing shows yet that any arm earns more or less than {found.rival}."
 
 
 def _assumptions(found: Experiment) -> list[str]:
@@ -198,11 +197,20 @@ def _ratio_words(log_e: float | None) -> str:
     return f"the shares are {kept}"
 
 
-def _asked(revision: Revision) -> list[tuple[Arm, bool]]:
-    """The arms with whether each only watches, the champion first."""
+def _asked(revision: Revision, watched_known: bool) -> list[tuple[Arm, bool]]:
+    """The arms with whether each is looked at where it watches, the champion first.
+
+    A killed one is, if anybody knows what it would have earned; else by what it earned before.
+    """
     order = list(Role)
     arms = sorted(revision.arms, key=lambda arm: order.index(arm.role))
-    return [(arm, arm.role in (Role.SHADOW, Role.KILLED)) for arm in arms]
+    return [(arm, arm.role is Role.SHADOW or (arm.role is Role.KILLED and watched_known)) for arm in arms]
+
+
+def _rival(revision: Revision) -> str:
+    """Who the others are compared with: the champion; where none answers, the hold-out, or the fallback."""
+    champion = revision.arm(Role.CHAMPION)
+    return _named(champion) if champion else HOLDOUT if revision.policy.holdout else ""
 
 
 def _parts(
@@ -223,35 +231,35 @@ def _taken(rows: Settled, mask: NDArray[np.bool_]) -> Settled:
 
 
 def _sides(revision: Revision, rows: Settled, asked: Sequence[tuple[Arm, bool]], error: float) -> tuple[Side, ...]:
-    champion = next((_named(arm) for arm, _ in asked if arm.role is Role.CHAMPION), "")
-    found = [_side(revision, rows, arm, watches, champion, error) for arm, watches in asked]
+    rival = _rival(revision)
+    found = [_side(revision, rows, arm, watches, rival, error) for arm, watches in asked]
     for name, role in ((HOLDOUT, HOLDOUT), ("", FALLBACK)):
         if share := rows.shares[revision.number].sides.get(name, 0.0):
-            found.append(_other(rows, name, role, share, champion, error))
+            found.append(_other(rows, name, role, share, rival, error))
     return tuple(found)
 
 
-def _other(rows: Settled, name: str, role: str, share: float, champion: str, error: float) -> Side:
+def _other(rows: Settled, name: str, role: str, share: float, rival: str, error: float) -> Side:
     """The hold-out, or what the fallback answers in place of a champion."""
     own = rows.rows.take((rows.rows.side == name) & ~rows.rows.shadow)
     told = mean(own.worth[np.isfinite(own.worth)], error)
-    against = randomised(rows.rows, name, champion, rows.shares, error, net=True) if name != champion else None
+    against = randomised(rows.rows, name, rival, rows.shares, error, net=True) if name != rival else None
     return Side(role, role, share, False, told, len(own) - told.n, Rails(), against)
 
 
-def _side(revision: Revision, rows: Settled, arm: Arm, watches: bool, champion: str, error: float) -> Side:
+def _side(revision: Revision, rows: Settled, arm: Arm, watches: bool, rival: str, error: float) -> Side:
     name = _named(arm)
     own = rows.rows.take((rows.rows.arm == name) & (rows.rows.shadow == watches))
     known = own.worth[np.isfinite(own.worth)]
     effect: Effect | None = None
     speaks: tuple[str, ...] = ()
     rails = Rails().after(rows.rows, name)
-    if champion != name:
-        if watches and champion:
-            effect = beside(rows.rows, name, champion, error)
+    if rival != name:
+        if watches and rival:
+            effect = beside(rows.rows, name, rival, error)
         elif not watches:
-            effect = randomised(rows.rows, name, champion, rows.shares, error, rows.covariate, net=True)
-            theirs = Rails().after(rows.rows, champion)
+            effect = randomised(rows.rows, name, rival, rows.shares, error, rows.covariate, net=True)
+            theirs = Rails().after(rows.rows, rival)
             speaks = tuple(blocks(rails, theirs, _margins(revision.policy), error))
     share = rows.shares[revision.number].sides.get(name, 0.0)
     return Side(name, str(arm.role), share, watches, mean(known, error), len(own) - len(known), rails, effect, speaks)

@@ -235,7 +235,7 @@ def _plug(one: Facts) -> str:
         rows = "".join(_limit(each) for each in plug["limits"])
         parts.append(_table("Hard limits, and how much of each is used.", ("Limit", "Used", "", "Then"), rows, (1,)))
     else:
-        parts.append("<p>No hard limit is set on money at risk or drawdown.</p>")
+        parts.append("<p>No hard limit on money applies to a version that answers now.</p>")
     drill = plug["last_drill"]
     told = (
         f"{escape(_moment(drill['at']))}: {escape(drill['text'])}" if drill else "never; try <code>payoff drill</code>"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from payoff.codecs.units import duration
 from payoff.experiment.verdict import BEATS, LOSES, Case
 from payoff.experiment.words import explain, in_short
 from payoff.ledger.statement import Line, Statement, Total
@@ -220,12 +221,12 @@ def assumptions(policy: Policy, found: Statement, more: Found) -> tuple[str, ...
 
 def gain_cap(policy: Policy) -> float | None:
     """The most that a decision can gain over the fallback, if a guard states it."""
-    return next((g.gain_cap for g in policy.guards if g.against == FALLBACK and g.gain_cap is not None), None)
+    told = (guard for guard in policy.guards if (guard.when, guard.against) == (LOSES, FALLBACK))
+    return next((guard.gain_cap for guard in told if guard.gain_cap is not None), None)
 
 
 def _settling(policy: Policy) -> list[str]:
-    days = policy.outcome_window_s / 86_400
-    window = f"{days:,.4g} {'day' if days == 1 else 'days'}"
+    window = duration(policy.outcome_window_s)
     if policy.matures is not Matures.WINDOW:
         return [
             "predictions without a known outcome count in the cost and not in the value; intervals wait for a missing "
