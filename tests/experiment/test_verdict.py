@@ -105,3 +105,15 @@ def test_a_losing_version_is_found_within_150_predictions() -> None:
     cases = [judge(asked(cap=10.0), rows(rng.normal(-2.7, 9, 2_000))) for _ in range(200)]
     assert all(case.reached for case in cases)
     assert np.median([case.bets.n for case in cases]) < 150
+
+
+def test_the_level_of_the_money_does_not_matter_to_a_randomised_question() -> None:
+    rng = np.random.default_rng(7)
+    mine, noise = rng.random(1_000) < 0.5, rng.standard_normal(1_000)
+    tested = []
+    for level in (0.0, 10.0, -1_000.0):
+        money = level + noise - mine
+        rows = Rows(np.arange(1_000), money, money, np.where(mine, 2.0, -2.0), np.full(1_000, 2.0))
+        tested.append(judge(Case(Question(LOSES, "m", 1, "holdout", randomised=True), 0.01), rows).tested)
+    assert tested[0] < 400
+    assert tested[1] == tested[2] == tested[0]
