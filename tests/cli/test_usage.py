@@ -19,7 +19,7 @@ COMMANDS = [
     "up", "demo", "deploy", "predict", "outcomes", "models", "endpoints", "versions", "revisions", "predictions",
     "findings", "orders", "roi", "verdict", "threshold", "experiment", "costs", "alias", "promote", "ramp", "rollback", "kill",
     "revive", "retire", "allocate",
-    "apply", "diff", "sql", "doctor",
+    "apply", "diff", "sql", "doctor", "drill", "power",
 ]  # fmt: skip
 NOBODY = "http://127.0.0.1:9"  # the discard port: nobody listens
 
@@ -206,3 +206,16 @@ def test_a_kill_that_a_living_worker_has_not_followed_fails(payoff: Payoff, more
 def test_the_head_of_a_column_moves_no_cursor(payoff: Payoff) -> None:
     with answering(columns=[{"name": "a\x1b[2J"}], rows=[[1]], truncated=False) as url:
         assert payoff("sql", "select 1", "--url", url).stdout == "a [2J\n    1\n"
+
+
+def test_power_needs_no_server(payoff: Payoff) -> None:
+    done = payoff("power", "--effect", "-0.5", "--gain-cap", "5")
+    assert done.returncode == 0, done.stderr
+    assert "until a kill at an error of 1.00%" in done.stdout
+    assert "normal shape" in done.stdout
+
+
+def test_power_refuses_an_error_that_is_none(payoff: Payoff) -> None:
+    done = payoff("power", "--effect", "-0.5", "--error", "often")
+    assert done.returncode == 1
+    assert "'often' is no error" in done.stderr
