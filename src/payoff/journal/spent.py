@@ -44,4 +44,7 @@ def hours(
             coalesce(sum(CAST(round_even(fee * 1e6, 0) AS HUGEINT)), 0)
             FROM ({selects}) WHERE at_us >= {since_us} AND at_us < {until_us} GROUP BY ALL ORDER BY ALL"""
     ).fetchall()
-    return [Spent(*facts, int(cpu_ns), int(fees)) for *facts, cpu_ns, fees in rows]
+    return [
+        Spent(hour_us, model, version, shadow, predictions, int(cpu_ns), int(fees))
+        for hour_us, model, version, shadow, predictions, cpu_ns, fees in rows
+    ]
