@@ -13,6 +13,7 @@ TITLES = {
     "postings": "A million outcomes",
     "house": "Start, deploy, kill, memory",
     "verdicts": "Verdicts",
+    "refresh": "A hundred endpoints, a million matured predictions each",
     "turning": "A version that turns bad, and false stops",
     "coverage": "Intervals, looked at after every row",
     "framework": "A model in its own framework",
