@@ -121,7 +121,7 @@ def test_without_an_interval_it_says_why() -> None:
 
 
 def test_without_a_headline_guards_or_rows_there_still_is_a_page() -> None:
-    plug = {"meters": [], "limits": [], "last_drill": None, "orders": []}
+    plug: dict[str, Any] = {"meters": [], "limits": [], "last_drill": None, "orders": []}
     text = read(page([statement(headline=None, plug=plug, course=[], versions=[], watched=[])])).text
     assert "A note." in text
     assert "Last drill: never" in text

@@ -259,8 +259,9 @@ def _side(revision: Revision, rows: Settled, arm: Arm, watches: bool, rival: str
             effect = beside(rows.rows, name, rival, error)
         elif not watches:
             effect = randomised(rows.rows, name, rival, rows.shares, error, rows.covariate, net=True)
-            theirs = Rails().after(rows.rows, rival)
-            speaks = tuple(blocks(rails, theirs, _margins(revision.policy), error))
+            if rival not in (HOLDOUT, ""):  # which compute nothing
+                theirs = Rails().after(rows.rows, rival)
+                speaks = tuple(blocks(rails, theirs, _margins(revision.policy), error))
     share = rows.shares[revision.number].sides.get(name, 0.0)
     return Side(name, str(arm.role), share, watches, mean(known, error), len(own) - len(known), rails, effect, speaks)
 

@@ -157,7 +157,7 @@ def _course(one: Facts) -> str:
     if points[-1]["baseline"] is not None:
         curves.append(Curve("what the fallback would have earned", "other", _points(points, "baseline")))
     curves.append(Curve("break-even: what it cost so far", "bar-line", _points(points, "cost")))
-    ends = tuple(f"{point['decisions']:,} decisions, {_moment(point['at'])}" for point in (points[0], points[-1]))
+    ends = tuple(f"decision {point['decisions']:,}, {_moment(point['at'])}" for point in (points[0], points[-1]))
     words = _heights([0.0, *(y for curve in curves for _, y in curve.points)], currency)
     title = f"Money earned so far, by {ends[1]}: {amount(points[-1]['value'], currency)}"
     drawn = picture.plot(title, curves, (ends[0], ends[1]), words)
