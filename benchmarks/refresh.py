@@ -21,10 +21,10 @@ from payoff.monitor.matured import Matured
 from payoff.records import Arm, Guard, Policy, Revision, Role, Served, Signature
 
 METHOD = (
-    "Each endpoint has a champion and a challenger, both watched against the fallback and compared with each other, with "
+    "Each endpoint has a champion and a challenger, watched against the fallback and compared with each other, with "
     "guardrails and the sample ratio: three questions, none decided. One docket is given all rows; the others start as "
     "copies of what it kept, which is what they would have kept themselves. 'all verdicts' is every figure, every "
-    "sentence and every order that would be due, of all endpoints; 'with fresh rows' judges so many more predictions of "
+    "sentence and every order that is due, of all endpoints; 'with fresh rows' judges so many more predictions of "
     "every endpoint first, each asked of both versions; 'from the rows' is one endpoint read anew, the journal's part "
     "left out. The smallest of three runs each; the cores were shared, so what one core spent stands beside the clock."
 )
