@@ -1,5 +1,6 @@
 """What an endpoint's own record says before an experiment."""
 
+import time
 from typing import Any
 
 import httpx
@@ -37,6 +38,9 @@ def recorded(http: httpx.Client, name: str, rows: int = 400, **said: Any) -> str
         for n, row in enumerate(reply.json()["predictions"])
     ]
     assert http.post(f"/endpoints/{name}/outcomes", json=told).status_code in (200, 202)
+    until = time.monotonic() + 30
+    while len(http.get(f"/endpoints/{name}/matured").json()["rows"]) < rows and time.monotonic() < until:
+        time.sleep(0.05)  # the last rows are left to settle for a moment
     return name
 
 
@@ -96,3 +100,28 @@ def test_an_endpoint_without_a_record_asks_for_a_spread(http: httpx.Client) -> N
     assert reply.status_code == 400
     assert "--spread" in reply.text
     assert get(http, name, effect=-10, spread=20).json()["spread"] == 20.0
+
+
+def selftest(http: httpx.Client, name: str) -> httpx.Response:
+    return http.get(f"/endpoints/{name}/selftest", params={"runs": 40})
+
+
+def test_a_guard_with_room_for_its_gains_keeps_its_error_on_its_own_record(http: httpx.Client, bank: str) -> None:
+    found = selftest(http, bank).json()
+    assert found["passed"] is True
+    (guard,) = found["guards"]
+    assert (guard["guard"], guard["runs"], guard["rows"]) == ("loses money", 40, 400)
+    assert "its error is kept" in guard["text"]
+
+
+def test_a_guard_whose_cap_cuts_gains_fails_its_self_test(http: httpx.Client) -> None:
+    name = recorded(http, "selftest-harsh", cap=2.0)
+    found = selftest(http, name).json()
+    assert found["passed"] is False
+    assert "clearly more" in found["guards"][0]["text"]
+
+
+def test_an_endpoint_without_a_guard_has_nothing_to_test(http: httpx.Client, calls: dict[str, Any]) -> None:
+    reply = selftest(http, "calls")
+    assert reply.status_code == 400
+    assert "no guard that gives verdicts" in reply.text

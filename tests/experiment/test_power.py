@@ -80,5 +80,5 @@ def test_recorded_amounts_give_their_shape() -> None:
 
 @pytest.mark.parametrize(("share", "other"), [(0.0, None), (1.5, None), (1.0, 0.0), (0.6, 0.6)])
 def test_shares_that_are_none_are_refused_with_words(share: float, other: float | None) -> None:
-    with pytest.raises(BadInput, match="traffic|share"):
+    with pytest.raises(BadInput, match=r"traffic|share"):
         Setting("kill", 1.0, share=share, other=other)

@@ -9,6 +9,7 @@ from payoff.api.engines import Engines, House
 from payoff.api.matured import ROWS_MAX, latest
 from payoff.errors import BadInput
 from payoff.experiment import power as planned
+from payoff.monitor import selftest as tried
 from payoff.monitor.evidence import history
 from payoff.monitor.matured import Matured
 from payoff.monitor.power import Wish, setting
@@ -23,6 +24,8 @@ Chance = Annotated[str | None, Parameter(description="Of a false verdict, such a
 Cap = Annotated[float | None, Parameter(gt=0, description="Most that one decision is credited with; else the guard's.")]
 Share = Annotated[str | None, Parameter(description="The version's part of the traffic, such as 10%.")]
 Rows = Annotated[int, Parameter(ge=1, le=ROWS_MAX, description="Of the latest so many answered predictions.")]
+
+Runs = Annotated[int, Parameter(ge=20, le=2_000, description="How often it is tried.")]
 
 
 @get("/endpoints/{endpoint:str}/power", sync_to_thread=True)
@@ -57,4 +60,14 @@ def part(text: str | None, what: str) -> float | None:
     return found
 
 
-HANDLERS: list[Any] = [power]
+@get("/endpoints/{endpoint:str}/selftest", sync_to_thread=True)
+def selftest(house: House, endpoint: str, runs: Runs = 200, rows: Rows = 2_000) -> dict[str, Any]:
+    """The A/A test: how often each guard gives a false verdict on recorded decisions with nothing to be found in them.
+
+    `allowed` is what its error permits; `clearly_more` if chance alone would not bring so many.
+    """
+    past, found = recorded(house, endpoint, rows)
+    return tried.plain(past[-1].endpoint, tried.tried(past, found, runs))
+
+
+HANDLERS: list[Any] = [power, selftest]

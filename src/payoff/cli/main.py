@@ -9,7 +9,22 @@ from typing import Annotated
 
 import typer
 
-from payoff.cli import act, costs, drill, experiment, files, lists, power, roi, rows, serve, show, threshold, verdict
+from payoff.cli import (
+    act,
+    costs,
+    drill,
+    experiment,
+    files,
+    lists,
+    power,
+    roi,
+    rows,
+    selftest,
+    serve,
+    show,
+    threshold,
+    verdict,
+)
 from payoff.errors import PayoffError
 
 app = typer.Typer(
@@ -21,7 +36,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (serve, rows, lists, roi, verdict, threshold, experiment, costs, act, files, drill, power):
+ROOMS = (
+    serve, rows, lists, roi, verdict, threshold, experiment, costs, act, files, drill, power, selftest,
+)  # fmt: skip
+for room in ROOMS:
     for command in room.COMMANDS:
         app.command()(command)
 

@@ -67,7 +67,7 @@ def _alone(verdict: Verdict, said: dict[str, Any]) -> dict[str, Any]:
         share=1.0 if part is None else part,
         other=None if part is None else 1 - part,
     )
-    basis = "money has a normal shape around 0; name an endpoint, and its recorded decisions tell spread, shape and pace"
+    basis = "money has a normal shape around 0; name an endpoint, and its record tells spread, shape and pace"
     return plain(setting, outlooks(setting, () if said["effect"] is None else (said["effect"],)), basis)
 
 
@@ -75,7 +75,8 @@ def _print(found: dict[str, Any]) -> None:
     spread = f"{found['spread']:,.4g} {found['currency']}".strip()
     pace = found["decisions_per_day"]
     paced = "" if pace is None else f", {pace:,.0f} decisions a day"
-    typer.echo(show.safe(f"until a {'kill' if found['verdict'] == 'kill' else 'promotion'} at an error of {found['error']:.2%}: spread {spread}{paced}"))
+    verdict = "kill" if found["verdict"] == "kill" else "promotion"
+    typer.echo(show.safe(f"until a {verdict} at an error of {found['error']:.2%}: spread {spread}{paced}"))
     columns = [name for name in _COLUMNS if pace is not None or "days" not in name]
     show.table([_row(one, found["horizon"]) for one in found["effects"]], columns, "")
     if found["warning"]:

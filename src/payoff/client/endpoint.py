@@ -118,6 +118,20 @@ class Endpoint:
         found: dict[str, Any] = self._wire.get("endpoints", self.name, "power", verdict=verdict, **said)
         return found
 
+    def selftest(self, runs: int = 200) -> dict[str, Any]:
+        """How often each guard would give a false verdict on the endpoint's own decisions, against its error."""
+        found: dict[str, Any] = self._wire.get("endpoints", self.name, "selftest", runs=runs)
+        return found
+
+    def evaluate(
+        self, model: str, version: int | str, *, decision: str | None = None, rows: int = 2_000,
+        method: str | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """What a version that never answered here would have earned on recorded traffic; an estimate, for one look."""
+        said = {"model": model, "version": str(version), "decision": decision, "rows": rows, "method": method}
+        found: dict[str, Any] = self._wire.get("endpoints", self.name, "evaluate", **said)
+        return found
+
     def predictions(self, limit: int = 100) -> list[dict[str, Any]]:
         """The latest predictions, newest first."""
         found: list[dict[str, Any]] = self._wire.get("endpoints", self.name, "predictions", limit=limit)["predictions"]

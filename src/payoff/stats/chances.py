@@ -19,6 +19,19 @@ def normal(x: Floats) -> Floats:
     return np.array([erfc(-one / sqrt(2)) / 2 for one in x.tolist()])
 
 
+def binomial_at_least(hits: int, n: int, chance: float) -> float:
+    """The chance of `hits` or more in n tries, each with `chance`, 0 to 1."""
+    if hits <= 0 or chance >= 1:
+        return 1.0
+    if chance <= 0:
+        return 0.0
+    logs = [
+        lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) + k * log(chance) + (n - k) * log1p(-chance)
+        for k in range(hits, n + 1)
+    ]
+    return min(1.0, sum(map(exp, logs)))
+
+
 def student_above(t: float, freedom: float) -> float:
     """The chance of a t above `t`; `freedom` > 0 need not be whole."""
     if freedom > FREEDOM_MAX:
