@@ -23,7 +23,8 @@ POLICY = """\
 endpoint: term-deposit
 arms:
   champion: {model: term-deposit, version: 1}
-context: {called_on: date}
+context: {called_on: date, call: int64}
+route: {by: call}
 decision: outputs.probability > 0.07
 outcome: {subscribed: bool, duration_s: int64}
 value: >-
@@ -65,8 +66,8 @@ def worth(rows: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]]":
 
 
 def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """What a caller sends: the features and the day, as JSON-ready records."""
-    plain = rows[[*FEATURES, "called_on"]].to_dict("records")
+    """What a caller sends: the features, the day and the call's number, as JSON-ready records."""
+    plain = rows[[*FEATURES, "called_on"]].assign(call=rows.index).to_dict("records")
     return [{name: _plain(value) for name, value in record.items()} for record in plain]
 
 
