@@ -3,7 +3,20 @@
 import numpy as np
 import pytest
 
-from payoff.experiment import BEATS, LOSES, Case, Question, Rows, chance, explain, in_short, judge
+from payoff.experiment import (
+    AFTER_CHANGE,
+    BEATS,
+    LOSES,
+    SAME,
+    Case,
+    Question,
+    Rows,
+    chance,
+    explain,
+    in_short,
+    judge,
+    outlook,
+)
 
 
 def after(question: Question, money: list[float], error: float = 0.05) -> Case:
@@ -46,3 +59,41 @@ def test_too_little_is_said_to_be_too_little() -> None:
 )
 def test_a_chance_in_words(error: float, words: str) -> None:
     assert chance(error) == words
+
+
+def test_what_would_change_it_is_so_many_more_predictions() -> None:
+    question = Question(LOSES, "m", 1, "fallback", 10.0)
+    case = after(question, [-2.0] * 30, 0.01)
+    assert outlook(Case(question)) == "It takes predictions whose outcome is known."
+    said = outlook(case)
+    more = int(said.split(" more predictions")[0].split()[-1].replace(",", ""))
+    assert after(question, [-2.0] * (30 + more + 25), 0.01).reached
+    assert not after(question, [-2.0] * (30 + more - 25), 0.01).reached
+    assert "there will be no verdict" in outlook(after(question, [2.0] * 30))
+    assert outlook(after(question, [-9.0] * 200)).startswith("The verdict stands")
+
+
+def test_an_error_that_is_shared_is_said_to_be() -> None:
+    case = after(Question(LOSES, "m", 1, "fallback", 10.0), [-9.0] * 200, 0.01 / 3)
+    assert "such watches, however often one looks, the error being shared by the 3 versions" in explain(case, 3)
+
+
+def test_a_change_for_the_worse_is_told_since_the_best_moment() -> None:
+    question = Question(LOSES, "m", 1, "fallback", 10.0)
+    money = np.array([4.0] * 500 + [-5.0] * 200)
+    case = judge(Case(question, 0.01, 1_000), Rows(np.arange(700).astype(str), money, money))
+    assert case.test == AFTER_CHANGE
+    assert f"earned 5.00 EUR less per prediction than the fallback on the last {case.tested - 500} of them" in explain(
+        case
+    )
+    assert case.verdict().threshold == 1_000
+
+
+def test_no_difference_is_said_with_its_margin() -> None:
+    question = Question(SAME, "m", 2, "m v1", None, "EUR", False, 0.5)
+    rng = np.random.default_rng(1)
+    case = after(question, rng.choice([-1.0, 1.0], 3_000).tolist())
+    assert case.reached
+    assert "The true difference lies within 0.5 EUR either way, except in at most 1 of 20" in explain(case)
+    unsure = after(question, rng.choice([-9.0, 9.0], 400).tolist())
+    assert "more predictions" in outlook(unsure)

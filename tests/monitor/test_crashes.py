@@ -2,11 +2,13 @@
 
 import os
 
+import pyarrow.parquet as pq
 import pytest
 
 from payoff.deploy import Desk
 from payoff.records import Role
 from payoff.store import live
+from payoff.store.blobs import Blobs
 from tests.monitor.home import CHALLENGER, Home
 
 WORDS = "its process ended three times in a row: signal SIGSEGV"
@@ -48,6 +50,17 @@ def test_a_champion_that_is_out_is_killed_once_with_the_words_of_the_worker(cras
     assert roles(crashing) == {1: Role.KILLED}
     (text,) = crashing.findings()
     assert text.startswith(f"m v1 is out on bank: worker 0 says '{WORDS}'. It is killed and the fallback answers")
+
+
+def test_the_newest_predictions_are_frozen_with_the_kill(crashing: Home) -> None:
+    crashing.apply()
+    ids = crashing.answer([True] * 5)
+    say(crashing, "champion")
+    crashing.look()
+    (order,) = crashing.orders()
+    table = pq.read_table(Blobs(crashing.path / "artifacts").path(order.evidence["rows"]))
+    assert sorted(table["id"].to_pylist()) == ids
+    assert [one["verb"] for one in order.evidence["changed"]["orders"]] == ["apply"]
 
 
 def test_a_challenger_that_is_out_is_killed_and_the_champion_stays(crashing: Home) -> None:

@@ -458,3 +458,22 @@ def test_a_challenger_that_makes_no_difference_is_retired(home: Home) -> None:
     assert (order.verb, order.author) == ("retire", "guard: makes no difference")
     assert "The true difference lies within 0.5 EUR either way" in order.reason
     assert roles(home) == {1: Role.CHAMPION}
+
+
+def test_a_promotion_waits_for_its_guardrails_and_says_so(home: Home) -> None:
+    guard = BEATS.replace("guardrails: {}", "guardrails: {errors: 1%}")
+    home.apply(more=CHALLENGER.replace("0%", "50%"), guards=guard)
+    for _ in range(2):
+        ids = home.answer([False] * ROWS)
+        home.shadow(ids, [True] * ROWS, 2)
+        home.answer([True] * ROWS, version=2)
+        home.learn(ids, [3.0] * ROWS)
+        home.now_us += 86_400_000_000
+        home.look()
+    assert home.orders() == []
+    (text,) = [text for text in home.findings() if "not promoted" in text]
+    assert text.endswith("it is not known yet that it fails more often by at most 1% of its calls")
+    ids = home.answer([True] * 800, version=2) + home.answer([False] * 800)
+    home.learn(ids, [3.0] * 1_600)
+    home.look()
+    assert [order.verb for order in home.orders()] == ["promote"]

@@ -16,16 +16,16 @@ from payoff.stats.sequential import noninferior
 
 _ONE_EACH = Sums(2, 1.0, 1.0)  # one call with a fault and one without: nobody is faultless after a few calls
 _SAYS = {
-    "latency": "it is slower by more than {0}",
-    "errors": "it fails more often by more than {1}",
-    "violations": "it breaks rules more often by more than {1}",
-    "cost": "a decision of it costs more than {0} more",
+    "latency": "it is slower by more than {0}%",
+    "errors": "it fails more often, by more than {0}% of its calls",
+    "violations": "it breaks rules more often, by more than {0}% of its calls",
+    "cost": "a decision of it costs over {0}% more",
 }
 _ASKS = {
-    "latency": "that it is at most {0} slower",
-    "errors": "that it fails at most {1} more often",
-    "violations": "that it breaks rules at most {1} more often",
-    "cost": "that a decision of it costs at most {0} more",
+    "latency": "that it is at most {0}% slower",
+    "errors": "that it fails more often by at most {0}% of its calls",
+    "violations": "that it breaks rules more often by at most {0}% of its calls",
+    "cost": "that a decision of it costs at most {0}% more",
 }
 
 
@@ -55,7 +55,7 @@ def blocks(challenger: Rails, champion: Rails, margins: Mapping[str, float], err
     for name, margin in margins.items():
         holds = _holds(name, challenger, champion, margin, error / len(margins))
         if not holds:
-            words = (_SAYS if holds is False else _ASKS)[name].format(f"{margin:.4g} times", f"{margin:.4g}")
+            words = (_SAYS if holds is False else _ASKS)[name].format(f"{margin * 100:.4g}")
             found.append(words if holds is False else f"it is not known yet {words}")
     return found
 
