@@ -51,7 +51,7 @@ def one_page(house: House, endpoint: str) -> str:
 def days(house: House, endpoint: str, column: Column = None) -> dict[str, Any]:
     """The same by day, with what each version had come to by then: what a picture of it is drawn from."""
     current = _current(house, endpoint)
-    found = daily(house.home, house.journal, current, column, house.clock)
+    found = daily(house.home, house.journal, current, column, house.clock, _booked(house))
     return {"endpoint": current.endpoint, "currency": current.policy.currency, "days": [_day(one) for one in found]}
 
 

@@ -171,13 +171,22 @@ def course(rows: Matured, cost: float, fallback_known: bool) -> list[Point]:
 
 
 def daily(
-    home: Path, journal: Journal, revision: Revision, column: str | None = None, clock: Clock = now_us
+    home: Path,
+    journal: Journal,
+    revision: Revision,
+    column: str | None = None,
+    clock: Clock = now_us,
+    booked: Costs | None = None,
 ) -> list[Day]:
     """The same by day, version after version: of an input column that is a date, or of the prediction."""
     sql, price = worth(revision), prices.read(home)
     found = _sums(journal, revision, sql, clock(), "p.time" if column is None else _day(revision, column))
     tallies = [tally(line, sql.fallback is not None) for line in found]
-    told = statement(tallies, costs(found, revision.endpoint, None, price), revision.policy.currency)
+    told = statement(
+        tallies,
+        costs(found, revision.endpoint, None if booked is None else booked.books, price),
+        revision.policy.currency,
+    )
     own, watched = iter(told.realised), iter(told.counterfactual)
     lines = [(sum_.day, next(watched if sum_.shadow else own)) for sum_ in found]
     return [day for _, group in groupby(sorted(lines, key=_order), key=_version) for day in _added(list(group))]

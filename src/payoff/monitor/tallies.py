@@ -1,12 +1,13 @@
 """The journal's sums as the ledger's tallies, with where the means of their rows lie."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 
 import numpy as np
 
 from payoff.journal import statement as sums
 from payoff.ledger.bill import Books, Cost, Payer
-from payoff.ledger.cost import book
+from payoff.ledger.cost import book, split
 from payoff.ledger.prices import Prices
 from payoff.ledger.statement import Tally
 from payoff.monitor.compare import mean, paired
@@ -56,13 +57,24 @@ def means(rows: Matured, cap: float | None) -> Means:
 
 
 def costs(lines: Sequence[sums.Line], endpoint: str, books: Books | None, prices: Prices) -> list[Cost]:
-    """What the books say of each line; without books, its computing time and its fees."""
+    """What the books say of each line, spread over its days if it has some; without books, computing time and fees."""
     if books is None or not books.entries:
         cpu = book([line.cpu_ns for line in lines], prices)
         return [Cost(cpu=micros, fees=line.fee_micros) for micros, line in zip(cpu, lines, strict=True)]
     booked = {payer: cost for payer, (_, cost) in books.by_payer().items()}
     payers = [Payer(endpoint, line.model if named(line) else None, line.version, line.shadow) for line in lines]
-    return [booked.get(payer, Cost()) for payer in payers]
+    found = {payer: iter(_spread(booked.get(payer, Cost()), _answered(lines, payers, payer))) for payer in payers}
+    return [next(found[payer]) for payer in payers]
+
+
+def _answered(lines: Sequence[sums.Line], payers: Sequence[Payer], payer: Payer) -> list[int]:
+    return [line.answered for line, own in zip(lines, payers, strict=True) if own == payer]
+
+
+def _spread(cost: Cost, answered: Sequence[int]) -> list[Cost]:
+    """A version's cost over its lines (its days) by what each answered; together they are it, to the micro."""
+    parts = {each.name: split(getattr(cost, each.name), answered) for each in fields(Cost)}
+    return [Cost(**{name: amounts[n] for name, amounts in parts.items()}) for n in range(len(answered))]
 
 
 def _gain(line: sums.Line) -> int:
