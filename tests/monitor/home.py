@@ -8,7 +8,7 @@ import numpy as np
 
 from payoff.deploy import Desk
 from payoff.journal import ids
-from payoff.journal.frame import Learned, Noted, Stream
+from payoff.journal.frame import VALUE, Learned, Noted, Stream
 from payoff.journal.query import Journal
 from payoff.journal.writer import Writer
 from payoff.monitor import Roi, Watch, report
@@ -93,6 +93,17 @@ class Home:
         self.writer.flush()
         self.now_us += 1_000_000
         return ids.text(high[-1:], low[-1:])[0]
+
+    def pay(self, ids_: Sequence[str], amounts: Sequence[float], name: str = "bank") -> None:
+        """Outcomes that carry money and nothing else."""
+        self.now_us += 1_000_000
+        high, low = self.ids.take(len(ids_))
+        stream = Stream("outcomes", name, columns=(VALUE,))
+        money = Column(np.array(amounts, np.float64))
+        at_us = np.full(len(ids_), self.now_us)
+        self.writer.note(stream, Learned(len(ids_), high, low, at_us, *ids.parse(ids_), {}, money))
+        self.writer.flush()
+        self.now_us += 1_000_000
 
     def look(self, watch: Watch | None = None) -> None:
         """Passes until there is nothing to do at once."""

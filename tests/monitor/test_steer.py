@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from payoff.deploy import render
 from payoff.deploy.guards import LIMITS
 from payoff.monitor.limits import words
 from payoff.records import Guard, Role
@@ -182,3 +183,16 @@ def test_shares_follow_what_the_arms_earn(home: Home) -> None:
 @pytest.mark.parametrize("when", sorted(set(LIMITS) - {"no outcomes", "stale input"}))
 def test_a_breach_names_who_overstepped_it(when: str) -> None:
     assert "m v1" in words(Guard(when, "kill", above=1, over_s=60, of="x"), "m v1", 2, 30)
+
+
+def test_money_that_comes_with_the_outcomes_is_value_enough_for_a_guard(home: Home) -> None:
+    home.apply()
+    file = render(home.registry.current("bank")).replace(
+        "value: case when decision then outcome.gain else 0 end", "value: outcome.value"
+    )
+    sent = file.replace("against: fallback", "against: nothing").replace("outcome: {gain: float64}", "")
+    home.now_us += 1_000_000
+    home.desk.give("bank", "apply", author="me", file=sent)
+    home.pay(home.answer([True] * 100), [-5.0] * 100)
+    home.look()
+    assert verbs(home) == ["kill by guard: loses money"]
