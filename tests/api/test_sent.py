@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from payoff.api import sent
@@ -53,6 +53,8 @@ def test_only_finite_amounts_within_the_micros_pass(values: list[float | None]) 
 
 
 @given(st.integers(FIRST_US, LAST_US) | st.integers(NOW_US - 3_700_000_000, NOW_US + 100_000_000))
+@example(LAST_US)
+@example(FIRST_US)
 def test_only_times_between_the_prediction_and_now_pass(at_us: int) -> None:
     (found,) = reasons(rows(1.0, at=[at_us]))
     assert (found == set()) is (NOW_US - 3_660_000_000 <= at_us <= NOW_US + 60_000_000)
@@ -97,6 +99,12 @@ def test_amounts_that_are_none_are_not_exchanged() -> None:
 def test_the_money_of_the_house_needs_no_table(tmp_path: Path) -> None:
     value, wrong = sent.exchanged(rows(1.5, currency=["EUR"]), "EUR", rates.read(tmp_path), NOW_US)
     assert (value.values.tolist(), wrong) == ([1.5], [])
+
+
+@pytest.mark.parametrize("at_us", [FIRST_US, LAST_US])
+def test_the_first_and_the_last_day_of_the_calendar_have_no_rate(at_us: int) -> None:
+    _, wrong = sent.exchanged(rows(1.0, currency=["USD"], at=[at_us]), "EUR", rates.Rates(), NOW_US)
+    assert [one.reason for one in wrong if one.rows.any()] == ["no rate for the currency"]
 
 
 @pytest.mark.parametrize("part", ["", "x" * 101])

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow.compute
 import pyarrow.parquet
 import pytest
 
@@ -104,6 +105,18 @@ def test_the_loop(say: Say, deployed: str, rows: Path) -> None:
     assert {row["id"] for row in newest} == {one["prediction_id"] for one in answers}
 
 
+def test_the_statement_as_files(say: Say, deployed: str, tmp_path: Path) -> None:
+    page, text, table = (tmp_path / name for name in ("all.html", "all.csv", "all.parquet"))
+    say("roi", "--html", str(page), "--csv", str(text), "--parquet", str(table))
+    assert "What calls earned" in page.read_text()
+    said = say("roi", "calls", "--json")
+    rows = json.loads(said)["versions"]
+    assert text.read_text().splitlines()[0].startswith("endpoint,currency,watched,model,version")
+    found = pyarrow.parquet.read_table(table)
+    assert {"uplift_baseline", "uplift_net", "idle"} <= set(found.column_names)
+    assert found.filter(pyarrow.compute.equal(found["endpoint"], "calls")).num_rows >= len(rows)
+
+
 def test_lists_are_tables_for_people_and_json_for_programs(say: Say, deployed: str) -> None:
     for words in (["models"], ["endpoints"], ["versions", "calls"], ["revisions", "calls"], ["orders"], ["findings"],
                   ["predictions", "calls"], ["roi"], ["doctor"]):  # fmt: skip
@@ -194,6 +207,8 @@ def test_sql_prints_rows(say: Say, server: Server, form: str, expected: str) -> 
 
 @pytest.mark.parametrize(("words", "said"), [
     pytest.param(["roi", "cals"], "did you mean 'calls'", id="an endpoint that is none"),
+    pytest.param(["threshold", "calls"], "a threshold needs 100", id="too few rows for a threshold"),
+    pytest.param(["experiment", "calls", "--by", "inputs.nope"], "there is no column", id="a segment by no column"),
     pytest.param(["promote", "calls"], "nothing to promote", id="nothing to promote"),
     pytest.param(["sql", "selekt"], "syntax error", id="no SQL"),
     pytest.param(["predict", "calls", "-", "--format", "json"], "", id="an empty body"),

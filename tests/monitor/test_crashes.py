@@ -59,7 +59,7 @@ def test_the_newest_predictions_are_frozen_with_the_kill(crashing: Home) -> None
     crashing.look()
     (order,) = crashing.orders()
     table = pq.read_table(Blobs(crashing.path / "artifacts").path(order.evidence["rows"]))
-    assert sorted(table["id"].to_pylist()) == ids
+    assert sorted(map(str, table["id"].to_pylist())) == ids
     assert [one["verb"] for one in order.evidence["changed"]["orders"]] == ["apply"]
 
 

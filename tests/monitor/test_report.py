@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import numpy as np
 import pytest
 
 from payoff.errors import BadInput
@@ -106,3 +107,23 @@ def test_before_anything_happened_there_is_an_empty_statement(home: Home) -> Non
     assert (found.answered, found.bill) == ((), Money(0))
     assert found.conclusion.startswith("Nothing is known yet")
     assert daily(home.path, home.journal, home.registry.current("bank")) == []
+
+
+def test_corrections_are_in_the_interval_and_it_still_covers(home: Home) -> None:
+    """A fifth of the outcomes is told wrongly first; at each look some are not yet corrected, as likely up as down."""
+    home.apply()
+    rng, truth = np.random.default_rng(9), 2.0
+    wrong: list[tuple[str, float]] = []
+    missed = 0
+    for _ in range(12):
+        gains = truth + rng.standard_normal(100)
+        ids = home.answer([True] * 100)
+        home.learn(ids, (gains + np.where(rng.random(100) < 0.2, rng.choice([-4.0, 4.0], 100), 0.0)).tolist())
+        wrong += list(zip(ids, gains.tolist(), strict=True))
+        told, wrong = wrong[:60], wrong[60:]
+        home.learn([each for each, _ in told], [gain for _, gain in told])
+        line = home.roi().answered[0].line
+        missed += line.low is not None and not line.low.micros <= truth * line.matured * 1e6 <= line.high.micros
+    assert missed == 0
+    home.learn([each for each, _ in wrong], [gain for _, gain in wrong])
+    assert home.roi().answered[0].line.matured == 1_200

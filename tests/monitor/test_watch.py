@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -477,3 +478,14 @@ def test_a_promotion_waits_for_its_guardrails_and_says_so(home: Home) -> None:
     home.learn(ids, [3.0] * 1_600)
     home.look()
     assert [order.verb for order in home.orders()] == ["promote"]
+
+
+def test_a_history_of_any_length_is_read_whole_and_only_its_news_again(home: Home) -> None:
+    first = home.apply()
+    for number in range(2, 1_204):
+        revision = replace(first, number=number, created_at_us=first.created_at_us + number, reason=f"{number}")
+        home.registry.record(revision, "apply")
+    past = history(home.registry, "bank")
+    assert [revision.number for revision in past] == list(range(1, 1_204))
+    assert history(home.registry, "bank", past[:1_200]) == past
+    assert history(home.registry, "bank", past) == past

@@ -13,6 +13,7 @@ from payoff.api import (
     docs,
     drills,
     endpoints,
+    evaluate,
     experiment,
     health,
     lists,
@@ -49,6 +50,7 @@ ROOMS = (
     matured,
     drills,
     power,
+    evaluate,
 )
 _ABOUT = (
     "Deploy models, move their versions, say what happened, read what they earned. Rows are answered on another door."

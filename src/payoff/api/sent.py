@@ -151,7 +151,7 @@ def wrongs(sent: Sent, now_us: int) -> Iterator[Wrong]:
     yield Wrong(
         FUTURE,
         has_at & (at_us > now_us + CLOCKS_US),
-        lambda row: f"at is {iso(int(at_us[row]))}, which is to come: it is {iso(now_us)} here; say when it happened",
+        lambda row: f"at is {_said(int(at_us[row]))}, which is to come: it is {iso(now_us)} here; say when it happened",
     )
     made_us = ids.times_us(sent.high)
     yield Wrong(

@@ -22,7 +22,7 @@ After = Annotated[str, Parameter(query="after", description="The same, of the on
 @get("/models/{model:str}/versions/{version:str}", sync_to_thread=True)
 def one(house: House, model: str, version: str) -> dict[str, Any]:
     """One version, by its number, an alias, or `latest`."""
-    return views.version(_found(house, model, version))
+    return views.version(found(house, model, version))
 
 
 @get("/models/{model:str}/diff", sync_to_thread=True)
@@ -31,7 +31,7 @@ def diff(house: House, model: str, before: Before, after: After) -> dict[str, An
 
     Both are loaded in processes apart and asked; that may take as long as loading them takes.
     """
-    return _diff(house, _found(house, model, before), _found(house, model, after), None)
+    return _diff(house, found(house, model, before), found(house, model, after), None)
 
 
 @post("/models/{model:str}/diff", status_code=200, request_max_body_size=SAMPLE_BYTES_MAX)
@@ -47,13 +47,13 @@ async def diff_on(
         def act() -> dict[str, Any]:
             from payoff.flavors.sample import rows_of
 
-            found = _found(house, model, before), _found(house, model, after)
-            return _diff(house, *found, rows_of(samples.read(*form.files["sample"])))
+            both = found(house, model, before), found(house, model, after)
+            return _diff(house, *both, rows_of(samples.read(*form.files["sample"])))
 
         return await sync_to_thread(act)
 
 
-def _found(house: Engines, model: str, said: str) -> Version:
+def found(house: Engines, model: str, said: str) -> Version:
     """`3`, `v3`, an alias, `latest`, or any of them behind NAME@."""
     name, at, which = said.rpartition("@")
     number = which.strip()

@@ -13,6 +13,7 @@ from payoff.cli import (
     act,
     costs,
     drill,
+    evaluate,
     experiment,
     files,
     lists,
@@ -37,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 ROOMS = (
-    serve, rows, lists, roi, verdict, threshold, experiment, costs, act, files, drill, power, selftest,
+    serve, rows, lists, roi, verdict, threshold, experiment, costs, act, files, drill, power, selftest, evaluate,
 )  # fmt: skip
 for room in ROOMS:
     for command in room.COMMANDS:

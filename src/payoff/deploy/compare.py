@@ -89,14 +89,18 @@ def answers(home: Path, before: Version, after: Version, rows: Rows) -> tuple[li
 
     BadInput: the rows are not such as both take; ModelFailed: one of them cannot be asked; Busy: another comparison.
     """
-    asked = [(one, fitting(one, rows)) for one in (before, after)]
+    trials = asked(home, [(one, fitting(one, rows)) for one in (before, after)])
+    return trials, gaps(trials[0].answers, trials[1].answers)
+
+
+def asked(home: Path, versions: Sequence[tuple[Version, Rows]]) -> list[trial.Trial]:
+    """Each version's answers to rows that fit it, in turn. ModelFailed: one cannot be asked; Busy: others are."""
     if not _turn.acquire(timeout=_WAIT_S_MAX):
         raise Busy("another comparison of versions is running; try again later")
     try:
-        trials = [_tried(home, one, given) for one, given in asked]
+        return [_tried(home, one, given) for one, given in versions]
     finally:
         _turn.release()
-    return trials, gaps(trials[0].answers, trials[1].answers)
 
 
 def fitting(version: Version, rows: Rows) -> Rows:

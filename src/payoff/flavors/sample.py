@@ -18,8 +18,8 @@ ROWS_MAX = 1_000
 _BYTES_MAX = 64 << 20
 
 
-def rows_of(table: pa.Table) -> Rows:
-    """The first ROWS_MAX rows, as columns of our types.
+def rows_of(table: pa.Table, rows_max: int = ROWS_MAX) -> Rows:
+    """The first rows, at most `rows_max`, as columns of our types.
 
     Whole numbers become int64 and other numbers float64: how narrow a sample was stored says nothing about what may
     come later. A column is nullable where the sample has a null (or NaN) in it.
@@ -33,7 +33,7 @@ def rows_of(table: pa.Table) -> Rows:
         raise BadInput(f"the sample has more than one column called {', '.join(map(repr, twice))}")
     fields, columns = [], {}
     for name in names:
-        kind, column = _column(name, table[name].slice(0, ROWS_MAX))
+        kind, column = _column(name, table[name].slice(0, rows_max))
         nullable = column.valid is not None
         fields.append(Field(name, kind, column.values.shape[1:], nullable))
         columns[name] = column

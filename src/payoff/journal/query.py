@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from payoff.errors import Busy
-from payoff.journal import matured, parted, recent, scan, spent, statement, views
+from payoff.journal import asked, matured, parted, recent, scan, spent, statement, views
 from payoff.journal.sandbox import Answer, ask
 from payoff.journal.snapshot import Snapshot, Snapshots
 from payoff.journal.terms import Terms
@@ -129,6 +129,13 @@ class Journal:
         """id and part of every prediction that was answered: a text of trusted SQL over `inputs` and `outputs`."""
         with self._asking(endpoint) as (database, snapshot):
             return parted.parts(database, snapshot, endpoint, sql, declared)
+
+    def asked(
+        self, endpoint: str, after_id: str, declared: scan.Declared = _NOTHING, within_us: int | None = None
+    ) -> pa.Table:
+        """What was asked after an id, how it was decided and what became of it; see payoff.journal.asked."""
+        with self._asking(endpoint) as (database, snapshot):
+            return asked.asked(database, snapshot, endpoint, after_id, declared, within_us)
 
     def predictions(self, endpoint: str, limit: int = 100, before: str | None = None) -> pa.Table:
         """The newest predictions before an id, shadows too, newest first, with their last outcome."""

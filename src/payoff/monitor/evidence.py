@@ -18,7 +18,7 @@ from payoff.monitor.worth import Worth
 from payoff.records.endpoint import Revision
 from payoff.registry.registry import Registry
 
-HISTORY_MAX = 1_000  # revisions
+PAGE = 1_000  # revisions read in one go
 BATCH_MAX = 100_000  # rows judged in one go
 SETTLE_US = 200_000  # a shadow's row, or another worker's, may come this much after one with a later id
 
@@ -39,9 +39,16 @@ class Step:
     rows: Matured | None = None
 
 
-def history(registry: Registry, endpoint: str) -> list[Revision]:
-    """The endpoint's revisions, oldest first."""
-    return registry.revisions(endpoint, limit=HISTORY_MAX)[::-1]
+def history(registry: Registry, endpoint: str, known: Sequence[Revision] = ()) -> list[Revision]:
+    """The endpoint's revisions, oldest first; `known` are the first of them, which were read before."""
+    last = known[-1].number if known else 0
+    found: list[Revision] = []
+    while not found or found[-1].number > last + 1:
+        page = registry.revisions(endpoint, limit=PAGE, before=found[-1].number if found else None)
+        found += [revision for revision in page if revision.number > last]
+        if len(page) < PAGE:
+            break
+    return [*known, *found[::-1]]
 
 
 def newest_outcome(snapshot: Snapshot, endpoint: str, before_id: str) -> tuple[str | None, bool]:

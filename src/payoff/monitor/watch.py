@@ -154,7 +154,7 @@ class Watch:
         if not outs or now_us < post.again_us:
             return
         try:
-            past = history(self._registry, current.endpoint)
+            past = history(self._registry, current.endpoint, post.past)
             for out in outs:
                 since, _ = life(past, out.arm)
                 key = f"{out.name} is out, alive since revision {since}"
@@ -187,7 +187,7 @@ class Watch:
     def _judge(self, current: Revision, post: _Post, outcome_id: str | None, now_us: int) -> bool:
         """One batch of one endpoint, and the first of the orders that follow from it; True if there is more to do."""
         if not post.past or post.past[-1].number != current.number:
-            post.past = history(self._registry, current.endpoint)
+            post.past = history(self._registry, current.endpoint, post.past)
         post.steer.ask(post.past)
         if current.policy.value is None:
             post.judged = Judged(None, outcome_id)
@@ -262,7 +262,7 @@ class Watch:
                 raise
         else:
             post.done = (post.done or set()) | {move.key}
-        post.past = history(self._registry, endpoint)
+        post.past = history(self._registry, endpoint, post.past)
         post.docket.ask(post.past)
         post.steer.ask(post.past)
         return True
