@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import pyarrow.compute
 import pyarrow.parquet
 import pytest
 
@@ -114,7 +113,7 @@ def test_the_statement_as_files(say: Say, deployed: str, tmp_path: Path) -> None
     assert text.read_text().splitlines()[0].startswith("endpoint,currency,watched,model,version")
     found = pyarrow.parquet.read_table(table)
     assert {"uplift_baseline", "uplift_net", "idle"} <= set(found.column_names)
-    assert found.filter(pyarrow.compute.equal(found["endpoint"], "calls")).num_rows >= len(rows)
+    assert found["endpoint"].to_pylist().count("calls") >= len(rows)
 
 
 def test_lists_are_tables_for_people_and_json_for_programs(say: Say, deployed: str) -> None:
