@@ -127,10 +127,9 @@ def _amount(value: float) -> str:
 
 
 def _csv(found: "list[Roi]") -> str:
-    from payoff.client.roi import flat
+    from payoff.client.roi import FIELDS, flat
 
-    rows = flat(found)
-    return show.comma_separated(list(rows[0]), [list(row.values()) for row in rows]) if rows else ""
+    return show.comma_separated(list(FIELDS), [[row[name] for name in FIELDS] for row in flat(found)])
 
 
 def _parquet(found: "list[Roi]") -> bytes:

@@ -8,6 +8,16 @@ if TYPE_CHECKING:
     import pyarrow
 
 COLUMNS = ("version", "role", "answered", "matured", "value", "cost", "net", "low", "high", "against", "verdict")
+FIELDS = {
+    "endpoint": "string", "currency": "string", "watched": "bool", "model": "string", "version": "int64",
+    "role": "string", "answered": "int64", "matured": "int64", "unknown": "int64", "in_flight": "int64",
+    "early": "int64", "early_value": "double", "value": "double", "cost": "double", "net": "double", "low": "double",
+    "high": "double", "vs_fallback": "double", "vs_low": "double", "vs_high": "double", "roi": "double",
+    "cost_per_thousand": "double", "break_even_per_day": "double", "verdict": "string", "explanation": "string",
+    "e_value": "double", "threshold": "double", "tested": "int64", "compute": "double", "fees": "double",
+    "idle": "double", "overhead": "double", "fixed": "double", "uplift_baseline": "string", "uplift_causal": "bool",
+    "uplift_net": "double", "uplift_low": "double", "uplift_high": "double", "uplift_per_decision": "double",
+}  # fmt: skip
 _PARTS = ("compute", "fees", "idle", "overhead", "fixed")
 
 
@@ -60,7 +70,7 @@ class Roi:
 
 
 def flat(found: Sequence[Roi]) -> list[dict[str, Any]]:
-    """A record per version, of one or several statements, without anything nested: for tables and files.
+    """A record of FIELDS per version, of one or several statements, without anything nested: for tables and files.
 
     A gain stands beside the name of what it is a gain over.
     """
@@ -76,7 +86,9 @@ def table(found: Sequence[Roi]) -> "pyarrow.Table":
     """The same as an Arrow table: for Parquet."""
     import pyarrow as pa
 
-    return pa.Table.from_pylist(flat(found))
+    named_type: Any = pa.type_for_alias  # which its stubs know for literals only
+    fields = [(name, named_type(kind)) for name, kind in FIELDS.items()]
+    return pa.Table.from_pylist(flat(found), schema=pa.schema(fields))
 
 
 def named(row: dict[str, Any]) -> dict[str, Any]:
