@@ -7,7 +7,7 @@ from litestar import MediaType, Request, Response, get
 
 from payoff.api.engines import House
 from payoff.codecs import schema
-from payoff.records import merge
+from payoff.records import merge, names
 
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}
 code,pre{font:13px/1.45 ui-monospace,monospace;background:#f4f4f2;border-radius:4px;padding:.1rem .3rem}
@@ -36,6 +36,7 @@ def _document(request: Request[Any, Any, Any], house: Any) -> dict[str, Any]:
     paths = {
         f"/predict/{one.endpoint}": _predict_path(one.endpoint, schema.body(merge.inputs(one)), house.http_url)
         for one in house.registry.endpoints()
+        if not names.is_drill(one.endpoint)
     }
     return found | {"paths": {**found.get("paths", {}), **paths}}
 

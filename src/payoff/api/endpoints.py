@@ -39,7 +39,7 @@ class Command(msgspec.Struct, forbid_unknown_fields=True):
 @get("/endpoints", sync_to_thread=True)
 def endpoints(house: House) -> dict[str, Any]:
     """Every endpoint with its arms and addresses."""
-    found = house.registry.endpoints()
+    found = [one for one in house.registry.endpoints() if not names.is_drill(one.endpoint)]
     return {"endpoints": [views.revision(one) | {"urls": urls(house, one.endpoint)} for one in found]}
 
 

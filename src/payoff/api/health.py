@@ -13,6 +13,7 @@ from payoff.api import upkeep
 from payoff.api.engines import Engines, House
 from payoff.environments.environments import Environments
 from payoff.errors import PayoffError, Unavailable
+from payoff.records import names
 from payoff.runner.walls import walls
 from payoff.store import live
 from payoff.version import VERSION
@@ -46,7 +47,13 @@ def _part(name: str, state: str, text: str, what_to_do: str = "") -> Part:
 
 
 def _database(house: Engines) -> list[Part]:
-    return [_part("database", "ok", f"{len(house.registry.endpoints())} endpoints")]
+    return [_part("database", "ok", f"{len(_endpoints(house))} endpoints")]
+
+
+def _endpoints(house: Engines) -> dict[str, int]:
+    """Each with its revision; copies made for drills come and go, and are nobody's worry."""
+    found = house.registry.endpoints()
+    return {one.endpoint: one.number for one in found if not names.is_drill(one.endpoint)}
 
 
 def _orders(house: Engines) -> list[Part]:
@@ -90,7 +97,7 @@ def _workers(house: Engines) -> list[Part]:
     statuses = live.statuses(house.home)
     if not statuses:
         return [_part("workers", "failed", "no inference worker is running", "look at the output of `payoff up`")]
-    current = {one.endpoint: one.number for one in house.registry.endpoints()}
+    current = _endpoints(house)
     alive = {status.worker for status in statuses}
     cure = "it starts anew by itself; if it does not, look at the output of `payoff up`"
     gone = [index for index in range(_expected(house)) if index not in alive]

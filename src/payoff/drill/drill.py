@@ -136,7 +136,7 @@ def drill(
     turn = len(traffic) // 2
     shift = float(money[turn:].mean()) + loss
     say(f"Replaying {len(traffic):,} recorded rows of {endpoint}; from row {turn:,} on it loses {loss:,.2f} each.")
-    name = drill_of(endpoint)
+    name = drill_of(endpoint, f"{time.time_ns() // 1_000_000:x}")
     client.apply(yaml.safe_dump(_copied(file, name), sort_keys=False), reason=f"drill of {endpoint}")
     try:
         under_way = Drill(client, traffic, client.endpoint(name), shift, turn)

@@ -28,6 +28,7 @@ from payoff.monitor.lives import Brief, life
 from payoff.monitor.steer import Steer
 from payoff.monitor.worth import Worth, worth
 from payoff.records.endpoint import Revision
+from payoff.records.names import is_drill
 from payoff.registry.registry import Registry
 from payoff.store import live
 from payoff.store.blobs import Blobs
@@ -126,7 +127,8 @@ class Watch:
         """
         with self._looking:
             now_us = self._clock()  # before the registry is read: a younger revision answered no row that is settled
-            currents = self._registry.endpoints()
+            known = self._registry.endpoints()
+            currents = [one for one in known if not is_drill(one.endpoint) or live.serves(self._home, one.endpoint)]
             snapshot = self._journal.snapshot()
             for gone in self._posts.keys() - {current.endpoint for current in currents}:
                 del self._posts[gone]

@@ -23,14 +23,18 @@ def suggest(text: str) -> str:
     return re.sub(r"\.{2,}", ".", plain).strip("-._")[:63] or "model"
 
 
-_DRILL = ".drill"
+_DRILL = re.compile(r".+\.drill-[0-9a-z]{1,16}")
 
 
-def drill_of(endpoint: str) -> str:
-    """The name of the copy of an endpoint that a drill is run on."""
-    return f"{endpoint[: 63 - len(_DRILL)].rstrip('-_.')}{_DRILL}"
+def drill_of(endpoint: str, mark: str) -> str:
+    """The name of the copy of an endpoint for one drill: `mark`, some of 0-9 and a-z, is of no other one.
+
+    What a drill kills stays killed, so no copy is used twice.
+    """
+    end = f".drill-{mark}"
+    return f"{endpoint[: 63 - len(end)].rstrip('-_.')}{end}"
 
 
 def is_drill(endpoint: str) -> bool:
     """Whether this is such a copy: it is in nobody's books and answers nobody when the drill is over."""
-    return endpoint.endswith(_DRILL)
+    return _DRILL.fullmatch(endpoint) is not None

@@ -108,6 +108,11 @@ def remove(home: Path, endpoint: str) -> None:
         (live / f"{check(endpoint, 'endpoint')}.json").unlink(missing_ok=True)
 
 
+def serves(home: Path, endpoint: str) -> bool:
+    """Whether workers are told of this endpoint."""
+    return (home / "live" / f"{endpoint}.json").exists()
+
+
 def stamp(home: Path) -> int:
     """A number that grows with every change; costs one stat(2). Take it before reading, and no change is missed.
 

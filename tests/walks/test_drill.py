@@ -1,0 +1,135 @@
+"""A fire drill from end to end: a losing model on a copy is stopped, and the endpoint itself knows nothing of it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+
+import payoff
+from payoff.demo.server import Server, running
+
+RULE = "rule: inputs.score\noutput: probability\ninputs: {score: float64}\n"
+FILE = """
+endpoint: loans
+arms:
+  champion: {model: loans, version: 1}
+decision: outputs.probability > 0.5
+outcome: {repaid: bool}
+value: case when decision then (case when outcome.repaid then 5 else -8 end) else 0 end
+fallback: {decision: false}
+"""
+GUARD = "guards:\n  - {when: loses money, against: fallback, error: 1%, gain_cap: 10, do: kill}\n"
+ROWS, PIECE = 1_000, 50
+
+
+def traffic(client: payoff.Client, name: str = "loans") -> None:
+    """Rows and their outcomes in turn, as on a day."""
+    rng, endpoint = np.random.default_rng(8), client.endpoint(name)
+    for _ in range(ROWS // PIECE):
+        score = rng.random(PIECE)
+        ids = endpoint.predict(pd.DataFrame({"score": score}))["prediction_id"]
+        endpoint.outcomes(pd.DataFrame({"prediction_id": ids, "repaid": rng.random(PIECE) < 0.5 + score / 2}))
+    while len(endpoint.matured(ROWS)) < ROWS:
+        pass  # the last rows are left to settle for a moment
+
+
+def say(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PAYOFF_URL": server.api}
+    return subprocess.run(
+        [sys.executable, "-m", "payoff.cli.main", *words], capture_output=True, text=True, env=environment, check=False
+    )
+
+
+def state(client: payoff.Client) -> dict[str, Any]:
+    """What a drill must not change."""
+    rows = client.sql_rows("select count(*), max(id) from loans.predictions")["rows"]
+    return {
+        "rows": rows,
+        "revisions": client.endpoint("loans").revisions(),
+        "orders": client.orders("loans"),
+        "arms": client.endpoint("loans").describe()["arms"],
+    }
+
+
+def is_nowhere(server: Server) -> bool:
+    """The copy: not at the door, in no list, and nobody is unwell for want of it."""
+    client = payoff.connect(server.api)
+    copies = {one["endpoint"] for one in client.orders(limit=1_000)} - {"loans"}
+    asked = {httpx.post(f"{server.inference}/predict/{one}", json=[{"score": 0.9}]).status_code for one in copies}
+    told = "".join(say(server, *words).stdout for words in (["endpoints"], ["roi"], ["roi", "--json"]))
+    pages = "".join(httpx.get(f"{server.api}{path}", timeout=30).text for path in ("/", "/api/docs", "/api/roi/page"))
+    well = all(part["state"] != "failed" for part in client.health()["parts"])
+    return asked <= {404} and "loans" in told and ".drill" not in told + pages and well
+
+
+@pytest.mark.slow
+def test_a_drill_stops_a_losing_copy_and_leaves_no_trace_but_its_finding(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "loans.yaml").write_text(RULE)
+    with running(home, workers=2) as server:
+        client = payoff.connect(server.api)
+        client.deploy(str(tmp_path / "loans.yaml"), name="loans")
+        client.apply(FILE + GUARD)
+        traffic(client)
+        before = state(client)
+        done = say(server, "drill", "loans", "--rows", str(ROWS), "--loss", "2", "--json")
+        assert done.returncode == 0, done.stderr + done.stdout
+        found = json.loads(done.stdout)
+        assert found["passed"]
+        assert found["failed_requests"] == 0
+        assert found["decided_by"] == "guard: loses money"
+        assert 0 < found["plug"]["decisions"] < found["rows"] == ROWS // 2
+        assert found["plug"]["lost"] < found["lost_in_all"]
+        assert found["kill_s"] > 0
+        assert state(client) == before
+        assert is_nowhere(server)
+        (finding,) = [one for one in client.findings("loans") if one["monitor"] == "drill"]
+        assert finding["text"] == found["text"]
+        again = say(server, "drill", "loans", "--rows", str(ROWS), "--loss", "2")
+        assert again.returncode == 0, again.stderr + again.stdout
+        assert "a fixed threshold" in again.stdout
+        assert "Stopped by guard: loses money" in again.stdout
+    with running(home, workers=2) as server:
+        assert is_nowhere(server)
+        assert state(payoff.connect(server.api)) == before
+        assert say(server, "predict", "loans", "--help").returncode == 0
+        assert "last drill: never" not in say(server, "roi", "loans").stdout
+
+
+@pytest.mark.slow
+def test_a_drill_without_a_guard_or_without_outcomes_is_refused_with_words(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "loans.yaml").write_text(RULE)
+    client = payoff.connect(server.api)
+    client.deploy(str(tmp_path / "loans.yaml"), name="loans")
+    client.apply(FILE)
+    unguarded = say(server, "drill", "loans")
+    assert unguarded.returncode == 1
+    assert "no guard that kills" in unguarded.stderr
+    client.apply(FILE + GUARD)
+    client.endpoint("loans").predict(pd.DataFrame({"score": np.linspace(0, 1, 300)}))
+    unheard = say(server, "drill", "loans")
+    assert unheard.returncode == 1
+    assert "a drill needs 200" in unheard.stderr
+    unknown = say(server, "drill", "loams")
+    assert unknown.returncode == 1
+    assert "loans" in unknown.stderr
+    assert is_nowhere(server)
+
+
+@pytest.mark.slow
+def test_a_model_that_loses_too_little_to_be_seen_is_told_and_the_drill_fails(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "loans.yaml").write_text(RULE)
+    client = payoff.connect(server.api)
+    client.deploy(str(tmp_path / "loans.yaml"), name="loans")
+    client.apply(FILE + GUARD)
+    traffic(client)
+    done = say(server, "drill", "loans", "--rows", "400", "--loss", "0.001")
+    assert done.returncode == 1
+    assert "Nothing stopped it" in done.stdout
+    assert is_nowhere(server)
