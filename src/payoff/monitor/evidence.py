@@ -43,10 +43,11 @@ def history(registry: Registry, endpoint: str, known: Sequence[Revision] = ()) -
     """The endpoint's revisions, oldest first; `known` are the first of them, which were read before."""
     last = known[-1].number if known else 0
     found: list[Revision] = []
-    while not found or found[-1].number > last + 1:
-        page = registry.revisions(endpoint, limit=PAGE, before=found[-1].number if found else None)
+    older: int | None = None
+    while page := registry.revisions(endpoint, limit=PAGE, before=older):
         found += [revision for revision in page if revision.number > last]
-        if len(page) < PAGE:
+        older = page[-1].number
+        if older <= last + 1:
             break
     return [*known, *found[::-1]]
 
