@@ -133,3 +133,19 @@ def test_a_model_that_loses_too_little_to_be_seen_is_told_and_the_drill_fails(se
     assert done.returncode == 1
     assert "Nothing stopped it" in done.stdout
     assert is_nowhere(server)
+
+
+@pytest.mark.slow
+def test_where_the_outcome_depends_on_the_decision_the_hold_out_of_the_copy_does_not_lose(
+    server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "loans.yaml").write_text(RULE)
+    client = payoff.connect(server.api)
+    client.deploy(str(tmp_path / "loans.yaml"), name="loans")
+    held = "outcome_depends_on_decision: true\nholdout: 30%\n"
+    client.apply(FILE + held + GUARD.replace("fallback", "holdout"))
+    traffic(client)
+    found = json.loads(say(server, "drill", "loans", "--rows", str(ROWS), "--loss", "6", "--json").stdout)
+    assert found["passed"], found
+    assert found["decided_by"] == "guard: loses money"
+    assert is_nowhere(server)

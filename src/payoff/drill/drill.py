@@ -28,6 +28,7 @@ ROWS = 2_000
 ROWS_PER_CALL = 25
 LOSS_SPREADS = 0.3  # of the spread of a decision's money: what the model loses per decision if nobody says
 PATIENCE_S = 30.0
+FALLBACK = "fallback"  # the arm of a row that no model decided
 _LEFT_OUT = ("ramp", "allocate", "explore")
 _KILLS = ("loses money", "loss", "drawdown", "money at risk", "decisions", "decision share", "broken rules", "errors")
 
@@ -36,17 +37,24 @@ Say = Callable[[str], None]
 
 @dataclass(slots=True)
 class Drill:
-    """A drill under way. `shift` is what every losing decision is reported lower than it was, in units."""
+    """A drill under way. `shift` is what every losing decision is reported lower than it was, in units.
+
+    `own` says which rows the model decided, (n,): those of a hold-out do not lose, and earn nothing on average.
+    """
 
     client: Client
     traffic: Traffic
     copy: Endpoint
     shift: float
     turn: int  # the first losing row
+    own: NDArray[np.bool_] = field(init=False)
     failed: int = 0
     asked: int = 0
     due: list[tuple[int, int, str]] = field(default_factory=list)  # when known, row, prediction id
     heard_at_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.own = np.ones(len(self.traffic), np.bool_)
 
     def run(self) -> dict[str, Any] | None:
         """Row after row until a guard kills; its order, or None if none did."""
@@ -66,6 +74,7 @@ class Drill:
         except PayoffError:
             self.failed += 1
         else:
+            self.own[begin:end] = np.array(answers["arm"].to_pylist()) != FALLBACK
             for row, each in zip(range(begin, end), answers["prediction_id"].to_pylist(), strict=True):
                 heapq.heappush(self.due, (int(self.traffic.known_us[row]), row, each))
         self.asked = end
@@ -88,7 +97,8 @@ class Drill:
         import pyarrow as pa
 
         at = np.array(rows)
-        lower = np.where(at >= self.turn, self.shift, 0.0)
+        worse = np.where(at >= self.turn, self.shift, 0.0)
+        lower = np.where(self.own[at], worse, self.traffic.worth.mean())
         table = pa.table({"prediction_id": ids, "value": self.traffic.worth[at] - lower})
         if self.traffic.outcomes is not None:
             truth = self.traffic.outcomes.take(pa.array(at))
@@ -110,7 +120,7 @@ class Drill:
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
             answer = self.copy.predict(self.traffic.inputs.slice(0, 1))
-            if answer["arm"].to_pylist() == ["fallback"]:
+            if answer["arm"].to_pylist() == [FALLBACK]:
                 return time.time() - self.heard_at_s
         return None
 
@@ -144,7 +154,8 @@ def drill(
         kill_s = under_way.until_fallback_s() if order else None
     finally:
         client.end_drill(name)
-    losing = Stream(traffic.made_us[turn:], traffic.known_us[turn:], money[turn:] - shift)
+    worse = np.where(under_way.own[turn:], money[turn:] - shift, 0.0)
+    losing = Stream(traffic.made_us[turn:], traffic.known_us[turn:], worse)
     injected = f"a model that loses {loss:,.2f} {file.get('currency', 'EUR')} per decision"
     report = _report(endpoint, file, under_way, order, kill_s, losing, money[:turn], injected)
     client.note_drill(endpoint, report.plain())
