@@ -46,7 +46,7 @@ class House:
     def answer(
         self, writer: Writer, ages: Sequence[int], *, endpoint: str = ENDPOINT, version: int | None = 1,
         shadow: bool = False, of: Sequence[str] | None = None, flush: bool = True, at_us: int | None = None,
-        choice: str = "", share: float = 1.0,
+        choice: str = "", share: float = 1.0, keys: Sequence[str | None] | None = None,
     ) -> list[str]:  # fmt: skip
         """Note one prediction per age; its probability is age / 100. Gives the ids."""
         n = len(ages)
@@ -58,7 +58,8 @@ class House:
         inputs = {"age": Column(age), "job": Column(np.array([f"job {a}" for a in ages], object))}
         outputs, decision = {"probability": Column(age / 100)}, Column(age % 2 == 0)
         at = np.full(n, self.clock() if at_us is None else at_us)
-        rows = Noted(n, high, low, at, nothing, age * 10, None, "all traffic", inputs, outputs, decision)
+        key = None if keys is None else Column(np.array(keys, object), np.array([one is not None for one in keys]))
+        rows = Noted(n, high, low, at, nothing, age * 10, key, "all traffic", inputs, outputs, decision)
         writer.note(stream, rows)
         if flush:
             writer.flush()

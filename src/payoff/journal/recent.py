@@ -47,7 +47,7 @@ def busiest(database: duckdb.DuckDBPyConnection, snapshot: Snapshot, span: Span)
     """For every revision and arm the key that came most often, and how often: (revision, arm, key, rows)."""
     items = _items(snapshot, span, {})
     parts = " UNION ALL ".join(f"SELECT revision, {_ARM} AS arm, key FROM {item} AND key IS NOT NULL" for item in items)
-    sql = f"""SELECT revision, arm, key, count(*) AS rows FROM ({parts}) GROUP BY ALL
+    sql = f"""SELECT revision, arm, key, count(*) AS rows FROM ({parts}) GROUP BY revision, arm, key
         QUALIFY row_number() OVER (PARTITION BY revision, arm ORDER BY rows DESC, key) = 1"""
     found: list[tuple[Any, ...]] = database.execute(sql).fetchall()
     return [(int(revision), str(arm), str(key), int(rows)) for revision, arm, key, rows in found]
