@@ -67,6 +67,11 @@ def test_a_cap_below_three_spreads_is_said_to_make_a_loser_of_a_version_that_bre
     assert cut(Setting("kill", 1.0)) is None
 
 
+def test_a_low_cap_that_no_recorded_gain_reaches_is_not_warned_of() -> None:
+    rare = np.where(np.arange(300) % 30 == 0, -29.0, 1.0)
+    assert cut(Setting("kill", float(rare.std()), cap=2.0, money=rare)) is None
+
+
 def test_without_an_effect_there_is_a_choice_of_them_on_the_side_of_the_verdict() -> None:
     assert [one.effect for one in outlooks(Setting("kill", 10.0), runs=5)] == [-1.0, -2.0, -3.0, -5.0, -10.0]
     assert all(one.effect > 0 for one in outlooks(Setting("promote", 10.0), runs=5))

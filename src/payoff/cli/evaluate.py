@@ -41,6 +41,8 @@ def evaluate(
 
 def _print(found: dict[str, Any]) -> None:
     typer.echo(show.safe(found["text"]))
+    if found["refusal"]:
+        return
     typer.echo(
         f"{found['rows']:,} recorded decisions, {found['differing']:,} of them otherwise; worth "
         f"{found['effective_rows']:,.0f} of its own; method: {found['method']}"

@@ -80,7 +80,7 @@ def _print(found: dict[str, Any]) -> None:
     columns = [name for name in _COLUMNS if pace is not None or "days" not in name]
     show.table([_row(one, found["horizon"]) for one in found["effects"]], columns, "")
     if found["warning"]:
-        typer.echo(show.safe(f"\nmind: {found['warning']}"))
+        typer.echo("\n" + show.safe(f"mind: {found['warning']}"))
     typer.echo()
     for text in found["assumptions"]:
         typer.echo(show.safe(f"- {text}"))

@@ -109,10 +109,12 @@ def simulated(setting: Setting, effect: float, runs: int = RUNS) -> Power:
 
 
 def cut(setting: Setting) -> str | None:
-    """What a stated cap below CAP_SPREADS does to a version that breaks even, in words; None where it does little."""
+    """What a stated cap below CAP_SPREADS does to a version that breaks even, in words; None where it cuts nothing."""
     if setting.verdict != "kill" or setting.cap is None or setting.cap >= CAP_SPREADS * setting.spread:
         return None
     even = simulated(setting, 0.0, _RUNS_EVEN)
+    if even.share <= setting.error + (HORIZON / setting.every if setting.every else 0.0):
+        return None
     return (
         f"the stated cap of {setting.cap:,.4g} is below three spreads ({CAP_SPREADS * setting.spread:,.4g}): it cuts "
         f"gains, so that a version that breaks even looks like a loser; {even.share:.0%} of such versions would be "

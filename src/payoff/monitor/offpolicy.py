@@ -49,6 +49,11 @@ class Candidate:
     version: Version
     decision: str | None = None
 
+    @property
+    def name(self) -> str:
+        """For people."""
+        return compare.called(self.version) + (f", deciding {self.decision}," if self.decision else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
@@ -277,7 +282,7 @@ def _paired(current: Revision, candidate: Candidate, told: _Told, decided: _Deci
                         "the least; send outcomes, and wait")  # fmt: skip
     earned, mine = told.earned[known], own[known]
     return Evaluated(
-        current.endpoint, current.policy.currency, compare.called(candidate.version), _said(current, candidate), PAIRED,
+        current.endpoint, current.policy.currency, candidate.name, _said(current, candidate), PAIRED,
         n, int(decided.differs[known].sum()), float(earned.mean()), float(mine.mean()), _normal(mine),
         float((mine - earned).mean()), _normal(mine - earned), float(n), 1 / n, None,
     )  # fmt: skip
@@ -298,7 +303,7 @@ def _weighted(current: Revision, candidate: Candidate, told: _Told, decided: _De
         return _nothing(current, candidate, method, len(used), f"{why}; explore it first")
     found, more = estimate(recorded, method, ERROR), uplift(recorded, method, ERROR)
     return Evaluated(
-        current.endpoint, current.policy.currency, compare.called(candidate.version), _said(current, candidate), method,
+        current.endpoint, current.policy.currency, candidate.name, _said(current, candidate), method,
         found.rows, int(decided.differs[used].sum()), float(recorded.rewards.mean()), found.value, found.interval,
         more.value, more.interval, found.effective_rows, found.weight_share_max, found.refusal,
     )  # fmt: skip
@@ -333,7 +338,7 @@ def _feature(column: Column) -> NDArray[Any]:
 
 def _nothing(current: Revision, candidate: Candidate, method: str, rows: int, why: str) -> Evaluated:
     return Evaluated(
-        current.endpoint, current.policy.currency, compare.called(candidate.version), _said(current, candidate), method,
+        current.endpoint, current.policy.currency, candidate.name, _said(current, candidate), method,
         rows, 0, None, None, None, None, None, 0.0, 0.0, why,
     )  # fmt: skip
 
