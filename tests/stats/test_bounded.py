@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from payoff.errors import BadInput
 from payoff.stats import Bernstein, bernstein, hedged, looks
+from payoff.stats.bounded import drifting, stitched
 from payoff.stats.streams import Stream, lognormal_to
 
 Floats = NDArray[np.float64]
@@ -133,3 +134,31 @@ def test_the_truth_stays_inside_at_every_look(name: str) -> None:
     most = 0.05 + 3 * sqrt(0.05 * 0.95 / 250)  # and three standard errors of the simulation
     assert missed / 250 <= most
     assert hedged_missed / 250 <= most
+
+
+def test_the_stitched_boundary_is_that_of_confseq() -> None:
+    told = CASE["expected"]["boundaries"]["poly_stitching_bound(v,alpha=.05,v_min=1,c=0,s=1.4,eta=2)"]
+    assert [stitched(v, 0.05, 1, 0) for v in (1, 10, 100, 1_000)] == pytest.approx(told, rel=1e-6)
+
+
+def test_where_the_world_changes_the_interval_holds_what_the_rows_could_be_expected_to_come_to() -> None:
+    rng = np.random.default_rng(8)
+    wrong = 0
+    for _ in range(200):
+        means = np.concatenate([np.full(300, 0.2), np.linspace(0.2, 0.8, 300), np.full(400, 0.7)])
+        x = (rng.random(1_000) < means).astype(float)
+        wrong += any(_misses(x[:n], means[:n]) for n in range(20, 1_001, 20))
+    assert wrong <= 200 * 0.05
+
+
+def _misses(x: Floats, means: Floats) -> bool:
+    """Whether the interval misses what could be expected; what came is always inside."""
+    found = drifting(x, 1.0)
+    assert found is not None
+    assert found.low < x[1:].mean() < found.high
+    return not found.low <= means[1:].mean() <= found.high
+
+
+def test_nothing_is_said_of_one_row_or_of_rows_that_are_all_alike() -> None:
+    assert drifting(np.array([1.0]), 1.0) is None
+    assert drifting(np.ones(100), 0.0) is None

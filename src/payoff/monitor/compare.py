@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from payoff.monitor.docket import Shares
 from payoff.monitor.matured import HOLDOUT, Flags, Matured
-from payoff.stats.bounded import Bernstein, bernstein
+from payoff.stats.bounded import Bernstein, bernstein, drifting
 from payoff.stats.covariate import Pair, noise_left
 from payoff.stats.intervals import Interval
-from payoff.stats.ranges import BLOCK, BURN_IN, Learned, Range, learn, ranges
+from payoff.stats.ranges import BLOCK, BURN_IN, Range, ranges
 
 ERROR = 0.05
 _ROWS_BEFORE = 10  # rows of an arm before its mean says more than that of all
@@ -76,14 +76,24 @@ class Effect:
 def mean(x: Floats, error: float = ERROR, cap: float | None = None) -> Mean:
     """The mean of amounts in order, shape (n,), finite; `cap` is a bound from above that was stated beforehand.
 
-    A cap that an amount exceeded was none: it is left out, and the learned range is used alone.
+    A cap that an amount exceeded was none: it is left out, and the learned range is used alone. The interval takes all
+    rows to have one mean; where they came to something outside of it, it is stretched to there.
     """
     if not len(x):
         return Mean(0, 0.0, None)
-    if cap is None or float(x.max()) > cap:
-        return Mean(len(x), float(x.mean()), learn(Learned(), x).interval(error))
     _, blocks, low, high = ranges(Range(), x)
-    return Mean(len(x), float(x.mean()), bernstein(Bernstein(), blocks, low, np.minimum(high, cap)).interval(error))
+    top = high if cap is None or float(x.max()) > cap else np.minimum(high, cap)
+    found, came = bernstein(Bernstein(), blocks, low, top).interval(error), float(x.mean())
+    return Mean(len(x), came, found and Interval(min(found.low, came), max(found.high, came)))
+
+
+def expected(x: Floats, error: float = ERROR) -> Mean:
+    """The same, with an interval about what these rows could be expected to come to: no row need be like another."""
+    _, blocks, low, high = ranges(Range(), x)
+    if not len(blocks) or not np.isfinite(high[-1]):
+        return Mean(len(x), float(x.mean()) if len(x) else 0.0, None)
+    width = max(float(high[-1] - low[-1]), float(np.ptp(blocks)))
+    return Mean(len(x), float(x.mean()), drifting(blocks, width, error))
 
 
 def paired(rows: Matured, side: str, shadow: bool = False, error: float = ERROR, cap: float | None = None) -> Effect:

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from payoff.deploy.check import decision_type
+from payoff.deploy.guards import LIMITS
 from payoff.expressions import Scope, parse
 from payoff.expressions.render import identifier
 from payoff.journal import ids
@@ -45,7 +48,7 @@ class Gauges:
         if self.past and self.past[-1] is past[-1]:
             return
         current = past[-1]
-        guards = tuple(guard for guard in current.policy.guards if guard.when in limits.LIMITS)
+        guards = tuple(guard for guard in current.policy.guards if guard.when in LIMITS)
         if guards != self.guards or not self.past:
             self.guards, self.through = guards, None
         alive = [arm for arm in current.arms if arm.role in (Role.CHAMPION, Role.CHALLENGER)]
@@ -107,16 +110,11 @@ class Gauges:
         at_s, rows, sums = at_s[late], rows[late], sums[late]
         self.seconds.setdefault(who, Seconds()).add(at_s, rows, sums, keep_from_s)
 
-    def _names(self, table: pa.Table) -> "np.ndarray[tuple[int], np.dtype[np.object_]]":
+    def _names(self, table: pa.Table) -> NDArray[Any]:
         """Which version each line is about; "" for one that does not count (any more)."""
         known = self._arms()
-        return np.array(
-            [
-                known.get((r, a), "")
-                for r, a in zip(table["revision"].to_pylist(), table["arm"].to_pylist(), strict=True)
-            ],
-            object,
-        )
+        revisions, arms = np.asarray(table["revision"], np.int64), table["arm"].to_pylist()
+        return np.array([known.get((int(r), str(a)), "") for r, a in zip(revisions, arms, strict=True)], np.object_)
 
     def _arms(self) -> dict[tuple[int, str], str]:
         named = {

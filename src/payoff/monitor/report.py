@@ -75,7 +75,7 @@ def report(
     more = Found(
         judged.cases,
         _effects(past[-1], rows, found, sql),
-        compare.mean(known[np.isfinite(known)]).interval,
+        compare.expected(known[np.isfinite(known)]).interval,
         course(rows.rows, found.total.cost.micros / MICROS, sql.fallback is not None),
         plug,
         sql.refusal,

@@ -10,7 +10,7 @@ from payoff.ledger.bill import Books, Cost, Payer
 from payoff.ledger.cost import book, split
 from payoff.ledger.prices import Prices
 from payoff.ledger.statement import Tally
-from payoff.monitor.compare import mean, paired
+from payoff.monitor.compare import expected, paired
 from payoff.monitor.matured import Matured
 from payoff.stats.intervals import Interval
 
@@ -29,7 +29,7 @@ def tally(line: sums.Line, fallback_known: bool, means: Means | None = None) -> 
         settled=line.matured,
         matured=line.valued,
         value_micros=line.value_micros,
-        fallback_micros=line.baseline_micros if fallback_known else None,
+        fallback_micros=line.baseline_micros if fallback_known and (line.baselined or not line.valued) else None,
         compared=line.compared,
         gain_micros=_gain(line) if fallback_known else None,
         early=line.flying_valued,
@@ -52,7 +52,7 @@ def means(rows: Matured, cap: float | None) -> Means:
             own = rows.worth[(rows.arm == name) & (rows.shadow == shadow)]
             if len(own):
                 gain = paired(rows, name, shadow, cap=cap).mean.interval
-                found[str(name), shadow] = mean(own[np.isfinite(own)]).interval, gain
+                found[str(name), shadow] = expected(own[np.isfinite(own)]).interval, gain
     return found
 
 

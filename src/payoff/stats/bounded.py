@@ -1,5 +1,7 @@
 """Intervals for the mean of bounded amounts that hold at every look, exactly: confidence sequences.
 
+`bernstein` and `hedged` are about one mean that all rows have; `drifting` lets every row have its own.
+
 Waudby-Smith and Ramdas (2024), "Estimating means of bounded random variables by betting", arXiv:2010.09686: the
 predictable plug-in empirical Bernstein sequence (theorem 2) is kept as a few sums; the hedged betting sequence
 (section 4.3), tighter for low variance, needs the rows and is for reports.
@@ -9,7 +11,7 @@ after clipping them to their bounds; where a person stated the bounds, that is w
 """
 
 from dataclasses import dataclass
-from math import log
+from math import log, sqrt
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from payoff.stats.intervals import Interval
 
 TUNED = 0.05  # the error for which the stakes are best; the interval is right at any other too
 STAKE_MAX = 0.5  # of what the range allows
+_ZETA = 3.1055472779775806  # Riemann's zeta of 1.4
 
 Floats = NDArray[np.float64]
 
@@ -107,6 +110,34 @@ def _stake(t: NDArray[np.integer[Any]], squares: Floats, error: float, most: Flo
     """The predictable plug-in stakes (eq. 15 and 26): `squares` are those before row t, in ranges squared."""
     stake: Floats = np.minimum(most, np.sqrt(2 * log(2 / error) / (squares * np.log1p(t))))
     return stake
+
+
+def drifting(x: Floats, width: float, error: float = 0.05) -> Interval | None:
+    """Where the average of the means of all rows but the first lies, at any look, though every row may have its own.
+
+    `x` has shape (n,), in order and in any unit; no amount is ever further than `width` from another. The world may
+    change as it likes: what is covered is what these rows could be expected to come to, and the average of the rows
+    themselves always lies inside. None for fewer than two rows.
+
+    Howard, Ramdas, McAuliffe and Sekhon (2021), "Time-uniform, nonparametric, nonasymptotic confidence sequences",
+    arXiv:1810.08240: empirical Bernstein (theorem 4) with a polynomial stitched boundary (eq. 10), s = 1.4, eta = 2.
+    """
+    refuse_unknown(x)
+    if len(x) < 2 or not width > 0:
+        return None
+    guesses = np.cumsum(x)[:-1] / np.arange(1, len(x))
+    squares = float(np.square(x[1:] - guesses).sum())
+    mean, half = float(x[1:].mean()), stitched(squares, error / 2, width**2, width) / (len(x) - 1)
+    return Interval(mean - half, mean + half)
+
+
+def stitched(v: float, error: float, least: float, scale: float) -> float:
+    """The polynomial stitched boundary: a sub-gamma sum of variance `v` and this scale ever crosses it with a chance of
+    at most `error`, from v = `least` on (eq. 10 of the same paper)."""
+    v = max(v, least)
+    k1, k2 = (2**0.25 + 2**-0.25) / sqrt(2), (sqrt(2) + 1) / 2
+    told = 1.4 * log(log(v / least) / log(2) + 1) + log(_ZETA / error)
+    return sqrt(k1**2 * v * told + (k2 * scale * told) ** 2) + k2 * scale * told
 
 
 def hedged(x: Floats, error: float = 0.05, low: float = 0.0, high: float = 1.0, breaks: int = 1_000) -> Interval:
