@@ -370,6 +370,28 @@ def test_an_absurd_outcome_is_left_out_and_said_once(home: Home, gain: float) ->
     assert row.line.value.micros == sum(round(one * 1e6) for one in gains)
 
 
+def test_a_guard_that_cannot_compare_because_only_money_was_sent_says_so_once(home: Home) -> None:
+    home.apply()
+    home.pay(home.answer([True] * 19), [-5.0] * 19)
+    home.look()
+    assert home.findings() == []  # a few such rows are nothing unusual
+    for _ in range(2):
+        home.pay(home.answer([True] * 20), [-5.0] * 20)
+        home.look()
+    home.look(home.another_watch())
+    [said] = home.findings()
+    assert "cannot judge m v1 against the fallback: the value of 39 predictions is known, and of 0 what" in said
+    assert home.orders() == []
+
+
+def test_money_beside_the_truth_can_be_compared_and_nothing_is_said(home: Home) -> None:
+    home.apply()
+    home.learn(home.answer([True] * 30), [1.0] * 30)
+    home.pay(home.answer([True] * 20), [5.0] * 20)
+    home.look()
+    assert home.findings() == []
+
+
 def test_a_kill_freezes_what_it_rests_on_and_can_be_computed_again_from_that_alone(home: Home, tmp_path: Path) -> None:
     home.apply()
     ids = home.answer([True] * ROWS)

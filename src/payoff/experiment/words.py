@@ -11,7 +11,7 @@ _OTHERS = {"nothing": "than it cost", "fallback": "than the fallback", "holdout"
 def explain(case: Case, shared: int = 1) -> str:
     """What the case says so far, and how sure one may be. `shared`: between how many versions the error is divided."""
     if not case.tested:
-        return f"Nothing known about {case.question.name} yet: no prediction of it has matured."
+        return f"Nothing known about {case.question.name} yet: no prediction of it has matured that can be compared."
     return f"{_measured(case)} {_sure(case, shared) if case.reached else _not_sure(case)}{_caution(case)}"
 
 

@@ -17,6 +17,7 @@ from payoff.records.endpoint import Arm, Revision, Role
 
 RATIO_ERROR = 0.001  # of saying that the shares are not kept when they are
 SHARE_LEAST = 0.001  # no share is halved below it
+VALUED_LEAST = 20  # rows with a known value, before it is said that few of them can be compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,27 @@ def blind(briefs: Sequence[Brief], fallback_known: bool) -> str | None:
         "the guard 'loses money' cannot judge against the fallback: the value depends on the decision and the fallback "
         "has none; say 'fallback: {decision: ...}', or 'against: nothing'"
     )
+
+
+def incomparable(docket: Docket) -> Held | None:
+    """What to say of guards for which values are known, but for most not what the fallback would have earned."""
+    for brief in docket.briefs:
+        case, question = docket.case(brief), brief.question
+        valued = sum(
+            own.n for (number, side), own in docket.tally.items() if side == question.name and number >= brief.since
+        )
+        if brief.guard is None or question.against != "fallback" or case.reached or valued < VALUED_LEAST:
+            continue
+        if case.tested < valued / 2:
+            return Held(
+                f"not comparable: {question.name} since revision {brief.since}",
+                f"the guard '{brief.guard.when}' cannot judge {question.name} against the fallback: the value of "
+                f"{valued:,} predictions is known, and of {case.tested:,} what the fallback would have earned. Money "
+                "that is sent says nothing about another decision: send the columns that the value reads as well, or "
+                "say 'against: holdout' or 'against: nothing'",
+                {"valued": valued, "compared": case.tested},
+            )
+    return None
 
 
 def absurd(endpoint: str, beyond: int, currency: str) -> Held | None:

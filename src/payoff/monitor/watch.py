@@ -284,7 +284,7 @@ class Watch:
                 told = {**held.evidence, "verdict": filed.id, "rows": filed.evidence_digest}
                 self._say(endpoint, post, held.key, held.severity, held.text, told)
         absurd = guards.absurd(endpoint, post.beyond, current.policy.currency)
-        for known in (absurd, guards.mismatch(post.docket, current)):
+        for known in (absurd, guards.mismatch(post.docket, current), guards.incomparable(post.docket)):
             if known is not None:
                 self._say(endpoint, post, known.key, known.severity, known.text, known.evidence)
         if text := guards.idle(post.docket, current):
