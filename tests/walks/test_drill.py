@@ -149,3 +149,24 @@ def test_where_the_outcome_depends_on_the_decision_the_hold_out_of_the_copy_does
     assert found["passed"], found
     assert found["decided_by"] == "guard: loses money"
     assert is_nowhere(server)
+
+
+@pytest.mark.slow
+def test_rows_that_count_when_their_window_has_passed_are_drilled_too_outcome_or_not(
+    server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "loans.yaml").write_text(RULE)
+    client = payoff.connect(server.api)
+    client.deploy(str(tmp_path / "loans.yaml"), name="loans")
+    counts = "matures: window\noutcome_window: 2s\nno_outcome: counts\n"
+    client.apply(
+        FILE.replace("outcome.repaid then 5 else -8", "outcome.repaid is null then 5 else -8") + counts + GUARD
+    )
+    rng, endpoint = np.random.default_rng(8), client.endpoint("loans")
+    ids = endpoint.predict(pd.DataFrame({"score": rng.random(ROWS)}))["prediction_id"]
+    endpoint.outcomes(pd.DataFrame({"prediction_id": ids[rng.random(ROWS) < 0.2], "repaid": False}))
+    while len(endpoint.matured(ROWS)) < ROWS:
+        pass
+    found = json.loads(say(server, "drill", "loans", "--rows", str(ROWS), "--loss", "2", "--json").stdout)
+    assert found["passed"], found
+    assert found["rows"] == ROWS // 2

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from payoff.client.client import Client
 from payoff.client.endpoint import Endpoint
+from payoff.codecs import units
+from payoff.codecs.document import Place
 from payoff.drill.alarms import Stop, Stream, daily, stop, threshold
 from payoff.drill.recorded import Traffic, read
 from payoff.drill.report import Report
@@ -29,7 +31,7 @@ ROWS_PER_CALL = 25
 LOSS_SPREADS = 0.3  # of the spread of a decision's money: what the model loses per decision if nobody says
 PATIENCE_S = 30.0
 FALLBACK = "fallback"  # the arm of a row that no model decided
-_LEFT_OUT = ("ramp", "allocate", "explore")
+_LEFT_OUT = ("ramp", "allocate", "explore", "matures", "no_outcome")  # a drill does not wait for windows
 _KILLS = ("loses money", "loss", "drawdown", "money at risk", "decisions", "decision share", "broken rules", "errors")
 
 Say = Callable[[str], None]
@@ -140,7 +142,7 @@ def drill(
     """
     file = yaml.safe_load(client.endpoint(endpoint).describe()["yaml"])
     guard = _guard(file, endpoint)
-    traffic = read(client, endpoint, rows, guard.get("against", "nothing"), before_id)
+    traffic = read(client, endpoint, rows, guard.get("against", "nothing"), before_id, _window_us(file))
     money = traffic.worth - np.nan_to_num(traffic.against)
     loss = LOSS_SPREADS * float(money.std()) if loss is None else loss
     turn = len(traffic) // 2
@@ -171,6 +173,13 @@ def _guard(file: dict[str, Any], endpoint: str) -> dict[str, Any]:
         )
     found: dict[str, Any] = next((guard for guard in kills if guard["when"] == "loses money"), kills[0])
     return found
+
+
+def _window_us(file: dict[str, Any]) -> int | None:
+    """How long after a prediction its worth counts, where that is not with its outcome."""
+    if file.get("matures") != "window":
+        return None
+    return int(units.seconds(Place(file.get("outcome_window", "1d"), "outcome_window", 1)) * 1e6)
 
 
 def _copied(file: dict[str, Any], name: str) -> dict[str, Any]:

@@ -31,13 +31,16 @@ class Traffic:
         return len(self.made_us)
 
 
-def read(client: Client, endpoint: str, rows: int, against: str, before_id: str | None = None) -> Traffic:
-    """The last rows of an endpoint, or those before an id, whose outcome and worth are known.
+def read(
+    client: Client, endpoint: str, rows: int, against: str, before_id: str | None = None, window_us: int | None = None
+) -> Traffic:
+    """The last rows of an endpoint, or those before an id, whose worth is known.
 
-    BadInput if there are too few to drill with.
+    With `window_us` they are known so long after the prediction, outcome or not; else with their outcome. BadInput if
+    there are too few to drill with.
     """
     worth = {one["prediction_id"]: one for one in _worth(client, endpoint, rows, before_id)}
-    found = client.sql_arrow(_sql(endpoint, sorted(worth)), rows) if worth else None
+    found = _asked(client, endpoint, sorted(worth), window_us)
     if found is None or found.num_rows < LEAST:
         raise BadInput(
             f"{endpoint} has {found.num_rows if found else 0:,} recorded predictions of its own whose outcome and value"
@@ -45,7 +48,8 @@ def read(client: Client, endpoint: str, rows: int, against: str, before_id: str 
             "decision is worth"
         )
     own = [worth[each] for each in found["id"].to_pylist()]
-    made, known = (np.asarray(found[name], np.int64) for name in ("made_us", "known_us"))
+    made, heard = (np.asarray(found[name], np.int64) for name in ("made_us", "known_us"))
+    known = heard if window_us is None else made + window_us
     inputs = columns(found["inputs"])
     assert inputs is not None  # noqa: S101 - every endpoint takes something
     return Traffic(
@@ -74,14 +78,22 @@ def _worth(client: Client, endpoint: str, rows: int, before_id: str | None) -> l
     return [one for one in told if not one["shadow"] and one["side"] and one["value"] is not None]
 
 
-def _sql(endpoint: str, ids: list[str]) -> str:
+def _asked(client: Client, endpoint: str, ids: list[str], window_us: int | None) -> "pa.Table | None":
+    """What was asked and told of these predictions, as far as a model decided them itself."""
+    if not ids:
+        return None
+    join = "join" if window_us is None else "left join"
     name = endpoint.replace('"', '""')
-    least, most = ids[0], ids[-1]
-    return f"""
-        select p.id, epoch_us(p.time) as made_us, epoch_us(o.time) as known_us, p.inputs, o.outcome, o.value
-          from "{name}".predictions p join "{name}".outcomes o on o.prediction_id = p.id
-         where p.id between '{least}' and '{most}' and p.version is not null and coalesce(p.choice, '') = ''
-         order by p.id"""  # noqa: S608 - ids are our own, the name is quoted
+    found: pa.Table = client.sql_arrow(
+        f"""
+        select p.id, epoch_us(p.time) as made_us, coalesce(epoch_us(o.time), 0) as known_us, p.inputs, o.outcome
+          from "{name}".predictions p {join} "{name}".outcomes o on o.prediction_id = p.id
+         where p.id between '{ids[0]}' and '{ids[-1]}' and p.version is not null and coalesce(p.choice, '') = ''
+         order by p.id desc""",  # noqa: S608 - ids are our own, the name is quoted
+        len(ids),
+    )
+    kept = np.isin(np.array(found["id"].to_pylist(), dtype=str), ids)
+    return found.take(np.flatnonzero(kept)[::-1])
 
 
 def _baseline(own: list[Row], against: str) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ from payoff.journal.query import Journal
 from payoff.ledger import prices
 from payoff.monitor.evidence import read
 from payoff.monitor.worth import worth
-from payoff.records import Column, merge
+from payoff.records import Column, merge, take
 from payoff.records.endpoint import Matures, NoOutcome, Revision
 from payoff.records.model import Version
 from payoff.stats.intervals import Interval, Sums
@@ -218,7 +218,7 @@ def _told(home: Path, journal: Journal, past: Sequence[Revision], rows: int, now
     return _Told(
         inputs,
         asked["decision"].to_pylist()[:n],
-        {} if outcome is None else outcome.columns,
+        {} if outcome is None else take(outcome.columns, slice(0, n)),
         _floats(asked["outcome_value"])[:n],
         _floats(settled["value"])[:n],
         _floats(settled["propensity"])[:n],
