@@ -1,7 +1,7 @@
 """What an endpoint's recorded decisions say about an experiment that has not begun: spread, shape and pace."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,8 +106,12 @@ def money(brief: Brief, found: Rows) -> Floats:
 
 
 def judged(past: Sequence[Revision], rows: Matured, brief: Brief) -> Rows:
-    """What the rows say about a question, as the docket hears them."""
-    return told(brief, rows, {one.number: Shares.of(one) for one in past})
+    """What the rows say about a question, as the docket would hear them, whenever it was first asked.
+
+    So that who changes a cap can try it at once.
+    """
+    always = replace(brief, since=0, until=None)
+    return told(always, rows, {one.number: Shares.of(one) for one in past})
 
 
 def _recorded(past: Sequence[Revision], rows: Matured, brief: Brief, verdict: Verdict) -> Recorded:
