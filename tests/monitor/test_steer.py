@@ -113,6 +113,18 @@ def test_money_at_risk_is_counted_when_it_is_decided_not_when_outcomes_come(home
     assert verbs(home) == ["kill by guard: money at risk"]
 
 
+def test_a_stake_below_zero_does_not_hide_what_other_rows_put_at_risk(home: Home) -> None:
+    home.apply(guards="  - {when: money at risk, of: case when decision then 10 else -1000 end, above: 95, over: 1h}")
+    home.answer([False] * 50 + [True] * 9)
+    home.now_us += 1_000_000
+    home.look()
+    assert not home.orders()
+    home.answer([False] * 50 + [True])
+    home.now_us += 1_000_000
+    home.look()
+    assert [order.reason for order in home.orders()] == ["m v1 put 100.00 at risk within 1h; the limit is 95.00."]
+
+
 def test_what_was_decided_before_the_time_does_not_count(home: Home) -> None:
     home.apply(guards="  - {when: decisions, above: 30, over: 1h}")
     home.answer([True] * 30)

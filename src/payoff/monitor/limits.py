@@ -96,7 +96,7 @@ def measure(guard: Guard, compiled: str | None, inputs: Sequence[str]) -> str:
     `inputs` are the endpoint's input columns as SQL.
     """
     if guard.when == "money at risk":
-        return compiled or "NULL"
+        return f"greatest({compiled or 'NULL'}, 0)"  # a stake below zero would hide another row's
     if guard.when == "decisions":
         return "1"
     if guard.when == "missing inputs":
