@@ -215,7 +215,7 @@ def test_little_is_needed() -> None:
         ),
         pytest.param(
             START + "guards: [{when: challenger beats champion, against: nothing}]",
-            "guards[1].against: 'challenger beats champion' takes no 'against'; it takes: error, gain_cap, guard",
+            "guards[1].against: 'challenger beats champion' takes no 'against'; it takes: error, gain_cap, block",
             id="against 2",
         ),
         pytest.param(START + "guards: [{when: loses money, gain_cap: 0}]", "is more than 0", id="cap 0"),
@@ -308,6 +308,7 @@ def guards_of(when: str) -> st.SearchStrategy[Guard]:
         "error": ERRORS,
         "gain_cap": st.none() | AMOUNTS,
         "false_stop_every": st.integers(2, 10**12),
+        "block": st.integers(1, 1_000),
         "guardrails": WORSE,
         "within": AMOUNTS,
         "above": ABOVE[kind.above],

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from payoff.experiment import BEATS, LOSES, Case, Question, Rows, facts, judge
+from payoff.experiment.frozen import again, pack, settings, unpack
 from payoff.stats import Bets, fold, losses
+from payoff.stats.streams import RUNS
 
 Floats = NDArray[np.float64]
 
@@ -117,3 +119,38 @@ def test_the_level_of_the_money_does_not_matter_to_a_randomised_question() -> No
         tested.append(judge(Case(Question(LOSES, "m", 1, "holdout", randomised=True), 0.01), rows).tested)
     assert tested[0] < 400
     assert tested[1] == tested[2] == tested[0]
+
+
+def blocked(block: int, error: float = 0.01, every: float | None = None) -> Case:
+    return Case(Question(LOSES, "m", 1, "nothing", cap=6.0, block=block), error, every)
+
+
+@pytest.mark.parametrize("name", sorted(RUNS))
+def test_good_and_bad_times_that_even_out_are_no_loss_where_rows_are_judged_in_blocks(name: str) -> None:
+    rng, wrong = np.random.default_rng(11), {1: 0, 10: 0}
+    for _ in range(200):
+        money = RUNS[name](rng, 2_000)
+        for block in wrong:
+            wrong[block] += judge(blocked(block), rows(money)).reached
+    assert wrong[10] <= 200 * 0.01
+    assert wrong[1] > 200 * 0.03  # what blocks are for
+
+
+@given(cuts=st.lists(st.integers(1, 399), max_size=6), block=st.integers(1, 30), seed=st.integers(0, 99))
+def test_blocks_come_to_the_same_verdict_however_the_rows_come(cuts: list[int], block: int, seed: int) -> None:
+    money = np.random.default_rng(seed).normal(-0.4, 1, 400)
+    whole, case = judge(blocked(block, every=1e4), rows(money)), blocked(block, every=1e4)
+    edges = sorted({0, 400, *cuts})
+    for begin, end in pairwise(edges):
+        case = judge(case, rows(money[begin:end]))
+    assert (case.test, case.tested) == (whole.test, whole.tested)
+    assert case.bets.logs == pytest.approx(whole.bets.logs)
+    assert not whole.reached or whole.tested % block == 0
+
+
+def test_a_verdict_in_blocks_is_computed_again_from_its_rows() -> None:
+    money = rows(np.random.default_rng(2).normal(-1, 1, 2_000))
+    case = judge(blocked(10), money)
+    assert case.reached
+    told = money.take(slice(0, case.tested))
+    assert again(settings(case), unpack(pack(told))).e_value == pytest.approx(case.e_value)

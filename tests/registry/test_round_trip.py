@@ -58,6 +58,7 @@ POLICY = st.builds(
             against=TEXT,
             gain_cap=st.none() | NUMBER,
             false_stop_every=WHOLE,
+            block=WHOLE,
             within=st.none() | NUMBER,
             guardrails=st.dictionaries(TEXT, NUMBER, max_size=3),
             above=st.none() | NUMBER,

@@ -33,7 +33,7 @@ value: >-
        else 0 end
 currency: EUR
 holdout: 5%
-ramp: {steps: [5%, 10%, 25%, 50%], loss_budget: 300, step_decisions: 25}
+ramp: {steps: [10%, 25%, 50%], loss_budget: 300, step_decisions: 25}
 guards:
   - {when: loses money, against: fallback, error: 1%, gain_cap: 20, do: kill}
   - {when: challenger beats champion, error: 5%, gain_cap: 60, do: promote}

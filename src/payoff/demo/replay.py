@@ -1,7 +1,7 @@
 """The bank's side of the demo, in a process of its own: calls customers day by day and reports what came of it.
 
 It speaks plain HTTP, knows nothing of payoff's inside, and counts for itself what was answered. Reads lines `until N`
-from standard input; writes one JSON line per story day. Outcomes come back late (three in ten after one to five days),
+from standard input; writes one JSON line per story day. Outcomes come back late (three in ten after a day or two),
 one in twenty is sent twice, and one in thirty is first reported with a wrong duration and corrected later.
 """
 
@@ -70,7 +70,7 @@ class Bank:
         """Put the outcomes of today's calls on the days on which they will be known."""
         for id_, subscribed, duration_s in zip(ids, rows["subscribed"], rows["duration_s"], strict=False):
             truth = {"prediction_id": id_, "subscribed": bool(subscribed), "duration_s": int(duration_s)}
-            known = today + timedelta(days=int(self.random.integers(1, 6)) if self.random.random() < LATE else 0)
+            known = today + timedelta(days=int(self.random.integers(1, 3)) if self.random.random() < LATE else 0)
             if self.random.random() < CORRECTED:
                 self.due[known].append({**truth, "duration_s": int(duration_s) * 2})
                 known += timedelta(days=1)

@@ -21,6 +21,7 @@ ERROR_MAX = 0.5
 _RELATIVE_MAX = 100.0
 _EVERY_MAX = 10**12
 _COUNT_MAX = 10**12
+_BLOCK_MAX = 1_000
 _HOUR_S = 3_600.0
 _HARM = ("kill", "halve", "warn")
 _CAREFUL = ("warn", "kill", "halve")
@@ -46,8 +47,8 @@ def _limit(does: tuple[str, ...], unit: Unit, *more: str, needs: tuple[str, ...]
 
 
 GUARDS: dict[str, Kind] = {
-    LOSES: Kind(_HARM, ("against", "error", "gain_cap", "false_stop_every")),
-    BEATS: Kind(("promote", "warn"), ("error", "gain_cap", "guardrails")),
+    LOSES: Kind(_HARM, ("against", "error", "gain_cap", "block", "false_stop_every")),
+    BEATS: Kind(("promote", "warn"), ("error", "gain_cap", "block", "guardrails")),
     NO_DIFFERENCE: Kind(("retire", "warn"), ("within", "error"), ("within",)),
     "loss": _limit(_HARM, "money"),
     "drawdown": Kind(_HARM, ("above",), ("above",)),
@@ -169,7 +170,7 @@ def _write(key: str, value: Any, kind: Kind) -> Any:
     return units.number(value) if isinstance(value, float) else value
 
 
-_KEYS = ("when", "of", "above", "over", "against", "within", "error", "do", "gain_cap", "false_stop_every",
+_KEYS = ("when", "of", "above", "over", "against", "within", "error", "do", "gain_cap", "block", "false_stop_every",
          "guardrails")  # as they are written  # fmt: skip
 _ALWAYS = ("above", "over", "against", "within", "error")
 _FIELDS = {"over": "over_s"}
@@ -181,6 +182,7 @@ _READ: dict[str, Callable[[Place, Kind], Any]] = {
     "within": _within,
     "error": _error,
     "gain_cap": _cap,
+    "block": lambda place, _: units.whole(place, 1, _BLOCK_MAX),
     "false_stop_every": _every,
     "guardrails": _guardrails,
 }

@@ -72,5 +72,5 @@ def again(said: Mapping[str, Any], rows: Rows) -> Case:
             "again with the version that is recorded beside it"
         )
     names = Question.__dataclass_fields__
-    question = Question(**{name: said[name] for name in names})
+    question = Question(**{name: said[name] for name in names if name in said})
     return under(follow(Case(question), rows), said["error"], said["false_stop_every"])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from payoff.records.events import Verdict
 from payoff.stats.betting import STAKES, Bets, evidence, fold, losses
+from payoff.stats.blocks import Open, blocks
 from payoff.stats.caps import Seen, caps
 from payoff.stats.detector import Detector, detect
 from payoff.stats.intervals import LEAST, Interval, Sums
@@ -39,7 +40,8 @@ class Question:
     `kind` is LOSES, BEATS or SAME. `against` is "fallback", "nothing", "holdout", or the other version ("term-deposit
     v1"). `cap` is the most that one decision counts in favour of staying as we are, in units; None: learned, see
     stats/caps. `randomised`: the two sides decided different rows, drawn at random, and are compared by the chance that
-    each row had of coming to its side. `within` is the money per decision that makes no difference.
+    each row had of coming to its side. `within` is the money per decision that makes no difference. `block` rows in a
+    row are bet on as one amount: more than 1 where good and bad rows come in runs (stats/blocks).
     """
 
     kind: str
@@ -50,6 +52,7 @@ class Question:
     currency: str = "EUR"
     randomised: bool = False
     within: float | None = None
+    block: int = 1
 
     @property
     def text(self) -> str:
@@ -108,6 +111,7 @@ class Case:
     question: Question
     error: float = ERROR
     every: float | None = None
+    open: Open = field(default_factory=Open)
     bets: Bets = field(default_factory=Bets)
     detector: Detector = field(default_factory=Detector)
     seen: Seen = field(default_factory=Seen)
@@ -129,7 +133,7 @@ class Case:
     @property
     def tested(self) -> int:
         """Rows with a known value."""
-        return self.bets.n
+        return self.raw.n
 
     @property
     def cap(self) -> float:
@@ -150,7 +154,12 @@ class Case:
     @property
     def threshold(self) -> float:
         """What `e_value` has to reach."""
-        return float(self.every) if self.test == AFTER_CHANGE and self.every else 1 / self.error
+        return self.bar_after_change if self.test == AFTER_CHANGE else 1 / self.error
+
+    @property
+    def bar_after_change(self) -> float:
+        """What the detector has to reach, in amounts between two false stops; infinite where it is not asked."""
+        return inf if self.every is None else max(2.0, self.every / self.question.block)
 
     @property
     def lately(self) -> Sums:
@@ -224,7 +233,7 @@ def _settled(case: Case) -> Case:
     looked = case.tested > 0 and (case.question.kind != SAME or _next_look(case.tested - 1) == case.tested)
     if looked and case.log_e >= -log(case.error):
         return replace(case, test=SINCE_LAUNCH)
-    if case.question.kind == LOSES and case.every and case.detector.log_r >= log(case.every):
+    if case.question.kind == LOSES and case.detector.log_r >= log(case.bar_after_change):
         return replace(case, test=AFTER_CHANGE)
     return case
 
@@ -245,8 +254,7 @@ def _read(case: Case, rows: Rows) -> _Batch:
         mean=learn(case.mean, money),
     )
     if case.question.kind == SAME:
-        bets = Bets(case.bets.n + len(told))
-        return _Batch(replace(after, bets=bets, credited=after.raw), None, "")
+        return _Batch(replace(after, credited=after.raw), None, "")
     place, found = _bet(case, after, money, _caps(case, swing, told.scale, ready))
     return _Batch(found, None if place is None else int(np.flatnonzero(known)[place[0]]), place[1] if place else "")
 
@@ -279,15 +287,19 @@ def _bet(before: Case, after: Case, money: Floats, learned: tuple[Seen, Floats])
     """Both tests over these rows: where the first of them sufficed, and the case after all of them."""
     (seen, cap), sign = learned, before.question.sign
     credited, z = sign * np.minimum(sign * money, cap), losses(sign * money, cap)
-    bets = fold(before.bets, z, before.error)
+    size = before.question.block
+    open, amounts = blocks(before.open, z, size)
+    bets = fold(before.bets, amounts, before.error)
     firsts = [] if bets.first is None else [(bets.first, SINCE_LAUNCH)]
     detector = before.detector
     if before.question.kind == LOSES:
-        detected = detect(detector, z, before.every or inf)
+        detected = detect(detector, amounts, before.bar_after_change)
         detector = detected.detector
         firsts += [] if detected.first is None else [(detected.first, AFTER_CHANGE)]
+    firsts = [((block + 1) * size - before.open.rows - 1, test) for block, test in firsts]
     found = replace(
         after,
+        open=open,
         bets=bets.bets,
         detector=detector,
         seen=seen,

@@ -90,9 +90,8 @@ def _sure(case: Case, shared: int) -> str:
 def _not_sure(case: Case) -> str:
     told = f"That is no verdict yet: the evidence is {_number(case.e_value)}, and {_number(case.threshold)} is needed"
     if case.question.kind not in (BEATS, SAME) and case.every:
-        told += (
-            f"; that it has begun to lose after a good time, {_number(case.detector.r_value)} of {_number(case.every)}"
-        )
+        changed = f"{_number(case.detector.r_value)} of {_number(case.bar_after_change)}"
+        told += f"; that it has begun to lose after a good time, {changed}"
     return f"{told}."
 
 
@@ -101,7 +100,12 @@ def _caution(case: Case) -> str:
     question = case.question
     if question.kind == SAME:
         return ""
-    credited = "A loss counts" if question.kind == BEATS else "A gain counts"
+    together = f" {question.block} predictions in a row are judged as one amount." if question.block > 1 else ""
+    return _credited(case) + together
+
+
+def _credited(case: Case) -> str:
+    question, credited = case.question, "A loss counts" if case.question.kind == BEATS else "A gain counts"
     if question.cap is not None:
         return f" {credited} up to {question.cap:,.6g} {question.currency} per prediction, as stated beforehand."
     if isinf(case.cap):

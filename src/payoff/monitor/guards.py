@@ -296,6 +296,7 @@ def _plain(brief: Brief) -> dict[str, Any]:
         "error": guard.error,
         "shared_by": brief.bar.shared,
         "gain_cap": guard.gain_cap,
+        "block": guard.block,
         "false_stop_every": guard.false_stop_every if brief.question.kind == LOSES else None,
         "within": guard.within if brief.question.kind == SAME else None,
         "guardrails": dict(guard.guardrails),

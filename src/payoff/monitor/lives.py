@@ -114,7 +114,8 @@ def _losing_question(revision: Revision, arm: Arm, against: str) -> Question | N
     if (guards and guard is None) or _against(policy, guard) != against:
         return None
     cap = guard.gain_cap if guard else _stated_cap(policy)
-    return Question(LOSES, arm.model, arm.version, against, cap, policy.currency, against == "holdout")
+    block = guard.block if guard else 1
+    return Question(LOSES, arm.model, arm.version, against, cap, policy.currency, against == "holdout", block=block)
 
 
 def _comparing_question(revision: Revision, arm: Arm, kind: str) -> Question | None:
@@ -135,6 +136,7 @@ def _comparing_question(revision: Revision, arm: Arm, kind: str) -> Question | N
         policy.currency,
         policy.outcome_depends_on_decision,
         guard.within if guard else None,
+        guard.block if guard else 1,
     )
 
 

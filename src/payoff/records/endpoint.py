@@ -52,9 +52,10 @@ class Guard:
 
     For verdicts: `error` is the chance, over all looks for ever, of acting on a version that does not deserve it,
     shared by all versions that are asked about at the same time; `against` is "fallback", "nothing" or "holdout";
-    `gain_cap` the most that one decision may be credited with, in units of the currency; `false_stop_every` how many
+    `gain_cap` the most that one decision may be credited with, in units of the currency; `block` how many decisions in
+    a row are judged as one amount, where good and bad ones come in runs; `false_stop_every` how many
     decisions, on average, lie between two false stops of a version that was good before. `within` is the money per
-    decision that does not matter; `guardrails` say how much worse a challenger may be: {"latency": 0.2, "errors": 0.01}.
+    decision that does not matter; `guardrails` how much worse a challenger may be: {"latency": 0.2, "errors": 0.01}.
 
     For limits: `above` is the most that is fine, `over_s` the time it is counted over, `of` an SQL expression or a
     column that says of what.
@@ -65,6 +66,7 @@ class Guard:
     error: float = 0.05
     against: str = "fallback"
     gain_cap: float | None = None
+    block: int = 1
     false_stop_every: int = 1_000_000
     within: float | None = None
     guardrails: dict[str, float] = field(default_factory=dict)
