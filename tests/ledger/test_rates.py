@@ -45,6 +45,7 @@ def test_a_rate_is_that_of_the_day(tmp_path: Path, sent: str, booked: str, day: 
     ("sent", "day", "words"),
     [
         ("CHF", date(2026, 11, 19), "it has: EUR, GBP, USD; write how many CHF one EUR was, as in `2026-11-19: {CHF"),
+        ("euros", date(2026, 11, 19), "'euros' is no currency; say its three letters, such as EUR"),
         ("USD", date(2026, 12, 24), "no rate of USD for 2026-12-24 or the 7 days before it; its rates"),
     ],
 )  # fmt: skip

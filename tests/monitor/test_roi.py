@@ -55,6 +55,14 @@ def test_the_best_version_is_named_with_its_lead_over_all_it_was_asked() -> None
     assert found.total.value == Money(159 * MICROS)
 
 
+def test_what_was_only_watched_is_not_called_earned() -> None:
+    found = roi(tally(2, 150, 100), tally(2, 90, 20, shadow=True))
+    assert found.conclusion == (
+        "m v2 is 120.00 EUR ahead of the fallback on the 200 predictions it was asked about; 100 of them it only "
+        "watched: that part would have been, and is no money."
+    )
+
+
 def test_where_the_fallback_beats_every_model_it_says_so() -> None:
     found = roi(tally(2, 50, 100), tally(3, 15, 20, shadow=True), tally(1, 500, 10))
     assert found.conclusion == (

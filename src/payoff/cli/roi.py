@@ -101,7 +101,7 @@ def _flying(flight: dict[str, Any]) -> str:
 
 def _plug(plug: dict[str, Any]) -> list[str]:
     told = [
-        f"evidence that {one['name']} {one['question']}: {show.cell(one['e_value'])} of {show.cell(one['threshold'])}"
+        f"evidence that {one['name']} {one['question']}: {show.money(one['e_value'])} of {show.money(one['threshold'])}"
         f" ({one['do'] or 'only shown'})"
         for one in plug["meters"]
     ]

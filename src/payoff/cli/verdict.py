@@ -6,6 +6,7 @@ import typer
 
 from payoff.cli import show
 from payoff.cli.server import Endpoint, Json, Url, client
+from payoff.errors import NotFound
 
 
 def verdict(
@@ -23,7 +24,7 @@ def verdict(
     """
     asked = client(url).endpoint(endpoint)
     if recompute is not None:
-        return _recomputed(asked.recompute(recompute), as_json)
+        return _recomputed(_own(asked.recompute(recompute), endpoint), as_json)
     found = asked.verdicts()
     if as_json:
         return show.put_json(found)
@@ -90,6 +91,13 @@ def _on_file(filed: list[dict[str, Any]]) -> None:
     typer.echo("\non file: payoff verdict ENDPOINT --recompute ID")
     rows = [row | {"version": f"{row['model']} v{row['version']}", "rows": row["rows"][:12]} for row in filed]
     show.table(rows, ["id", "at", "version", "question", "tested", "e_value", "threshold", "rows", "software"], "")
+
+
+def _own(found: dict[str, Any], endpoint: str) -> dict[str, Any]:
+    """The verdict, if it is about this endpoint."""
+    if found["endpoint"] != endpoint:
+        raise NotFound(f"verdict {found['id']} is about {found['endpoint']}; `payoff verdict {endpoint}` lists its own")
+    return found
 
 
 def _recomputed(found: dict[str, Any], as_json: bool) -> None:

@@ -307,7 +307,7 @@ def _bet(before: Case, after: Case, money: Floats, learned: tuple[Seen, Floats])
         peak=_peak(before, credited),
         log_e_max=max(before.log_e_max, bets.log_e_max),
     )
-    return min(firsts, default=None), found
+    return min(firsts, key=lambda first: first[0], default=None), found  # at one row the stronger promise speaks
 
 
 def _peak(case: Case, credited: Floats) -> Sums:

@@ -57,6 +57,8 @@ class Rates:
                 f"the money is in {sent} and is booked in {booked}, and nobody told what {sent} is worth: write {FILE} "
                 f"in the home; {_SHAPE}"
             )
+        if not (len(sent) == 3 and sent.isascii() and sent.isalpha() and sent.isupper()):
+            return f"{sent!r} is no currency; say its three letters, such as {booked}"
         lacks = next((each for each in (sent, booked) if self._of_one(each, day) is None), sent)
         line = f"how many {lacks} one {self.one} was, as in `{day}: {{{lacks}: 1.25}}` under `is` in {FILE}"
         if lacks not in self.of:

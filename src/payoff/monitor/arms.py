@@ -243,7 +243,9 @@ def _other(rows: Settled, name: str, role: str, share: float, rival: str, error:
     """The hold-out, or what the fallback answers in place of a champion."""
     own = rows.rows.take((rows.rows.side == name) & ~rows.rows.shadow)
     told = mean(own.worth[np.isfinite(own.worth)], error)
-    against = randomised(rows.rows, name, rival, rows.shares, error, net=True) if name != rival else None
+    against: Effect | None = None
+    if name != rival:
+        against = randomised(rows.rows, name, rival, rows.shares, error, rows.covariate, net=True)
     return Side(role, role, share, False, told, len(own) - told.n, Rails(), against)
 
 

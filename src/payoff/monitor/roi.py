@@ -172,7 +172,12 @@ def conclude(revision: Revision, found: Statement, alone: Money | None, answered
     best = _best(revision, found)
     if best is None:
         return f"No model has answered or watched yet; the fallback earned {found.total.net} after all costs."
-    name, gain, matured = best
+    name, gain, matured, watched = best
+    if gain.micros > 0 and watched:
+        return (
+            f"{name} is {gain} ahead of the fallback on the {matured:,} predictions it was asked about; {watched:,} of "
+            "them it only watched: that part would have been, and is no money."
+        )
     if gain.micros > 0:
         return f"{name} earned {gain} more than the fallback would have on the same {matured:,} predictions."
     return (
@@ -441,8 +446,8 @@ def uplift(line: Line, effect: Effect) -> Uplift:
     return Uplift(effect, whole(effect.mean.value), low, high)
 
 
-def _best(revision: Revision, found: Statement) -> tuple[str, Money, int] | None:
-    """The version on the endpoint that is most ahead of the fallback, over all it was asked, with its lead and rows."""
+def _best(revision: Revision, found: Statement) -> tuple[str, Money, int, int] | None:
+    """The version on the endpoint that is most ahead of the fallback: its lead, its rows, and those it only watched."""
     leads, zero = [], Money(0, found.currency)
     for arm in revision.arms:
         lines = [
@@ -452,11 +457,12 @@ def _best(revision: Revision, found: Statement) -> tuple[str, Money, int] | None
         ]
         if lines:
             lead = _sum([line.against_fallback or zero for line in lines], found.currency)
-            leads.append((lead, f"{arm.model} v{arm.version}", sum(line.matured for line in lines)))
+            watched = sum(line.matured for line in lines if line in found.counterfactual)
+            leads.append((lead, f"{arm.model} v{arm.version}", sum(line.matured for line in lines), watched))
     if not leads:
         return None
-    lead, name, matured = max(leads)
-    return name, lead, matured
+    lead, name, matured, watched = max(leads)
+    return name, lead, matured, watched
 
 
 def _alone(lines: Sequence[Line], currency: str) -> Money | None:

@@ -29,7 +29,7 @@ def tally(line: sums.Line, fallback_known: bool, means: Means | None = None) -> 
         settled=line.matured,
         matured=line.valued,
         value_micros=line.value_micros,
-        fallback_micros=line.baseline_micros if fallback_known and (line.baselined or not line.valued) else None,
+        fallback_micros=line.baseline_micros if fallback_known and line.compared == line.valued else None,
         compared=line.compared,
         gain_micros=_gain(line) if fallback_known else None,
         early=line.flying_valued,

@@ -66,13 +66,13 @@ class Guard:
     error: float = 0.05
     against: str = "fallback"
     gain_cap: float | None = None
-    block: int = 1
     false_stop_every: int = 1_000_000
     within: float | None = None
     guardrails: dict[str, float] = field(default_factory=dict)
     above: float | None = None
     over_s: float | None = None
     of: str | None = None
+    block: int = 1
 
 
 @dataclass(frozen=True, slots=True)
