@@ -123,6 +123,26 @@ def test_a_drill_without_a_guard_or_without_outcomes_is_refused_with_words(serve
 
 
 @pytest.mark.slow
+def test_rows_recorded_with_a_column_that_is_no_longer_sent_are_replayed_without_it(
+    server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "loans.yaml").write_text(RULE)
+    client = payoff.connect(server.api)
+    loans = client.deploy(str(tmp_path / "loans.yaml"), name="loans")
+    client.apply(FILE + GUARD + "route: {by: customer}\n")
+    score = np.random.default_rng(8).random(400)
+    rows = pd.DataFrame({"score": score, "customer": [f"c{n}" for n in range(400)]})
+    ids = loans.predict(rows)["prediction_id"]
+    loans.outcomes(pd.DataFrame({"prediction_id": ids, "repaid": score > 0.5}))
+    while len(loans.matured(400)) < 400:
+        pass
+    client.apply(FILE + GUARD)
+    done = say(server, "drill", "loans", "--rows", "400", "--loss", "4")
+    assert "0 failed requests." in done.stdout
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
+@pytest.mark.slow
 def test_a_model_that_loses_too_little_to_be_seen_is_told_and_the_drill_fails(server: Server, tmp_path: Path) -> None:
     (tmp_path / "loans.yaml").write_text(RULE)
     client = payoff.connect(server.api)

@@ -9,8 +9,8 @@ delays they had, the watch judges, the guard gives the order, the workers swap.
 import heapq
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
@@ -25,6 +25,9 @@ from payoff.drill.recorded import Traffic, read
 from payoff.drill.report import Report
 from payoff.errors import BadInput, PayoffError
 from payoff.records.names import drill_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ROWS = 2_000
 ROWS_PER_CALL = 25
@@ -51,6 +54,7 @@ class Drill:
     turn: int  # the first losing row
     own: NDArray[np.bool_] = field(init=False)
     failed: int = 0
+    failure: str = ""  # what the first failed request was told
     asked: int = 0
     due: list[tuple[int, int, str]] = field(default_factory=list)  # when known, row, prediction id
     heard_at_s: float = 0.0
@@ -73,8 +77,9 @@ class Drill:
     def _ask(self, begin: int, end: int) -> None:
         try:
             answers = self.copy.predict(self.traffic.inputs.slice(begin, end - begin))
-        except PayoffError:
+        except PayoffError as error:
             self.failed += 1
+            self.failure = self.failure or str(error)
         else:
             self.own[begin:end] = np.array(answers["arm"].to_pylist()) != FALLBACK
             for row, each in zip(range(begin, end), answers["prediction_id"].to_pylist(), strict=True):
@@ -140,9 +145,11 @@ def drill(
     `loss` is what the injected model loses per decision, in units; without it LOSS_SPREADS of a decision's spread.
     BadInput if the endpoint has no guard that kills, or too little is recorded.
     """
-    file = yaml.safe_load(client.endpoint(endpoint).describe()["yaml"])
+    told = client.endpoint(endpoint).describe()
+    file = yaml.safe_load(told["yaml"])
     guard = _guard(file, endpoint)
     traffic = read(client, endpoint, rows, guard.get("against", "nothing"), before_id, _window_us(file))
+    traffic = replace(traffic, inputs=_taken(traffic.inputs, told))
     money = traffic.worth - np.nan_to_num(traffic.against)
     loss = LOSS_SPREADS * float(money.std()) if loss is None else loss
     turn = len(traffic) // 2
@@ -162,6 +169,13 @@ def drill(
     report = _report(endpoint, file, under_way, order, kill_s, losing, money[:turn], injected)
     client.note_drill(endpoint, report.plain())
     return report
+
+
+def _taken(inputs: "pa.Table", told: dict[str, Any]) -> "pa.Table":
+    """The columns that the endpoint takes now: earlier revisions may have recorded others."""
+    policy = told["policy"]
+    taken = {*(one["name"] for one in told["signature"]["inputs"]), *policy["context"], policy["route_by"]}
+    return inputs.select([name for name in inputs.column_names if name in taken])
 
 
 def _guard(file: dict[str, Any], endpoint: str) -> dict[str, Any]:
@@ -210,6 +224,7 @@ def _report(
         daily=daily(losing),
         lost_in_all=float(-losing.money.sum()),
         failed_requests=ran.failed,
+        failure=ran.failure,
     )
 
 

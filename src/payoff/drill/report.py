@@ -11,7 +11,7 @@ class Report:
     """`plug` is payoff's own stop, None if it did not stop; `threshold` and `daily` what others would have done.
 
     `decided_by` is the guard that gave the kill. `kill_s` is how long it took, on this machine's clock, from sending
-    the outcome that settled it until the fallback answered.
+    the outcome that settled it until the fallback answered. `failure` is what the first failed request was told.
     """
 
     endpoint: str
@@ -27,6 +27,7 @@ class Report:
     daily: Stop | None
     lost_in_all: float
     failed_requests: int = 0
+    failure: str = ""
 
     @property
     def passed(self) -> bool:
@@ -41,6 +42,8 @@ class Report:
                 f"drill on {self.endpoint}: {self.injected}, and nothing stopped it within {self.rows:,} decisions; "
                 f"it lost {self.lost_in_all:,.2f} {self.currency}"
             )
+        if not self.plug.decisions:
+            return f"drill on {self.endpoint}: stopped by {self.decided_by} before anything was injected"
         return (
             f"drill on {self.endpoint}: {self.injected}, and was stopped after {self.plug.decisions:,} decisions, "
             f"{length(self.plug.seconds)} and {self.plug.lost:,.2f} {self.currency}, by {self.decided_by}"
@@ -64,11 +67,19 @@ class Report:
         if self.plug is not None:
             kill = "" if self.kill_s is None else f" The fallback answered {self.kill_s * 1000:,.0f} ms later."
             words.append(f"Stopped by {self.decided_by}.{kill}")
-            words.append(self.reason)
+            words += [self.reason, *self._early()]
         else:
-            words.append("Nothing stopped it. Say what a decision is worth and give the endpoint a guard that kills.")
-        words.append(f"{self.failed_requests} failed requests.")
+            words.append(
+                f"Nothing stopped it within {self.rows:,} decisions. A smaller loss takes more of them: `payoff power "
+                f"{self.endpoint}` says how many, --rows replays more, --loss injects more."
+            )
+        words.append(f"{self.failed_requests} failed requests{self.failure and ', the first: '}{self.failure}.")
         return words
+
+    def _early(self) -> list[str]:
+        if self.plug is None or self.plug.decisions:
+            return []
+        return ["That was before anything was injected: the recorded decisions themselves lose money."]
 
 
 def _line(name: str, found: Stop | None) -> str:
