@@ -71,6 +71,7 @@ def test_another_decision_is_valued_row_by_row_and_exactly(http: httpx.Client, p
     assert found["differing"] == int(((AGES > 50) & (AGES <= 60)).sum())
     assert found["more_low"] < found["more"] < found["more_high"]
     assert "an estimate, not money" in found["text"]
+    assert any("of the hold-out and of chance" in text for text in found["assumptions"])
 
 
 def test_a_version_that_never_answered_here_is_asked_the_recorded_rows(http: httpx.Client, plain: str) -> None:

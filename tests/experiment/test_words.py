@@ -97,3 +97,22 @@ def test_no_difference_is_said_with_its_margin() -> None:
     assert "The true difference lies within 0.5 EUR either way, except in at most 1 of 20" in explain(case)
     unsure = after(question, rng.choice([-9.0, 9.0], 400).tolist())
     assert "more predictions" in outlook(unsure)
+
+
+def test_a_verdict_beside_wide_bounds_says_why_they_are_no_contradiction() -> None:
+    question = Question(LOSES, "m", 1, "fallback", 12.0)
+    rng = np.random.default_rng(2)
+    unsure = after(question, rng.choice([-4.0, 8.0], 329, p=[0.75, 0.25]).tolist(), 0.05)
+    assert unsure.reached
+    found = unsure.interval()
+    assert found is not None
+    assert found.low < 0 < found.high
+    assert outlook(unsure).endswith("That it loses shows sooner than how much; hence the wide bounds.")
+    assert "wide" not in outlook(after(question, [-9.0] * 2_000))
+
+
+def test_the_bar_after_a_change_is_a_number_that_people_read() -> None:
+    asked, money = Question(LOSES, "m", 1, "fallback", 10.0), np.array([2.0, -1.0] * 20)
+    case = judge(Case(asked, 0.05, every=1_000_000), Rows(np.arange(40).astype(str), money, money))
+    assert "begun to lose after a good time" in explain(case)
+    assert "of 1,000,000" in explain(case)

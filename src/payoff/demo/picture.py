@@ -63,12 +63,11 @@ def _width(name: str) -> float:
 
 
 def _mark(axis: Any, orders: list[dict[str, Any]]) -> None:
-    for order in orders:
-        if order["order"] not in ("kill", "promote"):
-            continue
+    marked = [order for order in orders if order["order"] in ("kill", "promote")]
+    for n, order in enumerate(marked):
         color = COLORS["v1"] if order["order"] == "kill" else COLORS["v2"]
         day = date.fromisoformat(order["date"])
         axis.axvline(pd.Timestamp(day), color=color, lw=1, ls="--")
         words = f" {order['order']} v{order['version']}\n {day:%d %b %Y}"
         place = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 9}
-        axis.annotate(words, (pd.Timestamp(day), 1), color=color, **place)
+        axis.annotate(words, (pd.Timestamp(day), 1 - 0.1 * (n % 2)), color=color, **place)  # neighbours may be close

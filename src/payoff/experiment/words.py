@@ -28,13 +28,22 @@ def in_short(case: Case) -> str:
 def outlook(case: Case) -> str:
     """What would change it: how many more decisions it takes if they go on like those so far."""
     if case.reached:
-        return "The verdict stands; `payoff revive`, or another version, starts afresh."
+        return f"The verdict stands; `payoff revive`, or another version, starts afresh.{_surer(case)}"
     if not case.tested:
         return "It takes predictions whose outcome is known."
     more = _more(case)
     if more is None:
         return "If it goes on like this there will be no verdict: what is asked for is not what the outcomes show."
     return f"If it goes on like this, it takes about {_round(more):,} more predictions with a known outcome."
+
+
+def _surer(case: Case) -> str:
+    """Why a verdict stands beside an interval that still has 0 in it: the interval says how much, which is harder."""
+    found = case.interval()
+    if case.question.kind == SAME or found is None or not found.low <= 0 <= found.high:
+        return ""
+    side = "earns more" if case.question.kind == BEATS else "loses"
+    return f" That it {side} shows sooner than how much; hence the wide bounds."
 
 
 def chance(error: float) -> str:
@@ -141,6 +150,6 @@ def _round(count: int) -> int:
 
 
 def _number(value: float) -> str:
-    if value >= 1e6:
+    if value >= 1e9:
         return f"{value:.1e}".replace("e+0", "e").replace("e+", "e")
     return f"{value:,.2f}" if value < 10 else f"{value:,.0f}"

@@ -159,8 +159,10 @@ def _assumptions(found: Evaluated) -> list[str]:
         else "only rows whose decision was drawn by chance tell; each is weighted by how much more often the candidate "
         "would decide so, given the version that answered"
     )
+    earned = "what was earned is of all answers: those of other arms, of the hold-out and of chance are among them"
     return [
         how,
+        *([earned] if found.method == PAIRED else []),
         "this is an estimate for a report that is written once: its intervals do not hold for looking again and again, "
         "nor for the best of many candidates",
         "the candidate's compute, and the endpoint's rules, are not in it",
