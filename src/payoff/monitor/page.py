@@ -65,7 +65,10 @@ def _headline(one: Facts) -> str:
     if lead is None:
         return f'<section class="headline">{note}</section>'
     causal = "" if lead["causal"] else ' <strong class="tag warn">not causal</strong>'
-    figure = f'<p class="amount {_side(lead["net"])}">{amount(lead["net"], currency, sign=True)}</p>'
+    sure = lead["low"] is not None and (lead["low"] > 0 or lead["high"] < 0)
+    figure = (
+        f'<p class="amount {_side(lead["net"]) if sure else "quiet"}">{amount(lead["net"], currency, sign=True)}</p>'
+    )
     return (
         f'<section class="headline"><p>Net value of <b>{escape(lead["subject"])}</b> against '
         f"<b>{escape(lead['baseline'])}</b>{causal}</p>{figure}<p>{_interval(lead, currency)} "

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from payoff.clock import Clock, now_us
+from payoff.deploy.guards import LOSES
 from payoff.errors import BadInput
 from payoff.expressions.render import identifier
 from payoff.journal import statement as sums
@@ -30,7 +31,7 @@ from payoff.monitor.tallies import costs, means, tally
 from payoff.monitor.watch import Judged
 from payoff.monitor.worth import Worth, worth
 from payoff.records import merge
-from payoff.records.endpoint import Revision, Role
+from payoff.records.endpoint import Policy, Revision, Role
 from payoff.registry.registry import Registry
 
 POINTS_MAX = 120  # of the picture of what was earned so far
@@ -116,7 +117,7 @@ def _effects(revision: Revision, rows: Settled, found: Statement, sql: Worth) ->
     each = {f"{line.model} v{line.version}": _each(line) for line in found.realised}
     every: dict[tuple[str, bool], Effect] = {}
     for line in (*found.realised, *found.counterfactual):
-        if line.model is not None and (effect := _effect(rows, line, sql, champion, gain_cap(revision.policy))):
+        if line.model is not None and (effect := _effect(rows, line, sql, champion, revision.policy)):
             booked = replace(effect, others_cost=each.get(effect.baseline, effect.others_cost))
             every[f"{line.model} v{line.version}", line.shadow] = booked
     return every
@@ -127,15 +128,19 @@ def _each(line: Line) -> float:
     return line.cost.micros / MICROS / line.answered if line.answered else 0.0
 
 
-def _effect(rows: Settled, line: Line, sql: Worth, champion: str | None, cap: float | None) -> Effect | None:
-    """Against the hold-out, else the fallback on the same rows, else the champion, else whoever came before."""
+def _effect(rows: Settled, line: Line, sql: Worth, champion: str | None, policy: Policy) -> Effect | None:
+    """Against the hold-out, else the fallback on the same rows, else the champion, else whoever came before.
+
+    Where the guard that may kill compares with the fallback on the same rows, so does the report: both tell one story.
+    """
     name = f"{line.model} v{line.version}"
-    if not line.shadow:
+    like_guard = any((guard.when, guard.against) == (LOSES, "fallback") for guard in policy.guards)
+    if not line.shadow and not (like_guard and sql.fallback is not None):
         held = compare.randomised(rows.rows, name, HOLDOUT, rows.shares, covariate=rows.covariate)
         if held is not None:
             return held
     if sql.fallback is not None:
-        same = compare.paired(rows.rows, name, line.shadow, cap=cap)
+        same = compare.paired(rows.rows, name, line.shadow, cap=gain_cap(policy))
         return same if same.mine else None
     if line.shadow:
         return None
