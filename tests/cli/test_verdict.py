@@ -70,6 +70,7 @@ def test_explain_says_what_was_compared_how_sure_and_what_would_change_it(say: S
         "at most 1 of 100 such watches",
         "The verdict stands",
         "The guard 'loses money' acts on it: kill, with an error of 1%.",
+        "where an outcome is missing, those after it wait, 1d at most",
     ):
         assert words in said
 

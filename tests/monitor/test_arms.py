@@ -5,9 +5,16 @@ import pytest
 
 from payoff.errors import BadInput, Conflict
 from payoff.ledger import Prices
-from payoff.monitor.arms import SEGMENTS_MAX, Experiment, experiment, plain
+from payoff.monitor.arms import SEGMENTS_MAX, Experiment, _sides, experiment, plain
+from payoff.monitor.compare import randomised
+from payoff.monitor.docket import Shares
 from payoff.monitor.evidence import history
-from tests.monitor.home import Home
+from payoff.monitor.matured import HOLDOUT
+from payoff.monitor.settled import Settled
+from payoff.records import Served
+from payoff.records.endpoint import Arm, Policy, Revision, Role
+from tests.monitor.home import SIGNATURE, Home
+from tests.monitor.test_compare import rows
 
 CHALLENGER = "  challenger: {model: m, version: 2, traffic: 10%}"
 SHADOW = "  next: {model: m, version: 2, role: shadow}"
@@ -62,6 +69,21 @@ def test_a_version_that_only_watches_is_compared_on_the_same_rows(home: Home) ->
         "m v1 on the same rows",
         -2.0,
     )
+
+
+def test_the_covariate_is_taken_out_of_the_hold_outs_difference_too() -> None:
+    rng, n = np.random.default_rng(5), 3_000
+    held, x = rng.random(n) < 0.3, rng.standard_normal(n)
+    worth = 2 * x + np.where(held, 0.0, 0.5)
+    side = np.where(held, HOLDOUT, "m v1").astype(object)
+    settled = Settled(rows(worth, side), x, {1: Shares({"m v1": 0.7, HOLDOUT: 0.3})})
+    champion = Arm("champion", Role.CHAMPION, "m", 1, Served("onnx", "0" * 64, SIGNATURE))
+    revision = Revision("bank", 1, 0, "me", "", (champion,), Policy(holdout=0.3))
+    _, hold_out = _sides(revision, settled, [(champion, False)], 0.05)
+    same = randomised(settled.rows, HOLDOUT, "m v1", settled.shares, 0.05, x, net=True)
+    assert hold_out.effect == same
+    assert same is not None
+    assert same.noise_left is not None
 
 
 def test_segments_are_the_largest_and_share_the_error(home: Home) -> None:

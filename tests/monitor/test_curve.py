@@ -106,7 +106,9 @@ def test_a_threshold_that_is_not_sure_to_earn_more_stays(home: Home) -> None:
 
 def test_before_anything_matured_it_is_said_what_is_missing(home: Home) -> None:
     home.apply()
-    with pytest.raises(Conflict, match="bank has 0 matured rows with a known value and a score"):
+    with pytest.raises(
+        Conflict, match=r"bank has 0 matured rows with a known value and a score.*is missing wait for it, 1d at most"
+    ):
         curve.advise(home.journal, home.registry.current("bank"), home.clock)
     assert curve.drawn(home.journal, home.registry.current("bank"), home.clock) is None
 

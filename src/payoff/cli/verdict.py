@@ -6,6 +6,7 @@ import typer
 
 from payoff.cli import show
 from payoff.cli.server import Endpoint, Json, Url, client
+from payoff.codecs.units import duration
 from payoff.errors import NotFound
 
 
@@ -29,7 +30,7 @@ def verdict(
     if as_json:
         return show.put_json(found)
     if explain:
-        return _explained(found)
+        return _explained(found, asked.describe()["policy"])
     show.table(
         [_line(one) for one in found["now"]],
         ["version", "role", "asked", "tested", "per_prediction", "between", "evidence", "needed", "verdict"],
@@ -53,7 +54,7 @@ def _line(one: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _explained(found: dict[str, Any]) -> None:
+def _explained(found: dict[str, Any], policy: dict[str, Any]) -> None:
     if not found["now"]:
         typer.echo("nothing is asked about this endpoint yet: give it a value expression")
     for one in found["now"]:
@@ -61,6 +62,7 @@ def _explained(found: dict[str, Any]) -> None:
         for sentence in (one["text"], *_between(found, one), one["outlook"], _acts(one), *_blocks(one)):
             typer.echo(show.safe(f"  {sentence}"))
         typer.echo("")
+    typer.echo(_waits(policy))
     _on_file(found["on_file"])
 
 
@@ -69,6 +71,17 @@ def _between(found: dict[str, Any], one: dict[str, Any]) -> list[str]:
         return []
     low, high, unit = show.money(one["low"]), show.money(one["high"]), found["currency"]
     return [f"The true mean lies between {low} and {high} {unit} per prediction, except in 5 of 100 such watches."]
+
+
+def _waits(policy: dict[str, Any]) -> str:
+    """Why fewer predictions may be counted here than outcomes are known."""
+    window = duration(policy["outcome_window_s"])
+    if policy["matures"] == "window":
+        return f"A prediction is counted when its window of {window} has passed (outcome_window)."
+    return (
+        f"Predictions are counted in their order: where an outcome is missing, those after it wait, {window} at most "
+        "(outcome_window)."
+    )
 
 
 def _acts(one: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sqlglot import exp
 
 from payoff.clock import Clock, now_us
+from payoff.codecs.units import duration
 from payoff.deploy.file import render
 from payoff.deploy.which import seat
 from payoff.errors import BadInput, Conflict
@@ -313,7 +314,8 @@ def _enough(revision: Revision, known: int, matured: int) -> None:
     if known < ROWS_MIN:
         raise Conflict(
             f"{revision.endpoint} has {known:,} matured rows with a known value and a score (of {matured:,}); a "
-            f"threshold needs {ROWS_MIN}. Send outcomes, or wait until they have come"
+            f"threshold needs {ROWS_MIN}. Send outcomes, or wait until they have come: decisions after one whose "
+            f"outcome is missing wait for it, {duration(revision.policy.outcome_window_s)} at most (outcome_window)"
         )
 
 
