@@ -2,7 +2,7 @@
 
 import pytest
 
-from payoff.cli import show
+from payoff.cli import lists, show
 from payoff.cli.act import behind, share
 
 
@@ -46,3 +46,8 @@ def test_an_order_tells_who_is_behind(what: str, late: bool) -> None:
     steps = [{"what": "plan", "seconds": 0.1}, {"what": what, "seconds": 0.0}]
     assert behind({"steps": steps, "notes": []}) == [what] * late
     assert behind({"steps": [], "notes": [what]}) == [what] * late
+
+
+def test_an_audit_trail_without_orders_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    lists._verified({"whole": True, "end": ""}, False)
+    assert capsys.readouterr().out == "the audit trail is whole; no order was given yet\n"

@@ -105,7 +105,8 @@ def _verified(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show.put_json(found)
     elif found["whole"]:
-        typer.echo(f"the audit trail is whole; its last link is {found['end'] or 'none yet'}")
+        link = f"its last link is {found['end']}" if found["end"] else "no order was given yet"
+        typer.echo(f"the audit trail is whole; {link}")
     else:
         show.warn(f"payoff: {found['broken']['text']}")
     if not found["whole"]:
