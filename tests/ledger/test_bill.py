@@ -183,3 +183,11 @@ def test_without_any_cost_or_decision_all_bear_the_same() -> None:
     some = [Payer("loan", "a", place) for place in range(4)]
     costs, _ = book(Hour(NOVEMBER_US, "", Machine(core_ns=HOUR_NS), dict.fromkeys(some, Use())), Prices(1_000_000))
     assert [costs[who].idle for who in some] == [250_000] * 4
+
+
+def test_idle_is_shared_by_use_even_where_use_costs_less_than_a_micro() -> None:
+    """36 and 12 ms of computing at 0.03 an hour: 0.3 and 0.1 micros, which are booked as none."""
+    more, less = Payer("loan", "a", 1), Payer("loan", "b", 1)
+    used = {more: Use(36_000_000, predictions=1), less: Use(12_000_000, predictions=9)}
+    costs, _ = book(Hour(NOVEMBER_US, "", Machine(core_ns=HOUR_NS), used), Prices(30_000))
+    assert costs[more].idle == pytest.approx(3 * costs[less].idle, abs=4)

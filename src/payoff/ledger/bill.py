@@ -206,7 +206,7 @@ def book(hour: Hour, prices: Prices, fixed: Sequence[Fixed] = ()) -> tuple[dict[
     uses = [hour.uses[who] for who in payers]
     pools = cpu, memory, gpu = _pools(uses, _had(hour.machine, prices), prices)
     idle, overhead = sum(pool.idle for pool in pools), sum(pool.overhead for pool in pools)
-    weights = _weights([*map(sum, zip(*(pool.direct for pool in pools), strict=True))], payers, uses, prices.share_by)
+    weights = _weights([_exactly(use, prices) for use in uses], payers, uses, prices.share_by)
     nobody: dict[Payer, Cost] = {}
     if not payers and idle + overhead:
         nobody[NOBODY] = Cost(idle=idle, overhead=overhead)
@@ -265,6 +265,12 @@ def _pools(uses: Sequence[Use], has: Machine, prices: Prices) -> tuple[_Pool, _P
         _pool(memory, has.own_memory_byte_s, has.memory_byte_s, prices.memory_gb_hour_micros, GB * HOUR_S),
         _pool([use.gpu_ns for use in uses], 0, has.gpu_ns, prices.gpu_hour_micros, HOUR_NS),
     )
+
+
+def _exactly(use: Use, prices: Prices) -> int:
+    """What the machine's direct cost is in proportion to, unrounded: an hour of little traffic costs no whole micro."""
+    time = use.cpu_ns * prices.cpu_core_hour_micros + use.gpu_ns * prices.gpu_hour_micros
+    return time * GB * HOUR_S + use.memory_byte_s * prices.memory_gb_hour_micros * HOUR_NS
 
 
 def _weights(compute: list[int], payers: Sequence[Payer], uses: Sequence[Use], key: ShareBy) -> list[int]:
