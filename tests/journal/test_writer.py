@@ -139,11 +139,15 @@ def test_an_idle_writer_lets_go_of_an_old_segment_when_told_the_time(house: Hous
     assert segment.is_closed(path)
 
 
+def fill(house: House, writer: Writer) -> None:
+    for _ in range(20):
+        house.answer(writer, [30])
+
+
 def test_a_journal_that_nobody_compacts_refuses_at_its_limit_and_counts_it(house: House) -> None:
     writer = house.writer(segment_bytes_max=500, journal_bytes_max=1_500)
     with pytest.raises(Unavailable, match=r"holds its limit of 1,500 bytes"):
-        for _ in range(20):
-            house.answer(writer, [30])
+        fill(house, writer)
     assert 1_500 <= sum(each.size for each in segment.segments(house.home / "journal")) < 1_500 + 2 * 500
     assert writer.refused == 1
     assert writer.flushed == len(house.rows("select id from predictions"))
