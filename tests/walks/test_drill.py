@@ -190,3 +190,26 @@ def test_rows_that_count_when_their_window_has_passed_are_drilled_too_outcome_or
     found = json.loads(say(server, "drill", "loans", "--rows", str(ROWS), "--loss", "2", "--json").stdout)
     assert found["passed"], found
     assert found["rows"] == ROWS // 2
+
+
+@pytest.mark.slow
+def test_an_incident_of_the_past_is_replayed_as_it_was(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "loans.yaml").write_text(RULE)
+    client = payoff.connect(server.api)
+    client.deploy(str(tmp_path / "loans.yaml"), name="loans")
+    client.apply("context: {branch: text}" + FILE + GUARD)
+    endpoint, rng = client.endpoint("loans"), np.random.default_rng(3)
+    while not (kills := [one for one in client.orders("loans") if one["verb"] == "kill"]):
+        frame = pd.DataFrame({"score": 0.5 + rng.random(25) / 2, "branch": "north"})
+        ids = endpoint.predict(frame)["prediction_id"]
+        endpoint.outcomes(pd.DataFrame({"prediction_id": ids, "repaid": rng.random(25) < 0.4}))
+    done = say(server, "drill", "loans", "--incident", str(kills[0]["id"]), "--json")
+    assert done.returncode == 0, done.stderr + done.stdout
+    found = json.loads(done.stdout)
+    assert found["before"] == 0
+    assert found["injected"].startswith("what was recorded, -")
+    assert 0 < found["plug"]["lost"] <= found["lost_in_all"]
+    assert found["decided_by"] == "guard: loses money"
+    told = say(server, "drill", "loans", "--incident", "77")
+    assert told.returncode == 1
+    assert f"kills so far: {kills[0]['id']}" in told.stderr

@@ -14,7 +14,10 @@ Loss = Annotated[
     typer.Option("--loss", min=0.0, help="What the injected model loses per decision [0.3 of its spread]."),
 ]
 Incident = Annotated[
-    int | None, typer.Option("--incident", help="Replay what was recorded before this order, a kill of the past.")
+    int | None,
+    typer.Option(
+        "--incident", help="Replay what was recorded before this order, as it was: would it be stopped today?"
+    ),
 ]
 
 

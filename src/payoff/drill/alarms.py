@@ -47,8 +47,9 @@ def stop(stream: Stream, at_us: int) -> Stop:
 
 
 def threshold(before: Floats, stream: Stream) -> Stop | None:
-    """The mean of the last WINDOW outcomes falls to half of what it was; None if it never does."""
-    bar = FALLS_TO * float(before.mean()) if len(before) and before.mean() > 0 else 2 * float(before.mean())
+    """The mean of the last WINDOW outcomes falls to half of what it was (below 0 where nothing was before), if ever."""
+    was = float(before.mean()) if len(before) else 0.0
+    bar = FALLS_TO * was if was > 0 else 2 * was
     order = np.argsort(stream.known_us, kind="stable")
     heard = np.concatenate([before[-WINDOW:], stream.money[order]])
     if len(heard) < WINDOW:

@@ -132,6 +132,15 @@ class Drill:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """What is made worse: rows from `turn` on, each by `shift` units."""
+
+    turn: int
+    shift: float
+    words: str
+
+
 def drill(
     client: Client,
     endpoint: str,
@@ -140,10 +149,11 @@ def drill(
     before_id: str | None = None,
     say: Say = lambda _: None,
 ) -> Report:
-    """Drill an endpoint with its last `rows` recorded rows (or those before an id), and take the copy down again.
+    """Drill an endpoint with its last `rows` recorded rows, and take the copy down again.
 
-    `loss` is what the injected model loses per decision, in units; without it LOSS_SPREADS of a decision's spread.
-    BadInput if the endpoint has no guard that kills, or too little is recorded.
+    `loss` is what the injected model loses per decision, in units; without it LOSS_SPREADS of a decision's spread. With
+    `before_id` the rows before that prediction are an incident of the past, replayed as it was: would the guards of
+    today have stopped it, and when? BadInput if the endpoint has no guard that kills, or too little is recorded.
     """
     told = client.endpoint(endpoint).describe()
     file = yaml.safe_load(told["yaml"])
@@ -151,10 +161,9 @@ def drill(
     traffic = read(client, endpoint, rows, guard.get("against", "nothing"), before_id, _window_us(file))
     traffic = replace(traffic, inputs=_taken(traffic.inputs, told))
     money = traffic.worth - np.nan_to_num(traffic.against)
-    loss = LOSS_SPREADS * float(money.std()) if loss is None else loss
-    turn = len(traffic) // 2
-    shift = float(money[turn:].mean()) + loss
-    say(f"Replaying {len(traffic):,} recorded rows of {endpoint}; from row {turn:,} on it loses {loss:,.2f} each.")
+    made = _injected(money, loss, before_id is not None, file.get("currency", "EUR"))
+    turn, shift = made.turn, made.shift
+    say(f"Replaying {len(traffic):,} recorded rows of {endpoint}; from row {turn:,} on: {made.words}.")
     name = drill_of(endpoint, f"{time.time_ns() // 1_000_000:x}")
     client.apply(yaml.safe_dump(_copied(file, name), sort_keys=False), reason=f"drill of {endpoint}")
     try:
@@ -165,16 +174,22 @@ def drill(
         client.end_drill(name)
     worse = np.where(under_way.own[turn:], money[turn:] - shift, 0.0)
     losing = Stream(traffic.made_us[turn:], traffic.known_us[turn:], worse)
-    injected = f"a model that loses {loss:,.2f} {file.get('currency', 'EUR')} per decision"
-    report = _report(endpoint, file, under_way, order, kill_s, losing, money[:turn], injected)
+    report = _report(endpoint, file, under_way, order, kill_s, losing, money[:turn], made.words)
     client.note_drill(endpoint, report.plain())
     return report
 
 
+def _injected(money: NDArray[np.float64], loss: float | None, incident: bool, currency: str) -> Injected:
+    if incident and loss is None:
+        return Injected(0, 0.0, f"what was recorded, {money.mean():,.2f} {currency} per decision")
+    turn = len(money) // 2
+    loss = LOSS_SPREADS * float(money.std()) if loss is None else loss
+    return Injected(turn, float(money[turn:].mean()) + loss, f"a model that loses {loss:,.2f} {currency} per decision")
+
+
 def _taken(inputs: "pa.Table", told: dict[str, Any]) -> "pa.Table":
     """The columns that the endpoint takes now: earlier revisions may have recorded others."""
-    policy = told["policy"]
-    taken = {*(one["name"] for one in told["signature"]["inputs"]), *policy["context"], policy["route_by"]}
+    taken = {one["name"] for one in told["signature"]["inputs"]}
     return inputs.select([name for name in inputs.column_names if name in taken])
 
 

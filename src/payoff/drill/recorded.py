@@ -12,6 +12,7 @@ from payoff.errors import BadInput
 if TYPE_CHECKING:
     import pyarrow as pa
 
+INCIDENT_LEAST = 20  # rows of an incident that is replayed
 LEAST = 200  # rows with a known worth, before a drill says anything
 Row = dict[str, Any]
 
@@ -41,10 +42,11 @@ def read(
     """
     worth = {one["prediction_id"]: one for one in _worth(client, endpoint, rows, before_id)}
     found = _asked(client, endpoint, sorted(worth), window_us)
-    if found is None or found.num_rows < LEAST:
+    least = LEAST if before_id is None else INCIDENT_LEAST
+    if found is None or found.num_rows < least:
         raise BadInput(
             f"{endpoint} has {found.num_rows if found else 0:,} recorded predictions of its own whose outcome and value"
-            f" are known; a drill needs {LEAST} to know what good looks like: send outcomes first, and say what a "
+            f" are known; a drill needs {least} to know what good looks like: send outcomes first, and say what a "
             "decision is worth"
         )
     own = [worth[each] for each in found["id"].to_pylist()]

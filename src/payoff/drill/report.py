@@ -63,7 +63,8 @@ class Report:
         )
         told = [_line(name, one) for name, one in named]
         whole = f"{'nobody':28}{self.rows:>11,}{'':>12}{self.lost_in_all:>16,.2f}"
-        words = [f"Injected after {self.before:,} good decisions: {self.injected}.", "", head, *told, whole, ""]
+        first = f"Injected after {self.before:,} good decisions" if self.before else "Replayed"
+        words = [f"{first}: {self.injected}.", "", head, *told, whole, ""]
         if self.plug is not None:
             kill = "" if self.kill_s is None else f" The fallback answered {self.kill_s * 1000:,.0f} ms later."
             words.append(f"Stopped by {self.decided_by}.{kill}")
