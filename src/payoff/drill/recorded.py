@@ -47,7 +47,7 @@ def read(
         raise BadInput(
             f"{endpoint} has {found.num_rows if found else 0:,} recorded predictions of its own whose outcome and value"
             f" are known; a drill needs {least} to know what good looks like: send outcomes first, and say what a "
-            "decision is worth"
+            "decision is worth; decisions after one whose outcome is missing wait for it, outcome_window at most"
         )
     own = [worth[each] for each in found["id"].to_pylist()]
     made, heard = (np.asarray(found[name], np.int64) for name in ("made_us", "known_us"))
