@@ -8,8 +8,9 @@ from payoff.ledger import Tally, statement
 from payoff.ledger.bill import Cost
 from payoff.money import MICROS, Money
 from payoff.monitor.compare import Baseline, Effect, Mean
+from payoff.monitor.figures import plain
 from payoff.monitor.lives import Brief
-from payoff.monitor.roi import FALLBACK, GONE, Found, Roi, compose, plain
+from payoff.monitor.roi import FALLBACK, GONE, Found, Roi, compose
 from payoff.records import Arm, Policy, Revision, Role, Served, Signature
 from payoff.records.endpoint import Matures, NoOutcome
 from payoff.stats import Interval

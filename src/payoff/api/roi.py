@@ -10,9 +10,9 @@ from payoff.clock import iso
 from payoff.ledger.bill import HOUR_US
 from payoff.monitor.books import HOURS_MAX, Costs, costs
 from payoff.monitor.curve import drawn as threshold
+from payoff.monitor.figures import plain, units
 from payoff.monitor.page import page
 from payoff.monitor.report import Day, daily, report
-from payoff.monitor.roi import plain, units
 from payoff.records import Revision, names
 
 BOOKED_US = (HOURS_MAX - 1) * HOUR_US  # how far back costs go
