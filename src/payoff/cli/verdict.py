@@ -6,7 +6,6 @@ import typer
 
 from payoff.cli import show
 from payoff.cli.server import Endpoint, Json, Url, client
-from payoff.codecs.units import duration
 from payoff.errors import NotFound
 
 
@@ -75,6 +74,8 @@ def _between(found: dict[str, Any], one: dict[str, Any]) -> list[str]:
 
 def _waits(policy: dict[str, Any]) -> str:
     """Why fewer predictions may be counted here than outcomes are known."""
+    from payoff.codecs.units import duration
+
     window = duration(policy["outcome_window_s"])
     if policy["matures"] == "window":
         return f"A prediction is counted when its window of {window} has passed (outcome_window)."
