@@ -101,6 +101,18 @@ def test_a_drawdown_counts_from_the_best_and_starts_anew_after_a_revival(home: H
     assert len(home.orders()) == 2
 
 
+def test_what_was_lost_is_remembered_when_something_else_on_the_endpoint_changes(home: Home) -> None:
+    limits = "  - {when: drawdown, above: 50}"
+    home.apply(guards=limits)
+    home.learn(home.answer([True] * 2), [-15.0, -15.0])
+    home.look()
+    home.apply(guards=limits, more=CLIMBS)
+    home.look()
+    home.learn(home.answer([True] * 2), [-15.0, -15.0])
+    home.look()
+    assert verbs(home) == ["kill by guard: drawdown"]
+
+
 def test_money_at_risk_is_counted_when_it_is_decided_not_when_outcomes_come(home: Home) -> None:
     home.apply(guards="  - {when: money at risk, of: case when decision then 10 else 0 end, above: 95, over: 1h}")
     home.answer([True] * 9 + [False] * 50)

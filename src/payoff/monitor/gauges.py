@@ -54,8 +54,10 @@ class Gauges:
         alive = [arm for arm in current.arms if arm.role in (Role.CHAMPION, Role.CHALLENGER)]
         since = {f"{arm.model} v{arm.version}": life(past, arm)[0] or current.number for arm in alive}
         anew = {who for who, first in since.items() if self.since.get(who) != first}
+        if self.through is None:  # what was answered is read anew; what has matured is heard only once
+            self.seconds, self.answered = {}, {}
         for kept in (self.seconds, self.money, self.answered):
-            for who in [who for who in kept if who not in since or who in anew or self.through is None]:
+            for who in [who for who in kept if who not in since or who in anew]:
                 del kept[who]
         self.past, self.since = past, since
 
@@ -75,9 +77,9 @@ class Gauges:
         found = limits.matured(self.guards, self.money)
         found += limits.answered(self.guards, self.seconds, now_us / limits.SECOND_US)
         found += self._keys(journal, now_us)
-        ends = journal.answered_between(self.past[-1].endpoint)
-        if ends is not None:
-            found += limits.silence(self.guards, ends[1], outcome_us or ends[0], now_us)
+        if any(guard.when == limits.SILENCE for guard in self.guards):
+            ends = journal.answered_between(self.past[-1].endpoint)
+            found += limits.silence(self.guards, ends[1], outcome_us or ends[0], now_us) if ends else []
         return found
 
     def _read(self, journal: Journal, now_us: int) -> None:

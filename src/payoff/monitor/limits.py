@@ -18,6 +18,7 @@ from payoff.records.endpoint import Guard
 
 ROWS_LEAST = 20
 SECOND_US = 1_000_000
+SILENCE = "no outcomes"
 SHARES = ("decision share", "missing inputs", "broken rules", "errors")
 SUMS = ("decisions", "money at risk", "stale input", *SHARES)  # measured over answered rows
 
@@ -174,7 +175,7 @@ def silence(guards: Sequence[Guard], answered_us: int | None, waiting_us: int | 
     """
     found = []
     for guard in guards:
-        if guard.when == "no outcomes" and answered_us is not None and waiting_us is not None:
+        if guard.when == SILENCE and answered_us is not None and waiting_us is not None:
             silent_s = (now_us - waiting_us) / SECOND_US
             if answered_us > waiting_us and silent_s > (guard.over_s or 0.0):
                 found.append(Breach(guard, "", silent_s, words(guard, "", silent_s, 0)))
