@@ -77,3 +77,21 @@ def test_a_text_that_is_no_id_is_refused_by_row(wrong: str) -> None:
     right = text(*Ids().take(1))
     with pytest.raises(BadInput, match=r"row 1: .* is not a prediction id"):
         parse([*right, wrong])
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**45), st.integers(1, 3000)), min_size=1, max_size=5))
+def test_ids_drawn_with_their_texts_increase_and_say_the_same(looks: list[tuple[int, int]]) -> None:
+    times = iter([at for at, _ in looks])
+    ids = Ids(5, lambda: next(times))
+    drawn = [ids.draw(n) for _, n in looks]
+    made = [each for one in drawn for each in one.texts]
+    assert made == sorted(set(made))
+    for one, (_, n) in zip(drawn, looks, strict=True):
+        assert one.texts == text(one.high, one.low)
+        assert len(one.texts) == n
+
+
+def test_drawn_and_taken_ids_of_one_process_never_meet() -> None:
+    ids = Ids(7, lambda: NOW_US)
+    made = [*ids.draw(3).texts, *text(*ids.take(3)), *ids.draw(1).texts, *text(*ids.take(1))]
+    assert made == sorted(set(made))

@@ -7,6 +7,7 @@ then, in the 62 free bits, 20 of the row's place in its batch, 10 of the worker 
 import os
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,20 @@ from payoff.errors import BadInput
 _FRACTION = 4096  # ticks per millisecond: one is about 244 ns
 _BATCH_BITS = 20
 _BATCH_MAX = 1 << _BATCH_BITS
+_READY = 2_048  # places in a batch whose part of an id is worked out beforehand
 _HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), np.uint8).reshape(256, 2)
 _DASHES = (8, 13, 18, 23)
 _DIGITS = np.array([place for place in range(36) if place not in _DASHES])
 _PATTERN = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 _TEXT, _TEXTS = re.compile(_PATTERN).fullmatch, re.compile(f"(?:{_PATTERN},)*").fullmatch
+
+
+class Drawn(NamedTuple):
+    """Ids as halves, shape (n,) each, and as texts."""
+
+    high: NDArray[np.uint64]
+    low: NDArray[np.uint64]
+    texts: list[str]
 
 
 class Ids:
@@ -35,15 +45,36 @@ class Ids:
         self._clock = clock
         self._base = 1 << 63 | (worker & 1023) << 32
         self._last = _tick(after_us + 1) if after_us else 0
-        self._chances: list[int] = []
+        self._chances = b""
+        self._used = 0
+        places = np.arange(_READY, dtype=np.uint64) << np.uint64(42) | np.uint64(self._base)
+        self._places = places
+        self._place_texts = [f"{place >> 48:04x}-{place >> 32 & 0xFFFF:04x}" for place in places.tolist()]
+
+    def draw(self, n: int) -> Drawn:
+        """The next `n` ids; for a batch as small as most are, in a fraction of the time that `take` and `text` need."""
+        if n > _READY:
+            high, low = self.take(n)
+            return Drawn(high, low, text(high, low))
+        tick = self._last = max(_tick(self._clock()), self._last + 1)
+        upper = _high(tick)
+        chance = self._chance(4 * n)
+        if n == 1:
+            lower = self._base | int.from_bytes(chance)
+            both = np.array((upper, lower), np.uint64)
+            return Drawn(both[:1], both[1:], [_one(upper, lower)])
+        low = self._places[:n] | np.frombuffer(chance, ">u4")
+        digits, first = chance.hex(), f"{upper:016x}"
+        begin = f"{first[:8]}-{first[8:12]}-{first[12:]}-"
+        texts = [
+            f"{begin}{place}{digits[at : at + 8]}"
+            for place, at in zip(self._place_texts, range(0, 8 * n, 8), strict=False)
+        ]
+        return Drawn(np.full(n, upper, np.uint64), low, texts)
 
     def take(self, n: int = 1) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """The upper and the lower halves of the next `n` ids, shape (n,) each."""
         tick = max(_tick(self._clock()), self._last + 1)
-        if n == 1:
-            self._last = tick
-            both = np.array((_high(tick), self._base | self._chance()), np.uint64)
-            return both[:1], both[1:]
         place = np.arange(n, dtype=np.uint64)
         ticks = np.uint64(tick) + (place >> np.uint64(_BATCH_BITS))
         self._last = tick + max(n - 1, 0) // _BATCH_MAX
@@ -51,10 +82,12 @@ class Ids:
         chance = np.frombuffer(os.urandom(4 * n), "<u4").astype(np.uint64)
         return high, np.uint64(self._base) | (place & np.uint64(_BATCH_MAX - 1)) << np.uint64(42) | chance
 
-    def _chance(self) -> int:
-        if not self._chances:  # asked of the system by the thousand: one by one it costs more than all the rest
-            self._chances = np.frombuffer(os.urandom(4096), np.uint32).tolist()
-        return self._chances.pop()
+    def _chance(self, size: int) -> bytes:
+        """Random bytes, asked of the system by the thousand: batch by batch it costs more than all the rest."""
+        if self._used + size > len(self._chances):
+            self._chances, self._used = os.urandom(max(16_384, size)), 0
+        self._used += size
+        return self._chances[self._used - size : self._used]
 
 
 def text(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> list[str]:
@@ -120,5 +153,5 @@ def _high(tick: int) -> int:
 
 
 def _one(high: int, low: int) -> str:
-    digits = f"{high << 64 | low:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    first, last = f"{high:016x}", f"{low:016x}"
+    return f"{first[:8]}-{first[8:12]}-{first[12:]}-{last[:4]}-{last[4:]}"
