@@ -181,7 +181,7 @@ def working(home: Path, hot: int) -> Iterator[Worker]:
     """A worker on a free port, from the moment it is started."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as door_socket:
         command = [sys.executable, "-m", "payoff.gateway.worker", "--home", str(home)]
-        command += ["--fd", str(door_socket.fileno()), "--hot", str(hot)]
+        command += ["--fd", str(door_socket.fileno()), "--hot-max", str(hot)]
         began = time.perf_counter()
         process = subprocess.Popen(command, pass_fds=(door_socket.fileno(),), env=dict(os.environ))
         line = http.client.HTTPConnection("127.0.0.1", door_socket.getsockname()[1], timeout=120)

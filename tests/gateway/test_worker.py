@@ -342,7 +342,7 @@ def reported(home: Path, true: Callable[[live.Status], object]) -> live.Status:
 def test_more_endpoints_than_models_stay_loaded_all_answer(tmp_path: Path) -> None:
     for factor in range(2, 8):
         live.publish(tmp_path, endpoint(tmp_path, f"times-{factor}", factor))
-    with worker(tmp_path, None, "--hot", "2") as url:
+    with worker(tmp_path, None, "--hot-max", "2") as url:
         for _ in range(2):
             for factor in range(2, 8):
                 rows = post(f"{url}/predict/times-{factor}", json={"x": 8}).json()["predictions"]
@@ -374,7 +374,7 @@ def test_a_worker_that_starts_serves_at_once_and_says_what_cannot_be_loaded(tmp_
 def test_a_kill_never_waits_for_a_model_that_is_cold(tmp_path: Path) -> None:
     live.publish(tmp_path, revision(tmp_path, 1, (Role.CHAMPION, 2, 0)))
     live.publish(tmp_path, endpoint(tmp_path, "other", 3))
-    with worker(tmp_path, None, "--hot", "1") as url:
+    with worker(tmp_path, None, "--hot-max", "1") as url:
         assert post(f"{url}/predict/other", json={"x": 8}).status_code == 200
         Blobs(tmp_path / "artifacts").path(_served(tmp_path, 2).digest).unlink()
         live.publish(tmp_path, revision(tmp_path, 2, (Role.KILLED, 2, 0)))

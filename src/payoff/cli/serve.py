@@ -33,7 +33,8 @@ def up(
 
     say = (lambda text: show.put_json({"said": text}, indent=None)) if as_json else typer.echo
     count = workers or max(1, os.cpu_count() or 1)
-    settings = supervisor.Settings(_place(home), count, http, console, sync, body_max << 20, hot)
+    each = {"body_bytes_max": body_max << 20, "hot_max": hot}
+    settings = supervisor.Settings(_place(home), count, http, console, sync, each)
     supervisor.run(settings, say)
 
 

@@ -15,14 +15,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from payoff.client.key import sound
 from payoff.doors import is_loopback
 from payoff.errors import BadInput, Conflict, Unavailable
+from payoff.gateway.settings import Settings as Worker
+from payoff.gateway.settings import flags
 
 BACKOFF_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 BACKLOG = 2048
@@ -37,8 +39,7 @@ class Settings:
     http: str = "127.0.0.1:8000"
     console: str = "127.0.0.1:8080"
     sync: bool = False
-    body_bytes_max: int = 64 << 20
-    hot_max: int = 50
+    each: Mapping[str, Any] = field(default_factory=dict)  # of every worker: gateway.settings.Settings by name
 
 
 @dataclass(slots=True)
@@ -158,17 +159,24 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
 
 def children(settings: Settings, http: socket.socket, console: socket.socket, lifeline: int) -> list[Child]:
     """The control plane and the workers, as commands."""
-    home = str(settings.home)
-    shared = ["--home", home, "--lifeline-fd", str(lifeline), *(["--sync"] if settings.sync else [])]
-    control = [sys.executable, "-m", "payoff.api.control", *shared, "--fd", str(console.fileno())]
+    control = [sys.executable, "-m", "payoff.api.control", "--home", str(settings.home)]
+    control += ["--lifeline-fd", str(lifeline), *(["--sync"] if settings.sync else []), "--fd", str(console.fileno())]
     control += ["--http-url", f"http://{reached_at(http)}"]
-    found = [Child("control", control, (console.fileno(), lifeline))]
-    for index in range(settings.workers):
-        worker = [sys.executable, "-m", "payoff.gateway.worker", *shared, "--fd", str(http.fileno())]
-        worker += ["--index", str(index), "--body-max", str(settings.body_bytes_max)]
-        worker += ["--hot", str(settings.hot_max)]
-        found.append(Child(f"worker {index}", worker, (http.fileno(), lifeline)))
-    return found
+    worker = Worker(
+        home=settings.home, fd=http.fileno(), workers=settings.workers, lifeline_fd=lifeline, sync=settings.sync,
+        **settings.each,
+    )  # fmt: skip
+    return [
+        Child("control", control, (console.fileno(), lifeline)),
+        *(_worker(replace(worker, index=index)) for index in range(settings.workers)),
+    ]
+
+
+def _worker(told: Worker) -> Child:
+    """A worker, with every open file that its settings name."""
+    inherited = [getattr(told, one.name) for one in fields(told) if one.name.endswith("fd")]
+    command = [sys.executable, "-m", "payoff.gateway.worker", *flags(told)]
+    return Child(f"worker {told.index}", command, tuple(fd for fd in inherited if fd is not None))
 
 
 def keep(tree: Tree, environment: dict[str, str], say: Callable[[str], None]) -> None:

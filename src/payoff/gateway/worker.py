@@ -4,15 +4,12 @@
 serves stands in HOME/live, what it answered goes to HOME/journal, and it goes on when the control plane is gone.
 """
 
-import argparse
 import asyncio
 import logging
 import os
 import signal
 import socket
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 
 import uvloop
 
@@ -21,6 +18,7 @@ from payoff.errors import PayoffError
 from payoff.gateway.follow import Follower
 from payoff.gateway.http import Connection, Door, Limits
 from payoff.gateway.routes import Routes
+from payoff.gateway.settings import Settings, parse
 from payoff.journal.ids import Ids
 from payoff.journal.segment import newest_us
 from payoff.journal.writer import Writer
@@ -29,20 +27,6 @@ from payoff.serving import Desk, Heat
 HOUSEKEEPING_S = 1.0
 log = logging.getLogger("payoff.gateway")
 DRAIN_S = 8.0
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the supervisor told this worker."""
-
-    home: Path
-    fd: int
-    index: int
-    lifeline_fd: int | None
-    sync: bool
-    body_bytes_max: int
-    key: str | None
-    hot_max: int = Heat().hot_max
 
 
 async def work(settings: Settings) -> None:
@@ -102,21 +86,6 @@ async def drain(door: Door, desk: Desk) -> None:
         for connection in list(door.open):
             connection.drain()
         await asyncio.sleep(0.01)
-
-
-def parse(arguments: list[str]) -> Settings:
-    """The command line, and PAYOFF_KEY from the environment."""
-    parser = argparse.ArgumentParser(prog="payoff.gateway.worker")
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--fd", type=int, required=True)
-    parser.add_argument("--index", type=int, default=0)
-    parser.add_argument("--lifeline-fd", type=int)
-    parser.add_argument("--sync", action="store_true")
-    parser.add_argument("--body-max", type=int, default=64 << 20)
-    parser.add_argument("--hot", type=int, default=Heat().hot_max)
-    found = parser.parse_args(arguments)
-    key = os.environ.get("PAYOFF_KEY") or None
-    return Settings(found.home, found.fd, found.index, found.lifeline_fd, found.sync, found.body_max, key, found.hot)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,62 @@
+"""What a worker is told when it starts: every field is a flag of the same name, so one line here adds a setting.
+
+The supervisor writes the flags, the worker reads them. It imports nothing heavy, as the supervisor does not.
+"""
+
+import argparse
+import os
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One worker's settings. Those that end in `_fd` are open files that it inherits."""
+
+    home: Path
+    fd: int  # the listening socket of the HTTP door
+    index: int = 0
+    workers: int = 1
+    lifeline_fd: int | None = None  # readable when the supervisor is gone
+    sync: bool = False
+    body_bytes_max: int = 64 << 20
+    hot_max: int = 50
+
+    @property
+    def key(self) -> str | None:
+        """What callers must send. It stands in the environment, where other accounts cannot read it."""
+        return os.environ.get("PAYOFF_KEY") or None
+
+
+def flags(settings: Settings) -> list[str]:
+    """The command line that `parse` reads back."""
+    found: list[str] = []
+    for one in fields(Settings):
+        value = getattr(settings, one.name)
+        if value is not None and value is not False:
+            found += [_flag(one.name)] if value is True else [_flag(one.name), str(value)]
+    return found
+
+
+def parse(arguments: list[str]) -> Settings:
+    """The settings on a command line; argparse ends the process with words if it is amiss."""
+    parser = argparse.ArgumentParser(prog="payoff.gateway.worker", description="`payoff up` starts it.")
+    kinds = get_type_hints(Settings)
+    for one in fields(Settings):
+        kind, flag = kinds[one.name], _flag(one.name)
+        if kind is bool:
+            parser.add_argument(flag, action="store_true")
+        else:
+            default: Any = None if one.default is MISSING else one.default
+            parser.add_argument(flag, type=_plain(kind), default=default, required=one.default is MISSING)
+    return Settings(**vars(parser.parse_args(arguments)))
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _plain(kind: Any) -> Any:
+    """`int` of `int | None`."""
+    return next((one for one in get_args(kind) if one is not type(None)), kind)
