@@ -11,19 +11,20 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from payoff.clock import now_us
 from payoff.errors import Busy, ModelFailed, NotFound, Unavailable
-from payoff.journal.ids import Ids, text
+from payoff.journal.ids import Ids
 from payoff.journal.writer import Writer
 from payoff.records import length
 from payoff.routing import points
 from payoff.serving.answer import answer, answer_away
-from payoff.serving.line import Bulk, Call, Done, Line, Points, joined, keep_points, together
+from payoff.serving.form import IN_HAND, Caller, Form, Told, read, write
+from payoff.serving.line import Bulk, Call, Done, Line, Points, keep_points, known_points, together
 from payoff.serving.live import Live
 from payoff.serving.part import Part, Rows
 from payoff.serving.record import Stamp, note
@@ -86,19 +87,27 @@ class Desk:
         return sorted({*self.lives, *self.asleep})
 
     def submit(self, live: Live, rows: Rows, done: Done) -> None:
-        """Take a call; `done` hears its answer, or what went wrong, once and soon."""
-        count = length(rows)
+        """Take a call that has its columns in hand; `done` hears its answer, or what went wrong, once and soon."""
+        self.take(live, IN_HAND, rows, length(rows), Told(done))
+
+    def take(
+        self, live: Live, form: Form, asked: Any, count: int, caller: Caller,
+        *, priority: int = 0, deadline_us: int | None = None,
+    ) -> None:  # fmt: skip
+        """Take a call of `count` rows. Its caller hears the answer as the form writes it, or what went wrong, once."""
         if self._waiting_rows + count > self.limits.waiting_rows_max:
             self._refuse(self._waiting_rows, self.limits.waiting_rows_max, "")
-        call = Call(live, rows, done, now_us())
+        call = Call(live, form, asked, count, caller, now_us(), priority, deadline_us)
         if not live.here:
             self._line_up(call)
         elif count > self.limits.rows_max:
+            call.read()
             self._bulk.append(Bulk(call))
         else:
             self._calls.append(call)
         self._waiting_rows += count
-        self._schedule()
+        if not self._scheduled:
+            self._schedule()
 
     @property
     def idle(self) -> bool:
@@ -154,32 +163,51 @@ class Desk:
                 self._fail([call], error)
 
     def _serve(self, batch: list[Call]) -> None:
-        live, points = batch[0].live, None
+        batch, rows = self._read(batch)
+        if not batch:
+            return
+        live, points = batch[0].live, known_points(batch)
         try:
-            rows, points = joined(batch)
             points = self._points(live, rows) if points is None else points
             parts = answer(live, rows, points, len(batch) == 1, self._chance)
-            answers = self._record(batch, rows, parts)
+            whole = self._record(batch, rows, parts)
         except Exception as error:
             self._fail_here(batch, points, error)
             return
-        self._tell(batch, answers)
+        self._tell(batch, whole)
+
+    def _read(self, batch: list[Call]) -> tuple[list[Call], Rows]:
+        """The calls of a batch that can be read, and their rows; the others hear what is wrong with theirs."""
+        try:
+            return batch, read(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                self._fail(batch, error)
+                return [], {}
+        readable = []
+        for call in batch:
+            try:
+                call.read()
+                readable.append(call)
+            except Exception as error:
+                self._fail([call], error)
+        return (readable, read(readable)) if readable else ([], {})
 
     def _serve_piece(self, bulk: Bulk) -> None:
         """The next rows of a large call; it is recorded and answered as a whole, when its last rows are through."""
-        live = bulk.call.live
+        call, live = bulk.call, bulk.call.live
         try:
             rows, _ = bulk.next_rows(self.limits.rows_max)
             bulk.add(answer(live, rows, self._points(live, rows), True, self._chance), length(rows))
             if not bulk.whole:
                 return
-            answers = self._record([bulk.call], bulk.call.rows, bulk.parts)
+            whole = self._record([call], call.read(), bulk.parts)
         except Exception as error:
             self._bulk.popleft()
-            self._fail([bulk.call], error)
+            self._fail([call], error)
             return
         self._bulk.popleft()
-        self._tell([bulk.call], answers)
+        self._tell([call], whole)
 
     def _fail_here(self, batch: list[Call], points: Points, error: Exception) -> None:
         """One caller's rows must not cost another's: a failed batch is tried again call by call."""
@@ -195,7 +223,7 @@ class Desk:
     def _line_up(self, call: Call, bulk: Bulk | None = None) -> None:
         """To the end of the line for the models that its rows go to; Busy if that is full."""
         live = call.live
-        call.points = self._points(live, call.rows)
+        call.points = None if live.split.single else self._points(live, call.read())
         ways = {0} if call.points is None else set(live.split.pick(call.points).tolist()) or {0}
         lanes = frozenset(live.split.lanes[way] for way in ways)
         line = self._lines.get((live, lanes)) or Line(live, lanes)
@@ -240,24 +268,27 @@ class Desk:
         rows: Rows = {}
         alone = isinstance(batch, Bulk) or len(batch) == 1
         try:
-            rows, points = batch.next_rows(self.limits.rows_max) if isinstance(batch, Bulk) else joined(batch)
+            if isinstance(batch, Bulk):
+                rows, points = batch.next_rows(self.limits.rows_max)
+            else:
+                rows, points = read(batch), known_points(batch)
             return rows, await answer_away(line.live, rows, points, alone, self._chance, in_turn=not line.single)
         except Exception as error:
             return rows, error
 
     def _land(self, line: Line, batch: list[Call], rows: Rows, parts: list[Part]) -> None:
         try:
-            answers = self._record(batch, rows, parts)
+            whole = self._record(batch, rows, parts)
         except Exception as error:
             self._turn_back(line, batch, error)
             return
-        self._tell(batch, answers)
+        self._tell(batch, whole)
 
     def _land_piece(self, line: Line, bulk: Bulk, rows: Rows, parts: list[Part]) -> None:
         """The next rows of a large call are through: it goes on, or was the last and is recorded as a whole."""
         bulk.add(parts, length(rows))
         if bulk.whole:
-            self._land(line, [bulk.call], bulk.call.rows, bulk.parts)
+            self._land(line, [bulk.call], bulk.call.read(), bulk.parts)
         else:
             line.bulk.append(bulk)
 
@@ -276,11 +307,11 @@ class Desk:
 
     # -- the end of a call
 
-    def _tell(self, batch: list[Call], answers: list[Answered]) -> None:
-        for call, answered in zip(batch, answers, strict=True):
+    def _tell(self, batch: list[Call], whole: Answered) -> None:
+        for call, said in zip(batch, write(batch, whole), strict=True):
             self._leave(call)
             self.counters.answered += call.count
-            _hear(call, answered)
+            _hear(call, said)
 
     def _fail(self, batch: list[Call], error: Exception) -> None:
         for call in batch:
@@ -293,22 +324,18 @@ class Desk:
         if call.line is not None:
             call.line.rows -= call.count
 
-    def _record(self, batch: list[Call], rows: Rows, parts: list[Part]) -> list[Answered]:
+    def _record(self, batch: list[Call], rows: Rows, parts: list[Part]) -> Answered:
         """Into the journal, all or nothing; only then there is something to tell."""
         live = batch[0].live
-        high, low = self._ids.take(length(rows))
+        high, low, ids = self._ids.draw(length(rows))
         at_us = now_us()
         stamp = Stamp(high, low, at_us, _latency_us(batch, at_us))
         for part in parts:
             note(self._writer, live, part, stamp)
         self._writer.flush()
-        ids = text(high, low)
-        self._watching.add(Seen(live, rows, parts, high, low, at_us))
-        whole = assemble(live, parts, ids)
-        if len(batch) == 1:
-            return [whole]
-        ends = np.cumsum([call.count for call in batch])
-        return [whole.slice(int(end) - call.count, int(end)) for call, end in zip(batch, ends, strict=True)]
+        if live.watchers:
+            self._watching.add(Seen(live, rows, parts, high, low, at_us))
+        return assemble(live, parts, ids)
 
     def _points(self, live: Live, rows: Rows) -> Points:
         if live.split.single:
@@ -323,9 +350,9 @@ def _latency_us(batch: list[Call], at_us: int) -> NDArray[np.int64]:
     return ages if len(batch) == batch[-1].count == 1 else ages.repeat([call.count for call in batch])
 
 
-def _hear(call: Call, heard: Answered | Exception) -> None:
+def _hear(call: Call, said: Any) -> None:
     """Tell a caller; one that cannot be told must not cost the others their answers."""
     try:
-        call.done(heard)
+        call.caller.hear(said)
     except Exception as error:
         log.error("an answer could not be given back: %s: %s", type(error).__name__, error)

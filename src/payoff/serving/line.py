@@ -7,13 +7,14 @@ challenger that hangs; calls that come while the model is busy share its next ba
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
-from payoff.records import concat, length, take
+from payoff.records import take
 from payoff.routing import FALLBACK
+from payoff.serving.form import Caller, Form, read
 from payoff.serving.live import Live
 from payoff.serving.part import Part, Rows
 from payoff.serving.reply import Answered
@@ -25,19 +26,26 @@ Points = NDArray[np.float64] | None
 
 @dataclass(slots=True)
 class Call:
-    """Rows of one caller for one endpoint, as it was when they came."""
+    """What one caller asks of an endpoint, as that was when the call came."""
 
     live: Live
-    rows: Rows
-    done: Done
+    form: Form
+    asked: Any  # as the form keeps it
+    count: int  # rows
+    caller: Caller
     arrived_us: int
+    priority: int = 0
+    deadline_us: int | None = None
+    rows: Rows | None = None  # once they are read; most are read with their whole batch
     points: Points = None  # where its rows lie in the split; known to those that wait in a line, or are tried again
     line: Optional["Line"] = None
     alone: bool = False  # it was in a batch that failed, and is tried again by itself
-    count: int = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.count = length(self.rows)
+    def read(self) -> Rows:
+        """Its rows, read by themselves; BadInput if they cannot be."""
+        if self.rows is None:
+            self.rows = read([self])
+        return self.rows
 
 
 @dataclass(slots=True)
@@ -55,7 +63,7 @@ class Bulk:
     def next_rows(self, rows_max: int) -> tuple[Rows, Points]:
         """The rows that come next, and their points if they are known."""
         rows = slice(self.through, self.through + rows_max)
-        return take(self.call.rows, rows), None if self.call.points is None else self.call.points[rows]
+        return take(self.call.read(), rows), None if self.call.points is None else self.call.points[rows]
 
     def add(self, parts: list[Part], count: int) -> None:
         """What was answered to them, with their places in the whole call."""
@@ -132,7 +140,7 @@ def keep_points(batch: list[Call], points: Points) -> None:
             call.points = own
 
 
-def joined(batch: list[Call]) -> tuple[Rows, Points]:
-    """The rows of a batch as one table, and their points if they are known."""
+def known_points(batch: list[Call]) -> Points:
+    """The points of a batch's rows, if they are known."""
     points = [call.points for call in batch if call.points is not None]
-    return concat([call.rows for call in batch]), np.concatenate(points) if points else None
+    return np.concatenate(points) if points else None
