@@ -191,6 +191,8 @@ def _whole(steps: Sequence[Loaded], run: Any, ask: Any) -> Loaded:
         (lambda: sum(cpu_ns() for cpu_ns in counted)) if counted else None,
         lambda: [pid for step in steps for pid in step.pids()],
         sum(step.held_bytes for step in steps),
+        engine="; ".join(dict.fromkeys(step.engine for step in steps if step.engine)),
+        frees_lock=all(step.frees_lock for step in steps),
     )
 
 

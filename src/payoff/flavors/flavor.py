@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # a worker loads models without ever importing Arrow
     import pyarrow as pa
 
     from payoff.environments.environments import Environments
+    from payoff.flavors.engine import Engine
+    from payoff.flavors.pace import Pace
     from payoff.runner.zygote import Zygotes
 
 Run = Callable[[Columns], dict[str, Column]]  # computes here and now
@@ -119,6 +121,17 @@ class Loaded:
     cpu_ns: Callable[[], int] | None = None  # what it has computed elsewhere since it was loaded; None: nobody knows
     pids: Callable[[], list[int]] = list  # of the processes that hold it, where it is not in this one
     held_bytes: int = 0  # of this process's memory
+    engine: str = ""  # what computes it, in words: "CPU, 1 thread"
+    threads: int = 1  # that compute one call
+    frees_lock: bool = False  # whether `run` gives other threads of this process the interpreter while it computes
+    threaded: bool = False  # whether `ask` is `run`, in a thread of this process
+    pace: Pace | None = None  # how fast it is here; None: nobody measured it
+    rows_max: int = 0  # that pay in one call; 0: nobody knows
+
+    @property
+    def in_process(self) -> bool:
+        """Whether it computes in this process, on the event loop or beside it."""
+        return self.ask is None or self.threaded
 
 
 class Surroundings(Protocol):
@@ -142,6 +155,17 @@ class Servable(Protocol):
 
     def load(self, served: Served, around: Surroundings) -> Loaded:
         """The model, ready to be called with the signature's inputs; ModelFailed says why not."""
+
+
+@runtime_checkable
+class Choosing(Protocol):
+    """A flavor whose models can be computed by several engines. `load` takes the one that is always there."""
+
+    def engines(self, threads_max: int, asked: Sequence[str]) -> Sequence[Engine]:
+        """The others that are here, the most promising first; `asked` are names of some that are not used unasked."""
+
+    def load_on(self, served: Served, around: Surroundings, engine: Engine) -> Loaded:
+        """The model on one of these; ModelFailed says why not."""
 
 
 FLAVORS: Plugins[Flavor] = Plugins(

@@ -5,11 +5,13 @@ A model whose weights lie in files beside it is a folder: one ONNX file and what
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from payoff.errors import BadInput, ModelFailed
 from payoff.flavors.apart import Job, prepare_apart
+from payoff.flavors.engine import CPU, Engine, others
 from payoff.flavors.flavor import Arrival, Loaded, Prepared, Surroundings
 from payoff.flavors.wire import begins_like_onnx, check, check_folder
 from payoff.records.model import Served
@@ -45,13 +47,24 @@ class Onnx:
 
     def load(self, served: Served, around: Surroundings) -> Loaded:
         """The graph, ready to be called."""
+        return self.load_on(served, around, CPU)
+
+    def engines(self, threads_max: int, asked: Sequence[str]) -> Sequence[Engine]:
+        """What this onnxruntime has beside one thread of the CPU."""
+        from onnxruntime import get_available_providers
+
+        return others(get_available_providers(), threads_max, asked)
+
+    def load_on(self, served: Served, around: Surroundings, engine: Engine) -> Loaded:
+        """The graph on this engine."""
         from payoff.flavors.running import load  # onnxruntime: 20 MB that only workers and children need
 
         path = around.artefact(served)
         model = _model_in(path) if served.folder else path
         if model is None:
             raise ModelFailed("the folder of this version holds no ONNX model; deploy it again")
-        return Loaded(load(model, served.signature))
+        run = load(model, served.signature, engine)
+        return Loaded(run, engine=str(engine), threads=engine.threads, frees_lock=True)
 
 
 def _model_in(folder: Path) -> Path | None:

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import onnxruntime as ort
 
 from payoff.errors import ModelFailed
 from payoff.flavors.answers import Reader, empty, gives, reader
+from payoff.flavors.engine import CPU, Engine
 from payoff.flavors.feeds import Feed, Feeder, feeder
 from payoff.flavors.flavor import Run
 from payoff.flavors.port import Port
@@ -18,9 +20,9 @@ from payoff.records.signature import Signature
 Call = Callable[[Feed], Sequence[Any]]
 
 
-def load(path: Path, signature: Signature) -> Run:
+def load(path: Path, signature: Signature, engine: Engine = CPU) -> Run:
     """The model at `path` as a function of columns; ModelFailed if it is not the one of the signature."""
-    session = open_session(path)
+    session = open_session(path, engine)
     inputs, outputs = inputs_of(session), outputs_of(session)
     classes = 2 if any(field.name == "probability" for field in signature.outputs) else None
     feed = feeder(inputs, signature.inputs)
@@ -34,10 +36,13 @@ def caller(session: Any, inputs: Sequence[Port], outputs: Sequence[Port]) -> Cal
     # InferenceSession.run checks names and rebuilds lists in Python at every call: 4 to 10 microseconds that a worker
     # has checked once when it loaded the model. The binding underneath is the same since onnxruntime 1.0.
     bound = getattr(session, "_sess", None)
+    # Without options of ours onnxruntime makes some at every call, which takes it a microsecond.
+    options = ort.RunOptions()
+    options.log_severity_level = 4
 
     def call(feed: Feed) -> Sequence[Any]:
         try:
-            return cast("Sequence[Any]", bound.run(names, feed, None) if bound else session.run(names, feed))
+            return cast("Sequence[Any]", bound.run(names, feed, options) if bound else session.run(names, feed))
         except Exception as error:
             raise ModelFailed(f"the model failed on a call: {reason(error)}") from error
 

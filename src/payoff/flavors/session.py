@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime as ort
 
 from payoff.errors import BadInput, ModelFailed
+from payoff.flavors.engine import CPU, Engine
 from payoff.flavors.port import Port
 from payoff.records.signature import Type
 
@@ -19,19 +20,35 @@ _TYPES = {
 _MAPS = re.compile(r"seq\(map\((int64|string),tensor\(float\)\)\)")
 
 
-def open_session(path: Path) -> ort.InferenceSession:
-    """One thread, no custom operators, errors only as exceptions; ModelFailed says why it cannot be loaded."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1  # a worker is one core; callers are served by more workers, not by more threads
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # an arena never gives back what the largest batch once needed
-    options.log_severity_level = 4  # what matters comes as an exception
+def open_session(path: Path, engine: Engine = CPU) -> ort.InferenceSession:
+    """No custom operators, errors only as exceptions; ModelFailed says why it cannot be loaded on this engine."""
+    if engine.provider not in ort.get_available_providers():  # onnxruntime would warn, and take the CPU
+        raise ModelFailed(f"onnxruntime {ort.__version__} has no {engine.provider} here")
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(str(path), _options(engine), providers=_providers(engine))
     except Exception as error:
         raise ModelFailed(
             f"onnxruntime {ort.__version__} cannot load the model: {reason(error)}{_cure(error)}"
         ) from error
+    if session.get_providers()[0] != engine.provider:
+        raise ModelFailed(f"onnxruntime {ort.__version__} cannot start {engine.provider} here")
+    return session
+
+
+def _options(engine: Engine) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = engine.threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads burn no core of others
+    options.enable_cpu_mem_arena = False  # an arena never gives back what the largest batch once needed
+    options.enable_mem_pattern = False  # remembers every number of rows it ever met, and makes small calls no cheaper
+    options.log_severity_level = 4  # what matters comes as an exception
+    return options
+
+
+def _providers(engine: Engine) -> list[str]:
+    """What the engine cannot do of a graph, the CPU does."""
+    return list(dict.fromkeys((engine.provider, CPU.provider)))
 
 
 def reason(error: Exception) -> str:

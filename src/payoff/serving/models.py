@@ -9,16 +9,18 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from payoff.errors import ModelFailed, PayoffError
-from payoff.flavors import FLAVORS, Loaded, Servable, check
+from payoff.flavors import Loaded
 from payoff.records import Arm, Revision, Served
 from payoff.runner.zygote import Zygotes
+from payoff.serving.proof import Proof
 from payoff.serving.scale import Scale
 from payoff.serving.seat import NotReady, Seat
+from payoff.serving.threads import Threads
 from payoff.store.blobs import Blobs
 from payoff.store.folders import Unpacked
 
@@ -36,6 +38,8 @@ class Heat:
     idle_s_max: float = 3_600.0  # unused for so long, a model is let go of
     wait_s_max: float = 30.0  # of a call, for a cold model
     loads_max: int = 4  # at the same time, of either kind
+    threads_max: int = 1  # of the CPU that one call of a large model may have: the worker's share of the cores
+    engines: tuple[str, ...] = ()  # that are only used if asked for
 
 
 class Models:
@@ -57,6 +61,7 @@ class Models:
         self._slow = ThreadPoolExecutor(limits.loads_max, "start")
         self._closer = ThreadPoolExecutor(limits.loads_max, "close")
         self._scale = Scale()
+        self._threads = Threads()
 
     def seat(self, arm: Arm) -> Seat:
         """The seat of an arm's version, cold if nobody needed it before."""
@@ -121,6 +126,7 @@ class Models:
         for threads in (self._quick, self._slow):
             threads.shutdown(wait=False, cancel_futures=True)
         self._closer.shutdown()
+        self._threads.close()
         if self.zygotes is not None:
             self.zygotes.close()
 
@@ -137,17 +143,11 @@ class Models:
 
     def load(self, served: Served) -> Loaded:
         """The model, loaded and proven on its sample rows here; it is the caller's to close."""
-        flavor = cast(Servable, FLAVORS.take(served.flavor))
-        loaded = flavor.load(served, self)
-        try:
-            if served.golden is not None:
-                check(loaded.run, self._path(served.golden), served.signature)
-        except BaseException:
-            loaded.close()
-            raise
-        if loaded.ask is None and not loaded.held_bytes:
-            return replace(loaded, held_bytes=self._path(served.digest).stat().st_size)
-        return loaded
+        golden = self._path(served.golden) if served.golden is not None else None
+        loaded = Proof(served, self, golden, self.limits.threads_max, self.limits.engines).load()
+        if loaded.in_process and not loaded.held_bytes:
+            loaded = replace(loaded, held_bytes=self._path(served.digest).stat().st_size)
+        return self._threads.place(loaded)
 
     def _path(self, digest: str) -> Path:
         if not self._blobs.has(digest):

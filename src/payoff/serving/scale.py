@@ -37,6 +37,6 @@ class Scale:
                 self._under_way -= 1
                 alone = alone and mine == self._begun
                 self._known.add(flavor)
-        if alone and loaded.ask is None:
+        if alone and loaded.in_process:
             return replace(loaded, held_bytes=max(loaded.held_bytes, added_bytes))
         return loaded

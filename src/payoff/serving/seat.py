@@ -95,6 +95,11 @@ class Seat:
         waits = self.loaded is None and self.failures and time.monotonic() < self.again_s
         return self.trouble if waits else ""
 
+    @property
+    def rows_max(self) -> int:
+        """How many rows pay in one call of its model; 0 where nobody knows."""
+        return self.loaded.rows_max if self.loaded is not None else 0
+
     async def ask(self, columns: Columns) -> tuple[dict[str, Column], int]:
         """Its answers, and the CPU time that they cost elsewhere; loads it first if it is cold."""
         if excuse := self.excuse():
