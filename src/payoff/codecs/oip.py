@@ -7,77 +7,100 @@ bytes. Shared memory and the classification extension are refused.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import prod
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
-
-from payoff.codecs.arrays import misfits
-from payoff.codecs.cells import TAKES, Misfit, column, flatten, narrow, nulls, settle
-from payoff.codecs.checks import check_count, check_unique, expected, refuse, refuse_unknown, shorten
+from payoff.codecs.cells import nulls
+from payoff.codecs.checks import check_count, check_unique, expected, refuse_unknown, shorten
 from payoff.codecs.codec import ROWS_MAX, prepared
 from payoff.codecs.jsontext import parse
-from payoff.codecs.tensors import DATATYPES, DTYPES, unpack
+from payoff.codecs.oip_input import Input, Said
 from payoff.errors import BadInput
 from payoff.records.columns import Column
-from payoff.records.signature import Field, Type
+from payoff.records.signature import Field
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
-    """What a caller asks: `outputs` None means all of them; `binary` are the outputs wanted as raw bytes."""
+    """What a caller asks: `outputs` None means all of them; `binary` are the outputs wanted as raw bytes.
+
+    `said` has, for each input that came, its tensor as it came; `columns` is empty until somebody reads them.
+    """
 
     id: str | None
     columns: dict[str, Column]
     outputs: tuple[str, ...] | None
     parameters: dict[str, Any]
     binary: frozenset[str] | Literal["all"]
+    rows: int = 0
+    said: dict[str, Said] = field(default_factory=dict)
+
+
+NONE: frozenset[str] = frozenset()
 
 
 def decode(
     body: bytes, fields: Sequence[Field], header_length: int | None = None, *, rows_max: int = ROWS_MAX
 ) -> Request:
     """A request; `header_length` is the header Inference-Header-Content-Length, if it came. Raises as Decode."""
-    return prepared(Oip, tuple(fields), rows_max)(body, header_length)
+    reader = prepared(Oip, tuple(fields), rows_max)
+    request = reader.ask(body, header_length)
+    request.columns = reader.columns([request])
+    return request
 
 
 class Oip:
-    """A decoder for one list of fields: what can be worked out from the fields alone is worked out here, once."""
+    """A decoder for one list of fields: what can be worked out from the fields alone is worked out here, once.
+
+    It works in two steps, for the sake of batches: `ask` says what a request is about, `columns` reads many at once.
+    """
 
     def __init__(self, fields: tuple[Field, ...], rows_max: int = ROWS_MAX) -> None:
-        self._inputs = {field.name: _Input(field) for field in fields}
+        self._inputs = {field.name: Input(field) for field in fields}
         self._rows_max = rows_max
 
-    def __call__(self, body: bytes, header_length: int | None = None) -> Request:
-        said, raw = split(body, header_length)
-        inputs = said.get("inputs")
+    def ask(self, body: bytes, header_length: int | None = None) -> Request:
+        """The request, its tensors still as they came; BadInput if it is none."""
+        told, raw = split(body, header_length)
+        inputs = told.get("inputs")
         if type(inputs) is not list:
             raise BadInput(f"inputs is {shorten(inputs)}; expected a list of tensors: name, shape, datatype, data")
-        columns = self._columns(inputs, raw)
-        parameters = _parameters(said)
-        outputs, binary = _outputs(said.get("outputs"), parameters)
-        return Request(_id(said), columns, outputs, parameters, binary)
+        found, rows = self._tensors(inputs, raw, raw is None and only_numbers(body))
+        parameters = _parameters(told) if "parameters" in told else {}
+        if parameters or "outputs" in told:
+            outputs, binary = _outputs(told.get("outputs"), parameters)
+        else:
+            outputs, binary = None, NONE
+        return Request(_id(told), {}, outputs, parameters, binary, rows, found)
 
-    def _columns(self, tensors: list[Any], raw: memoryview | None) -> dict[str, Column]:
-        found: dict[str, Column] = {}
-        rest = _Raw(raw)
-        rows = None
+    def _tensors(self, tensors: list[Any], raw: memoryview | None, numbers: bool) -> tuple[dict[str, Said], int]:
+        """Each input by its name, where all have as many rows; and how many that is."""
+        found: dict[str, Said] = {}
+        rest = None if raw is None else _Raw(raw)
+        rows, first = -1, ""
         for tensor in tensors:
             held, name = self._input(tensor)
             n = held.rows(tensor.get("shape"))
-            if rows is None:
+            if rows < 0:
                 check_count(n, self._rows_max)
                 rows, first = n, name
             if n != rows:
                 raise BadInput(f"input {first!r} has {rows} rows and input {name!r} has {n}; expected as many in each")
             if name in found:
                 raise BadInput(f"input {name!r} comes twice; send it once")
-            found[name] = held.column(tensor, n, rest)
-        rest.check_empty()
-        return {name: found[name] if name in found else self._missing(name, rows or 0) for name in self._inputs}
+            found[name] = Said(tensor, n, _raw_of(tensor, rest, name), numbers)
+        if rest is not None:
+            rest.check_empty()
+        return found, max(rows, 0)
 
-    def _input(self, tensor: Any) -> tuple["_Input", str]:
+    def columns(self, requests: Sequence[Request]) -> dict[str, Column]:
+        """The rows of all these requests, one after the other; BadInput if any of them is amiss."""
+        return {
+            name: held.columns([request.said.get(name) or self._missing(name, request.rows) for request in requests])
+            for name, held in self._inputs.items()
+        }
+
+    def _input(self, tensor: Any) -> tuple[Input, str]:
         name = tensor.get("name") if type(tensor) is dict else None
         if type(name) is not str:
             raise BadInput(f"an input is {shorten(tensor)}; expected an object with name, shape, datatype and data")
@@ -93,123 +116,45 @@ class Oip:
         return nulls(field, rows)
 
 
+def only_numbers(body: bytes) -> bool:
+    """Whether no boolean can stand in any "data" of this JSON, told by its bytes in a fraction of the time that looking
+    at every element takes. False where that cannot be told so easily."""
+    at = body.find(b'"data"')
+    return at >= 0 and body.find(b"t", at + 6) < 0 and body.find(b"f", at + 6) < 0 and b"\\" not in body
+
+
+def _raw_of(tensor: dict[str, Any], rest: "_Raw | None", name: str) -> memoryview | None:
+    """The tensor's part of the bytes behind the JSON; None if its data is in the JSON."""
+    parameters = tensor.get("parameters")
+    if not parameters:
+        return None
+    where = f"input {name!r}"
+    if type(parameters) is not dict or "shared_memory_region" in parameters:
+        raise BadInput(f"{where}: shared memory is not supported; send the data in the body")
+    if "binary_data_size" not in parameters:
+        return None
+    if rest is None:
+        raise BadInput(f"{where} has binary_data_size but the header Inference-Header-Content-Length is missing")
+    return rest.take(parameters["binary_data_size"], where)
+
+
 class _Raw:
     """The bytes behind the JSON, handed out in the order of the inputs."""
 
-    def __init__(self, raw: memoryview | None) -> None:
+    def __init__(self, raw: memoryview) -> None:
         self._raw, self._at = raw, 0
 
     def take(self, size: Any, where: str) -> memoryview:
         if type(size) is not int or size < 0:
             raise BadInput(f"{where}: binary_data_size is {shorten(size)}; expected a number of bytes")
-        if self._raw is None:
-            raise BadInput(f"{where} has binary_data_size but the header Inference-Header-Content-Length is missing")
         if self._at + size > len(self._raw):
             raise BadInput(f"{where} ends after byte {self._at + size} of the binary data; it has {len(self._raw)}")
         self._at += size
         return self._raw[self._at - size : self._at]
 
     def check_empty(self) -> None:
-        if self._raw is not None and self._at != len(self._raw):
+        if self._at != len(self._raw):
             raise BadInput(f"the inputs use {self._at} bytes of binary data; the body has {len(self._raw)}")
-
-
-class _Input:
-    """One field as an input tensor."""
-
-    def __init__(self, field: Field) -> None:
-        self.field = field
-        self._takes = takes(field.type)
-        self._where = f"input {field.name!r}"
-        self._shape = list(field.shape)
-        self._size = prod(field.shape)
-        # Flat data of these exact Python types goes to NumPy as it is.
-        self._direct = TAKES[field.type] if field.type.is_number or field.type is Type.BOOL else frozenset()
-        self._dtype = field.type.dtype
-
-    def rows(self, shape: Any) -> int:
-        """n, where the shape is one the field takes."""
-        if type(shape) is list and shape and type(shape[0]) is int and shape[0] >= 0:
-            rest = shape[1:]
-            if rest == self._shape or (not self._shape and rest == [1]):
-                return shape[0]
-        wanted = ", ".join(map(str, ["n", *self._shape]))
-        raise BadInput(f"{self._where} has the shape {shorten(shape)}; expected [{wanted}] for n rows")
-
-    def column(self, tensor: dict[str, Any], rows: int, raw: _Raw) -> Column:
-        """The tensor's data, from the JSON or from the raw bytes."""
-        datatype = tensor.get("datatype")
-        if type(datatype) is not str or datatype not in self._takes:
-            raise BadInput(
-                f"{self._where} has the datatype {shorten(datatype)}; {self.field} takes {', '.join(self._takes)}"
-            )
-        parameters = tensor.get("parameters")
-        if parameters:
-            if type(parameters) is not dict or "shared_memory_region" in parameters:
-                raise BadInput(f"{self._where}: shared memory is not supported; send the data in the body")
-            if "binary_data_size" in parameters:
-                return self._from_raw(raw.take(parameters["binary_data_size"], self._where), datatype, rows)
-        data = tensor.get("data")
-        if type(data) is not list:
-            raise BadInput(f"{self._where} has the data {shorten(data)}; expected a list, flat or nested as its shape")
-        return self._from_json(data, rows)
-
-    def _from_json(self, data: list[Any], rows: int) -> Column:
-        if data and (type(data[0]) is list or (self._shape and len(data) == rows != rows * self._size)):
-            return self._from_nested(data, rows)
-        self._check_size(len(data), rows * self._size)
-        try:
-            if self._direct.issuperset(map(type, data)) and (self.field.type is not Type.FLOAT32 or narrow(data)):
-                return Column(np.array(data, self._dtype).reshape(rows, *self._shape))
-        except OverflowError:
-            pass  # the careful way names the element
-        return column(self.field, self._nest(data, rows))
-
-    def _nest(self, flat: list[Any], rows: int) -> list[Any]:
-        """Row-major elements as one nested list per row; a row of nothing but nulls is a null row."""
-        size = self._size
-        if not self._shape:
-            return flat
-        parts = [flat[start : start + size] for start in range(0, rows * size, size)] if size else [[]] * rows
-        return [None if size and part.count(None) == size else _nested(part, self.field.shape) for part in parts]
-
-    def _from_nested(self, data: list[Any], rows: int) -> Column:
-        self._check_size(len(data), rows)
-        if self._shape:
-            return column(self.field, data)
-        try:
-            return column(self.field, flatten(data, (1,)))
-        except Misfit:
-            raise BadInput(f"{self._where} has the shape [n, 1]; expected a list of one value for each row") from None
-
-    def _check_size(self, got: int, needed: int) -> None:
-        if got != needed:
-            raise BadInput(f"{self._where} has {got} elements; its shape needs {needed}")
-
-    def _from_raw(self, raw: memoryview, datatype: str, rows: int) -> Column:
-        values = unpack(raw, datatype, rows * self._size, self._where)
-        if self.field.type in (Type.DATE, Type.TIMESTAMP):
-            return column(self.field, self._nest(values.tolist(), rows))
-        if values.dtype != self._dtype:
-            bad = misfits(values, self.field.type)
-            if bad.any():
-                at = int(np.argmax(bad))
-                refuse(self.field, at // self._size, values[at].item())
-        return settle(self.field, Column(values.astype(self._dtype, copy=False).reshape(rows, *self._shape)))
-
-
-def takes(kind: Type) -> tuple[str, ...]:
-    """The datatypes that a field of this type takes."""
-    if kind.is_number:
-        return tuple(name for name in DTYPES if name != "BOOL")
-    return (DATATYPES[kind],)
-
-
-def _nested(flat: list[Any], shape: tuple[int, ...]) -> list[Any]:
-    """One row's elements in lists of lists."""
-    for size in reversed(shape[1:]):
-        flat = [flat[start : start + size] for start in range(0, len(flat), size)] if size else [[]] * shape[0]
-    return flat
 
 
 def split(body: bytes, header_length: int | None) -> tuple[dict[str, Any], memoryview | None]:

@@ -75,7 +75,7 @@ def read(batch: Sequence[Asking]) -> Rows:
     return concat([call.form.read([call.asked]) if call.rows is None else call.rows for call in batch])
 
 
-def write(batch: Sequence[Asking], whole: Answered) -> list[Any]:
+def write(batch: Sequence[Asking], whole: Answered) -> Sequence[Any]:
     """The answer of each call of a batch; where one cannot be written, what went wrong there."""
     form = batch[0].form
     if all(call.form is form for call in batch):
