@@ -1,19 +1,24 @@
-"""Arrow IPC, stream or file: the first bytes say which. Also the one place where a stranger's Arrow data is checked."""
+"""Arrow IPC, stream or file: the first bytes say which. Also the one place where a stranger's Arrow data is checked.
+
+A file is a stream between two marks, with an index behind it that nobody needs who reads all of it.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
 
+from payoff.codecs import flat
 from payoff.codecs.answer import Answer
-from payoff.codecs.checks import check_count
+from payoff.codecs.checks import COLUMNS_MAX, check_count, check_expanded, check_width
 from payoff.codecs.codec import ROWS_MAX, Codec
 from payoff.codecs.tables import from_arrow, to_arrow
-from payoff.errors import BadInput
+from payoff.errors import BadInput, TooLarge
 from payoff.records.columns import Column
 from payoff.records.signature import Field
 
-_FILE_MAGIC = b"ARROW1"
+MESSAGES_MAX = 10_000
+_FILE_MAGIC, _FILE_START = b"ARROW1", 8
 
 
 def decode(
@@ -26,25 +31,43 @@ def decode(
 def table(body: bytes, *, rows_max: int = ROWS_MAX) -> pa.Table:
     """The table in an Arrow stream or file, fully validated: offsets and text that Arrow itself would trust."""
     with arrow_errors("Arrow data"):
-        opener = pa.ipc.open_file if body[:6] == _FILE_MAGIC else pa.ipc.open_stream
-        with opener(pa.BufferReader(body)) as reader:
-            batches = _batches(reader, rows_max)
-            read = pa.Table.from_batches(batches, reader.schema)
+        stream = _stream(body)
+        check_claims(stream, rows_max)
+        with pa.ipc.open_stream(stream) as reader:
+            read = reader.read_all()
         read.validate(full=True)
     return read
 
 
-def _batches(reader: pa.RecordBatchReader | pa.RecordBatchFileReader, rows_max: int) -> list[pa.RecordBatch]:
-    batches, rows = [], 0
-    if isinstance(reader, pa.RecordBatchFileReader):
-        stream: Iterator[pa.RecordBatch] = (reader.get_batch(i) for i in range(reader.num_record_batches))
-    else:
-        stream = iter(reader)
-    for batch in stream:
-        rows += batch.num_rows
+def _stream(body: bytes) -> pa.Buffer:
+    whole = pa.py_buffer(body)
+    if body[:6] != _FILE_MAGIC:
+        return whole
+    if body[-6:] != _FILE_MAGIC:
+        raise BadInput("body is not a whole Arrow file: it does not end as one; send all of it")
+    return whole.slice(_FILE_START)
+
+
+def check_claims(stream: pa.Buffer, rows_max: int) -> None:
+    """Rows, columns and expanded bytes of a stream, counted before anything is made of them; raises TooLarge."""
+    rows = expanded = shared = 0
+    for count, message in enumerate(pa.ipc.MessageReader.open_stream(stream)):
+        if count > MESSAGES_MAX:
+            raise TooLarge(f"the Arrow data has more than {MESSAGES_MAX:,} batches; write larger ones")
+        about = memoryview(message.metadata)
+        if message.type == "schema":
+            check_width(flat.columns(about, COLUMNS_MAX))
+            continue
+        content = memoryview(message.body) if message.body is not None else memoryview(b"")
+        if message.type == "dictionary":
+            size, adds = flat.dictionary_bytes(about, content)
+            shared += size
+            expanded += shared if adds else size  # Arrow copies all that came before for what is added
+        else:
+            rows += max(0, flat.batch_rows(about))
+            expanded += flat.batch_bytes(about, content)
         check_count(rows, rows_max)
-        batches.append(batch)
-    return batches
+        check_expanded(expanded)
 
 
 @contextmanager

@@ -10,6 +10,9 @@ import numpy as np
 from payoff.errors import BadInput, TooLarge
 from payoff.records.signature import Field, Type
 
+EXPANDED_BYTES_MAX = 512 << 20  # what a body may take once it is read, however small it came
+COLUMNS_MAX = 20_000
+
 _SHOWN_MAX = 60
 _NAMES_MAX = 12
 
@@ -110,3 +113,18 @@ def check_count(rows: int, rows_max: int) -> None:
     """No more rows than one call may bring."""
     if rows > rows_max:
         raise TooLarge(f"{rows} rows in one call; the limit is {rows_max}: send them in parts")
+
+
+def check_width(columns: int) -> None:
+    """No more columns than anybody means to send."""
+    if columns > COLUMNS_MAX:
+        raise TooLarge(f"more than {COLUMNS_MAX:,} columns; the limit is {COLUMNS_MAX:,}: send lists for tensors")
+
+
+def check_expanded(size: int) -> None:
+    """No body that takes far more memory than it has bytes."""
+    if size > EXPANDED_BYTES_MAX:
+        raise TooLarge(
+            f"the rows would take {size:,} bytes when they are read; the limit is {EXPANDED_BYTES_MAX:,}: "
+            "send them in parts"
+        )

@@ -15,10 +15,10 @@ import pyarrow as pa
 from payoff.codecs.answer import Answer
 from payoff.codecs.arrow import arrow_errors
 from payoff.codecs.cells import column, listed, nulls, settle
-from payoff.codecs.checks import check_count, check_names, check_unique, refuse
+from payoff.codecs.checks import check_count, check_names, check_unique, check_width, refuse
 from payoff.codecs.codec import ROWS_MAX, Codec
 from payoff.codecs.jsontext import parse
-from payoff.codecs.rows import dump
+from payoff.codecs.celltext import dump
 from payoff.codecs.tables import from_array, to_arrow
 from payoff.codecs.unpack import plain
 from payoff.codecs.untyped import Array, ChunkedArray, pa_csv, pc
@@ -53,15 +53,30 @@ def decode(
 
 def table(body: bytes, names: Collection[str] = (), *, rows_max: int = ROWS_MAX, empty_lines: bool = False) -> pa.Table:
     """The cells as they are written, all of them text or null."""
-    header = body.removeprefix(_BOM).split(b"\n", 1)[0].decode(errors="replace").strip("\r")
+    header = first_line(body).decode(errors="replace").strip("\r\n")
     if not header.strip():
         raise BadInput("body is not CSV: the first line is empty; expected a header line with the names of the columns")
+    separator = _separator(header, set(names))
+    check_width(1 + header.count(separator))
     with arrow_errors("CSV"):
-        read = _read(body if b"\n" in body else body + b"\n", _separator(header, set(names)), empty_lines)
+        read = _read(body if b"\n" in body else body + b"\n", separator, empty_lines)
         found = read.column_names  # text only now: the header may be no UTF-8
     check_unique(found)
     check_count(read.num_rows, rows_max)
     return read
+
+
+def first_line(body: bytes) -> bytes:
+    """The header with its line end, which may also stand inside of quotes."""
+    at = len(_BOM) if body.startswith(_BOM) else 0
+    start, quotes = at, 0
+    while at < len(body):
+        end = body.find(b"\n", at) + 1 or len(body)
+        quotes += body.count(b'"', at, end)
+        at = end
+        if quotes % 2 == 0:
+            break
+    return body[start:at]
 
 
 def _separator(header: str, names: set[str]) -> str:

@@ -1,13 +1,14 @@
 """JSON lines: one record per line, for files and for streams."""
 
 from collections.abc import Sequence
+from io import BytesIO
 
 from payoff.codecs.answer import Answer
-from payoff.codecs.cells import listed
+from payoff.codecs.celltext import dump, texts
 from payoff.codecs.checks import check_count
 from payoff.codecs.codec import ROWS_MAX, Codec
 from payoff.codecs.jsontext import parse
-from payoff.codecs.rows import Rows, dump
+from payoff.codecs.rows import Rows
 from payoff.records.columns import Column
 from payoff.records.signature import Field
 
@@ -21,17 +22,17 @@ def decode(
 
 def records(body: bytes, rows_max: int = ROWS_MAX) -> list[object]:
     """What each line says; the lines are counted before any is read."""
-    lines = [(number, line) for number, line in enumerate(body.splitlines(), start=1) if line.strip()]
+    lines = [(number, line) for number, line in enumerate(BytesIO(body), start=1) if not line.isspace()]
     check_count(len(lines), rows_max)
     return [parse(line, f"line {number}") for number, line in lines]
 
 
 def encode(answer: Answer) -> bytes:
     """One line per row, the names in each; endpoint and revision are columns of their own, for a line stands alone."""
-    lists = [listed(answer.columns[name]) for name in answer.names]
-    about = {"endpoint": answer.endpoint, "revision": answer.revision}
-    rows = zip(*lists, strict=True)
-    return b"".join(dump(about | dict(zip(answer.names, row, strict=True))) + b"\n" for row in rows)
+    cells = [texts(field, answer.columns[field.name]) for field in answer.fields]
+    about = b'"endpoint":%b,"revision":%d' % (dump(answer.endpoint), answer.revision)
+    line = b",".join([about, *(b"%b:%%b" % dump(name) for name in answer.names)])
+    return b"".join(b"{%b}\n" % (line % row) for row in zip(*cells, strict=True))
 
 
 CODEC = Codec("ndjson", "application/x-ndjson", decode, encode)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from payoff.codecs.arrays import DAY_US, misfits
 from payoff.codecs.cells import FIRST_US, LAST_US, Misfit, scalars
-from payoff.codecs.checks import expected, first_bad, refuse
+from payoff.codecs.checks import check_expanded, expected, first_bad, refuse
 from payoff.codecs.untyped import Array, ChunkedArray, Scalar, pa, pc
 from payoff.errors import BadInput
 from payoff.records.signature import Field, Type
@@ -64,10 +64,37 @@ def plain(chunked: ChunkedArray) -> Array:
     if isinstance(array, pa.ExtensionArray):
         array = _storage(array)
     if pa.types.is_dictionary(array.type):
+        check_expanded(_repeated_bytes(array.dictionary, array.indices))
         array = array.dictionary_decode()
     if pa.types.is_run_end_encoded(array.type):
+        check_expanded(len(array) * _longest_bytes(array.values))
         array = pc.run_end_decode(array)
-    return array.cast(pa.large_string()) if pa.types.is_string_view(array.type) else array
+    if pa.types.is_string_view(array.type):
+        check_expanded(_viewed_bytes(array))
+        array = array.cast(pa.large_string())
+    return array
+
+
+def _repeated_bytes(values: Array, index: Array) -> int:
+    """What the values take when each row has its own."""
+    if not is_text(values.type):
+        return len(index) * _longest_bytes(values)
+    return int(pc.sum(pc.take(pc.binary_length(values), index)).as_py() or 0)
+
+
+def _longest_bytes(values: Array) -> int:
+    """At most so many bytes has one of the values."""
+    if pa.types.is_nested(values.type) or not len(values):
+        return int(values.nbytes)
+    if is_text(values.type):
+        return int(pc.max(pc.binary_length(values)).as_py() or 0)
+    return int(values.nbytes) // len(values) + 1
+
+
+def _viewed_bytes(views: Array) -> int:
+    """What texts take that may all lie in the same place."""
+    sizes = np.frombuffer(views.buffers()[1], np.int32)[::4][views.offset : views.offset + len(views)]
+    return int(sizes[_numpy(views.is_valid())].sum(dtype=np.int64))
 
 
 def is_text(kind: pyarrow.DataType) -> bool:
