@@ -142,7 +142,7 @@ def test_a_tensor_is_flat_or_nested(data: Any) -> None:
         ({"inputs": [tensor(shape=[3])]}, "input 'n' has 2 elements; its shape needs 3"),
         ({"inputs": [tensor(shape=[-1])]}, "has the shape"),
         ({"inputs": [tensor(datatype="BYTES")]}, "has the datatype 'BYTES'; int64 takes INT8"),
-        ({"inputs": [tensor(datatype="BF16")]}, "has the datatype 'BF16'"),
+        ({"inputs": [tensor(datatype="FP8")]}, "has the datatype 'FP8'"),
         ({"inputs": [tensor(data=[1, 2.5])]}, "column 'n', row 1 .*got 2.5; expected int64"),
         ({"inputs": [tensor(data=[1, None])]}, "column 'n', row 1 .*got null; expected int64"),
         ({"inputs": [tensor(data=[1, True])]}, "column 'n', row 1 .*got True"),

@@ -18,13 +18,13 @@ from payoff.codecs.arrays import misfits
 from payoff.codecs.cells import Misfit, column, flatten
 from payoff.codecs.checks import refuse, shorten
 from payoff.codecs.oip import split
-from payoff.codecs.tensors import BYTES, DATATYPES, DTYPES, pack, unpack
+from payoff.codecs.tensors import BYTES, DATATYPES, DTYPES, bfloat16, pack, unpack
 from payoff.errors import BadInput
 from payoff.records.columns import Column
 from payoff.records.signature import Field, Type
 
 TYPES: dict[str, Type] = {name: kind for kind, name in DATATYPES.items() if name != BYTES}
-TYPES |= {"FP16": Type.FLOAT32, BYTES: Type.TEXT}
+TYPES |= {"FP16": Type.FLOAT32, "BF16": Type.FLOAT32, BYTES: Type.TEXT}
 _DIMS_MAX = 8
 
 
@@ -67,7 +67,7 @@ def encode(
     for name, values in tensors.items():
         tensor: dict[str, Any] = {"name": name, "shape": values.shape, "datatype": datatypes[name]}
         if binary:
-            raw.append(pack(values))
+            raw.append(pack(bfloat16(values) if datatypes[name] == "BF16" else values))
             tensor["parameters"] = {"binary_data_size": len(raw[-1])}
         else:
             tensor["data"] = np.ascontiguousarray(values).reshape(-1) if values.dtype != object else [*values.flat]

@@ -21,9 +21,10 @@ DATATYPES: dict[Type, str] = {
     **{kind: kind.value.upper().replace("FLOAT", "FP") for kind in Type if kind.is_number},
     **dict.fromkeys((Type.TEXT, Type.DATE, Type.TIMESTAMP), BYTES),
 }
+# How raw bytes lie. NumPy has no bfloat16; its bits are the high half of a float32's.
 DTYPES: dict[str, np.dtype[Any]] = {
     name: np.dtype(kind.value).newbyteorder("<") for kind, name in DATATYPES.items() if name != BYTES
-} | {"FP16": np.dtype("<f2")}
+} | {"FP16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
 
 
 def unpack(raw: memoryview, datatype: str, count: int, where: str) -> NDArray[Any]:
@@ -34,6 +35,8 @@ def unpack(raw: memoryview, datatype: str, count: int, where: str) -> NDArray[An
     if len(raw) != count * dtype.itemsize:
         raise BadInput(f"{where} has {len(raw)} bytes; its shape and {datatype} need {count * dtype.itemsize}")
     values = np.frombuffer(raw, dtype)
+    if datatype == "BF16":
+        return (values.astype(np.uint32) << 16).view(np.float32)
     return values.astype(dtype.newbyteorder("="), copy=False)
 
 
@@ -52,6 +55,13 @@ def _texts(raw: memoryview, count: int, where: str) -> NDArray[Any]:
     if len(texts) != count:
         raise BadInput(f"{where} has {len(texts)} elements; its shape needs {count}")
     return np.array(texts, object)
+
+
+def bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The bits of each number as a bfloat16: to the nearest, of two as near to the even one."""
+    bits = np.ascontiguousarray(values).view(np.uint32)
+    nearest = bits + ((bits >> 16) & 1) + 0x7FFF
+    return (np.where(np.isnan(values), bits | 0x400000, nearest) >> 16).astype(np.uint16)
 
 
 def pack(values: NDArray[Any]) -> bytes:
