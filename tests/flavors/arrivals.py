@@ -38,6 +38,7 @@ class Around:
     paths: dict[str, Path] = field(default_factory=dict)
     room: Path = field(default_factory=Path.cwd)
     zygotes: Zygotes | None = None
+    shared: Path | None = None
 
     def keep(self, made: Prepared) -> Served:
         """As the intake stores it."""

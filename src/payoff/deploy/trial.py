@@ -108,6 +108,7 @@ class _Around:
         self._environments = Environments.of(home)
         self.room = Path.cwd()
         self.zygotes: Zygotes | None = None
+        self.shared: Path | None = None
 
     def artefact(self, served: Served) -> Path:
         path = self._blobs.path(served.digest)

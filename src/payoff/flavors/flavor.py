@@ -139,6 +139,7 @@ class Surroundings(Protocol):
 
     room: Path  # a folder where models may have folders of their own to write to
     zygotes: Zygotes | None  # processes that fork for models, if there are any
+    shared: Path | None  # a folder of all workers, for what is made of artefacts; None: nothing is kept
 
     def artefact(self, served: Served) -> Path:
         """The file or folder of the version."""

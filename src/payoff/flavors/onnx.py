@@ -17,6 +17,7 @@ from payoff.flavors.wire import begins_like_onnx, check, check_folder
 from payoff.records.model import Served
 
 _HEAD_BYTES = 64
+BYTES_MIN = 16 << 20  # of a model whose weights the workers share: below it there is little to gain
 _OTHERS = {"MLmodel", "model.py", "modules.json", "pytorch_model.bin"}  # a folder with one of these is of another kind
 
 
@@ -63,8 +64,16 @@ class Onnx:
         model = _model_in(path) if served.folder else path
         if model is None:
             raise ModelFailed("the folder of this version holds no ONNX model; deploy it again")
+        if around.shared is not None and engine.provider == CPU.provider and _bytes(path) >= BYTES_MIN:
+            from payoff.flavors.laidout import laid_out
+
+            model = laid_out(model, served.digest, around.shared)
         run = load(model, served.signature, engine)
         return Loaded(run, engine=str(engine), threads=engine.threads, frees_lock=True)
+
+
+def _bytes(path: Path) -> int:
+    return sum(one.stat().st_size for one in path.iterdir()) if path.is_dir() else path.stat().st_size
 
 
 def _model_in(folder: Path) -> Path | None:

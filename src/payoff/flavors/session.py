@@ -25,7 +25,7 @@ def open_session(path: Path, engine: Engine = CPU) -> ort.InferenceSession:
     if engine.provider not in ort.get_available_providers():  # onnxruntime would warn, and take the CPU
         raise ModelFailed(f"onnxruntime {ort.__version__} has no {engine.provider} here")
     try:
-        session = ort.InferenceSession(str(path), _options(engine), providers=_providers(engine))
+        session = ort.InferenceSession(str(path), options_of(engine), providers=_providers(engine))
     except Exception as error:
         raise ModelFailed(
             f"onnxruntime {ort.__version__} cannot load the model: {reason(error)}{_cure(error)}"
@@ -35,7 +35,8 @@ def open_session(path: Path, engine: Engine = CPU) -> ort.InferenceSession:
     return session
 
 
-def _options(engine: Engine) -> ort.SessionOptions:
+def options_of(engine: Engine) -> ort.SessionOptions:
+    """How payoff runs a graph; each of these was measured (decision 28)."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = engine.threads
     options.inter_op_num_threads = 1

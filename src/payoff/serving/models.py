@@ -50,6 +50,7 @@ class Models:
     ) -> None:
         self.limits = limits
         self.room = room
+        self.shared: Path | None = unpacked.root
         self.zygotes: Zygotes | None = Zygotes(read=[blobs.root, unpacked.root], write=[room])
         self.loads = self.closes = 0
         self._blobs = blobs
