@@ -8,6 +8,9 @@ from payoff.records.columns import Column
 from payoff.records.signature import Field
 
 
+Listing = Literal["records", "columns"]
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One row per row asked; `fields` gives names, types and order of the columns.
@@ -20,7 +23,7 @@ class Answer:
     revision: int
     columns: Mapping[str, Column]
     fields: tuple[Field, ...]
-    listing: Literal["records", "columns"] = "records"
+    listing: Listing = "records"
 
     @property
     def names(self) -> tuple[str, ...]:

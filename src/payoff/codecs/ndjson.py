@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from io import BytesIO
 
 from payoff.codecs.answer import Answer
-from payoff.codecs.celltext import dump, texts
+from payoff.codecs.celltext import record, texts
 from payoff.codecs.checks import check_count
 from payoff.codecs.codec import ROWS_MAX, Codec
 from payoff.codecs.jsontext import parse
@@ -30,9 +30,8 @@ def records(body: bytes, rows_max: int = ROWS_MAX) -> list[object]:
 def encode(answer: Answer) -> bytes:
     """One line per row, the names in each; endpoint and revision are columns of their own, for a line stands alone."""
     cells = [texts(field, answer.columns[field.name]) for field in answer.fields]
-    about = b'"endpoint":%b,"revision":%d' % (dump(answer.endpoint), answer.revision)
-    line = b",".join([about, *(b"%b:%%b" % dump(name) for name in answer.names)])
-    return b"".join(b"{%b}\n" % (line % row) for row in zip(*cells, strict=True))
+    line = record(answer.names, endpoint=answer.endpoint, revision=answer.revision) + b"\n"
+    return b"".join([line % row for row in zip(*cells, strict=True)])
 
 
 CODEC = Codec("ndjson", "application/x-ndjson", decode, encode)

@@ -23,14 +23,14 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
-import orjson
 
-from payoff.codecs.answer import Answer
-from payoff.codecs.cells import NULL, TAKES, blank, column, listed, narrow, nulls
+from payoff.codecs.answer import Answer, Listing
+from payoff.codecs.cells import NULL, TAKES, blank, column, narrow, nulls
+from payoff.codecs.celltext import dump, record, spans, texts
 from payoff.codecs.checks import check_count, check_names, shorten
 from payoff.codecs.codec import ROWS_MAX, Codec, prepared
 from payoff.codecs.jsontext import parse
-from payoff.errors import BadInput, ModelFailed
+from payoff.errors import BadInput
 from payoff.records.columns import Column
 from payoff.records.signature import Field, Type
 
@@ -208,25 +208,22 @@ def check_lengths(lengths: dict[str, int]) -> int:
 
 
 def encode(answer: Answer) -> bytes:
-    """JSON of an answer: a list of records under "predictions", or one list per column under "columns".
-
-    NaN and Infinity become null, for JSON has no word for them; times are UTC with a Z.
-    """
-    lists = [listed(answer.columns[name]) for name in answer.names]
-    said: dict[str, Any] = {"endpoint": answer.endpoint, "revision": answer.revision}
-    if answer.listing == "columns":
-        said["columns"] = dict(zip(answer.names, lists, strict=True))
-    else:
-        said["predictions"] = [dict(zip(answer.names, row, strict=True)) for row in zip(*lists, strict=True)]
-    return dump(said)
+    """JSON of an answer: a list of records under "predictions", or one list per column under "columns"."""
+    return written(answer, [len(next(iter(answer.columns.values()), ()))], [answer.listing])[0]
 
 
-def dump(said: Any) -> bytes:
-    """JSON text of plain values; a text that is no Unicode is the model's fault."""
-    try:
-        return orjson.dumps(said, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
-    except orjson.JSONEncodeError as error:
-        raise ModelFailed(f"the answer cannot be written as JSON: {error}") from error
+def written(answer: Answer, counts: Sequence[int], listings: Sequence[Listing]) -> list[bytes]:
+    """The answers of a batch of calls, of so many rows each; `answer` has the rows of all of them."""
+    cells = [texts(field, answer.columns[field.name]) for field in answer.fields]
+    about = b'{"endpoint":%b,"revision":%d,' % (dump(answer.endpoint), answer.revision)
+    whole = record(answer.names)
+    records = [whole % row for row in zip(*cells, strict=True)] if "records" in listings else []
+    return [
+        b'%b"predictions":[%b]}' % (about, b",".join(records[span]))
+        if listing == "records"
+        else b'%b"columns":%b}' % (about, whole % tuple(b"[%b]" % b",".join(column[span]) for column in cells))
+        for span, listing in zip(spans(counts), listings, strict=True)
+    ]
 
 
 def _plain(field: Field) -> bool:
