@@ -57,6 +57,12 @@ class House:
         self._factors[digest] = factor
         return Served("onnx", digest, SIGNATURE)
 
+    def slow(self, factor: float) -> Served:
+        """A version that runs in the worker and takes milliseconds for a row."""
+        digest = self.blobs.put(onnx.slow(factor))
+        self._factors[digest] = factor
+        return Served("onnx", digest, SIGNATURE)
+
     def factor(self, served: Served) -> float:
         """What a version multiplies by."""
         return self._factors[served.digest]

@@ -22,6 +22,28 @@ def times(factor: float) -> bytes:
     return bytes(model.SerializeToString())
 
 
+def slow(factor: float, layers: int = 400, width: int = 512) -> bytes:
+    """The same answers, after some milliseconds of moving each row around in a circle."""
+    around = np.roll(np.eye(width, dtype=np.float32), 1, axis=1)
+    constants = {
+        "around": around, "wide": np.ones((1, width), np.float32), "factor": np.array([factor], np.float32),
+        "from": np.array([0]), "to": np.array([1]), "axis": np.array([1]),
+    }  # fmt: skip
+    nodes = [helper.make_node("Mul", ["x", "wide"], ["h0"])]
+    nodes += [helper.make_node("MatMul", [f"h{at}", "around"], [f"h{at + 1}"]) for at in range(layers)]
+    nodes += [helper.make_node("Slice", [f"h{layers}", "from", "to", "axis"], ["one"])]
+    nodes += [helper.make_node("Mul", ["one", "factor"], ["y"])]
+    graph = helper.make_graph(
+        nodes,
+        "slow",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 1])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    return bytes(model.SerializeToString())
+
+
 def saved(folder: Path, factor: float) -> Path:
     """The same, as a file."""
     path = folder / f"times-{factor:g}.onnx"
