@@ -23,6 +23,7 @@ from typing import Any, TextIO
 from payoff.client.key import sound
 from payoff.doors import is_loopback
 from payoff.errors import BadInput, Conflict, Unavailable
+from payoff.gateway.board import Board, make_board
 from payoff.gateway.settings import Settings as Worker
 from payoff.gateway.settings import flags
 
@@ -49,6 +50,7 @@ class Child:
     name: str
     command: list[str]
     fds: tuple[int, ...]
+    worker: int | None = None  # its number, if it is one
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
     deaths: int = 0
@@ -57,9 +59,10 @@ class Child:
 
 @dataclass(slots=True)
 class Tree:
-    """The children and the pipe that tells them the supervisor lives."""
+    """The children, and the board on which workers say how many connections they have."""
 
-    children: list[Child] = field(default_factory=list)
+    children: list[Child]
+    board: Board
     stopping: bool = False
 
 
@@ -147,7 +150,9 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
         console = stack.enter_context(listen(settings.console, "--console"))
         read, write = os.pipe()
         stack.callback(os.close, write)
-        tree = Tree(children(settings, http, console, read))
+        board_fd = make_board(settings.workers)
+        stack.callback(os.close, board_fd)
+        tree = Tree(children(settings, http, console, read, board_fd), Board(board_fd, settings.workers))
         _write_doors(settings, http, console)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: setattr(tree, "stopping", True))
@@ -157,14 +162,14 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
         stop(tree)
 
 
-def children(settings: Settings, http: socket.socket, console: socket.socket, lifeline: int) -> list[Child]:
+def children(settings: Settings, http: socket.socket, console: socket.socket, lifeline: int, board: int) -> list[Child]:
     """The control plane and the workers, as commands."""
     control = [sys.executable, "-m", "payoff.api.control", "--home", str(settings.home)]
     control += ["--lifeline-fd", str(lifeline), *(["--sync"] if settings.sync else []), "--fd", str(console.fileno())]
     control += ["--http-url", f"http://{reached_at(http)}"]
     worker = Worker(
-        home=settings.home, fd=http.fileno(), workers=settings.workers, lifeline_fd=lifeline, sync=settings.sync,
-        **settings.each,
+        home=settings.home, fd=http.fileno(), workers=settings.workers, lifeline_fd=lifeline, board_fd=board,
+        sync=settings.sync, **settings.each,
     )  # fmt: skip
     return [
         Child("control", control, (console.fileno(), lifeline)),
@@ -176,7 +181,7 @@ def _worker(told: Worker) -> Child:
     """A worker, with every open file that its settings name."""
     inherited = [getattr(told, one.name) for one in fields(told) if one.name.endswith("fd")]
     command = [sys.executable, "-m", "payoff.gateway.worker", *flags(told)]
-    return Child(f"worker {told.index}", command, tuple(fd for fd in inherited if fd is not None))
+    return Child(f"worker {told.index}", command, tuple(fd for fd in inherited if fd is not None), told.index)
 
 
 def keep(tree: Tree, environment: dict[str, str], say: Callable[[str], None]) -> None:
@@ -188,6 +193,8 @@ def keep(tree: Tree, environment: dict[str, str], say: Callable[[str], None]) ->
                 start(child, environment)
             elif child.process is not None and child.process.poll() is not None:
                 bury(child, now, say)
+                if child.worker is not None:
+                    tree.board.wipe(child.worker)
         time.sleep(0.02)
 
 

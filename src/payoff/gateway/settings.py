@@ -19,6 +19,7 @@ class Settings:
     index: int = 0
     workers: int = 1
     lifeline_fd: int | None = None  # readable when the supervisor is gone
+    board_fd: int | None = None  # shared memory: how many connections each worker has
     sync: bool = False
     body_bytes_max: int = 64 << 20
     hot_max: int = 50

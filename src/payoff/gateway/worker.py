@@ -1,4 +1,4 @@
-"""One inference worker: builds the desk, opens the door, follows the live revisions, and leaves gracefully.
+"""One inference worker: builds the desk, opens the doors, follows the live revisions, and leaves gracefully.
 
 `python -m payoff.gateway.worker --home DIR --fd N --index I`, started by `payoff up`. It knows no database: what it
 serves stands in HOME/live, what it answered goes to HOME/journal, and it goes on when the control plane is gone.
@@ -10,11 +10,16 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import uvloop
 
 from payoff.doors import LOOPBACK, is_loopback
 from payoff.errors import PayoffError
+from payoff.gateway.accept import Acceptor
+from payoff.gateway.board import Board, Turns
 from payoff.gateway.follow import Follower
 from payoff.gateway.http import Connection, Door, Limits
 from payoff.gateway.routes import Routes
@@ -25,67 +30,128 @@ from payoff.journal.writer import Writer
 from payoff.serving import Desk, Heat
 
 HOUSEKEEPING_S = 1.0
-log = logging.getLogger("payoff.gateway")
 DRAIN_S = 8.0
+GRACE_S = 0.25  # a worker that leaves still hears what was sent before its callers could know
+log = logging.getLogger("payoff.gateway")
+
+
+class Hall(Protocol):
+    """What the connections of one door share.
+
+    A connection keeps itself in `open`, and has `check_time(now)`, which ends it if it takes too long to say something,
+    and `drain()`, which ends it unless an answer is under way.
+    """
+
+    open: set[Any]
+    closing: bool  # an answer is the last of its connection
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The doors of a worker, and who takes their connections."""
+
+    settings: Settings
+    board: Board
+    halls: list[Hall]
+    acceptors: list[Acceptor]
+
+    def open(self, fd: int, hall: Hall, made: Callable[[], asyncio.Protocol]) -> None:
+        """Take connections from a listening socket that is shared with the other workers."""
+        turns = Turns(self.board, len(self.acceptors), self.settings.index)
+        acceptor = Acceptor(socket.socket(fileno=fd), made, turns)
+        hall.open = acceptor.open
+        self.halls.append(hall)
+        self.acceptors.append(acceptor)
+        acceptor.start()
+
+    def check_time(self) -> None:
+        """End connections that say nothing for too long."""
+        now = asyncio.get_running_loop().time()
+        for hall in self.halls:
+            for line in list(hall.open):
+                line.check_time(now)
+
+    async def close(self, idle: Callable[[], bool]) -> None:
+        """Take nothing new, answer what has arrived, and close."""
+        loop = asyncio.get_running_loop()
+        for acceptor in self.acceptors:
+            acceptor.close()
+        for hall in self.halls:
+            hall.closing = True
+        began = loop.time()
+        while (self._busy() or not idle()) and loop.time() < began + DRAIN_S:
+            await asyncio.sleep(0.01)
+            if loop.time() > began + GRACE_S:
+                self._drain()
+
+    def _busy(self) -> bool:
+        return any(hall.open for hall in self.halls) or any(acceptor.coming for acceptor in self.acceptors)
+
+    def _drain(self) -> None:
+        for hall in self.halls:
+            for line in list(hall.open):
+                line.drain()
 
 
 async def work(settings: Settings) -> None:
     """The worker's whole life."""
-    loop = asyncio.get_running_loop()
     journal = settings.home / "journal"
     writer = Writer(journal, f"worker-{settings.index}", sync=settings.sync)
     desk = Desk(writer, Ids(settings.index, after_us=newest_us(journal)))
     follower = Follower(settings.home, settings.index, desk, Heat(hot_max=settings.hot_max))
     await follower.start()
-    listener = socket.socket(fileno=settings.fd)
-    listener.setblocking(False)
-    hosts = LOOPBACK if is_loopback(listener.getsockname()[0]) else None
-    routes = Routes(desk, settings.key, hosts)
-    door = Door(routes.answer, Limits(body_bytes_max=settings.body_bytes_max))
-    leave = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, leave.set)
-    if settings.lifeline_fd is not None:
-        loop.add_reader(settings.lifeline_fd, leave.set)
-    server = await loop.create_server(lambda: Connection(door), sock=listener)
-    tasks = [asyncio.create_task(follower.follow()), asyncio.create_task(keep_house(door, writer, follower))]
+    leave = told_to_leave(settings.lifeline_fd)
+    doors = Doors(settings, Board(settings.board_fd, settings.workers), [], [])
+    open_http(doors, desk)
+    tasks = [asyncio.create_task(follower.follow()), asyncio.create_task(keep_house(doors, writer, follower))]
     for task in tasks:  # a worker without one of them is deaf: it leaves, and the supervisor starts another
         task.add_done_callback(lambda _: leave.set())
     await leave.wait()
-    if settings.lifeline_fd is not None:
-        loop.remove_reader(settings.lifeline_fd)
-    server.close()
-    await drain(door, desk)
+    await doors.close(lambda: desk.idle)
     for task in tasks:
         task.cancel()
     writer.close()
     follower.models.close()
 
 
-async def keep_house(door: Door, writer: Writer, follower: Follower) -> None:
-    """Once a second: slow connections, old segments, models that nobody uses, the status file."""
+def told_to_leave(lifeline_fd: int | None) -> asyncio.Event:
+    """Set by SIGTERM, by SIGINT, and when the supervisor is gone."""
     loop = asyncio.get_running_loop()
+    leave = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leave.set)
+    if lifeline_fd is not None:
+        lifeline = lifeline_fd
+
+        def gone() -> None:
+            loop.remove_reader(lifeline)
+            leave.set()
+
+        loop.add_reader(lifeline, gone)
+    return leave
+
+
+def open_http(doors: Doors, desk: Desk) -> None:
+    """The HTTP door."""
+    settings = doors.settings
+    with socket.socket(fileno=os.dup(settings.fd)) as listener:
+        hosts = LOOPBACK if is_loopback(listener.getsockname()[0]) else None
+    routes = Routes(desk, settings.key, hosts)
+    door = Door(routes.answer, Limits(body_bytes_max=settings.body_bytes_max))
+    doors.open(settings.fd, door, lambda: Connection(door))
+
+
+async def keep_house(doors: Doors, writer: Writer, follower: Follower) -> None:
+    """Once a second: slow connections, old segments, models that nobody uses, the status file."""
     while True:
         await asyncio.sleep(HOUSEKEEPING_S)
-        now = loop.time()
-        for connection in list(door.open):
-            connection.check_time(now)
+        doors.check_time()
         try:
             writer.rotate_if_due()
             follower.let_go()
             follower.report()
         except (PayoffError, OSError) as error:
             log.error("housekeeping failed, it is tried again: %s", error)
-
-
-async def drain(door: Door, desk: Desk) -> None:
-    """Answer what has arrived, take nothing new, and close."""
-    door.closing = True
-    until = asyncio.get_running_loop().time() + DRAIN_S
-    while (door.open or not desk.idle) and asyncio.get_running_loop().time() < until:
-        for connection in list(door.open):
-            connection.drain()
-        await asyncio.sleep(0.01)
 
 
 if __name__ == "__main__":
