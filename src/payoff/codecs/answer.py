@@ -7,7 +7,6 @@ from typing import Literal
 from payoff.records.columns import Column
 from payoff.records.signature import Field
 
-
 Listing = Literal["records", "columns"]
 
 

@@ -15,10 +15,10 @@ import pyarrow as pa
 from payoff.codecs.answer import Answer
 from payoff.codecs.arrow import arrow_errors
 from payoff.codecs.cells import column, listed, nulls, settle
+from payoff.codecs.celltext import dump
 from payoff.codecs.checks import check_count, check_names, check_unique, check_width, refuse
 from payoff.codecs.codec import ROWS_MAX, Codec
 from payoff.codecs.jsontext import parse
-from payoff.codecs.celltext import dump
 from payoff.codecs.tables import from_array, to_arrow
 from payoff.codecs.unpack import plain
 from payoff.codecs.untyped import Array, ChunkedArray, pa_csv, pc

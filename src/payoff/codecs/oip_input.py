@@ -1,4 +1,4 @@
-"""One input of the Open Inference Protocol: tensors as they came to a column, one at a time or a whole batch at once."""
+"""One input of the Open Inference Protocol: tensors as they came to a column, one or a whole batch at once."""
 
 from collections.abc import Sequence
 from math import prod

@@ -1,19 +1,21 @@
-"""Open Inference Protocol v2 over HTTP: columns to an inference response, JSON or raw bytes."""
+"""Open Inference Protocol v2 over HTTP: columns to responses, JSON or raw bytes, those of a batch in one go."""
 
 from collections.abc import Mapping, Sequence
-from math import prod
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from payoff.codecs.cells import listed
+from payoff.codecs.celltext import dump, escaped, flat, raw
 from payoff.codecs.checks import refuse_unknown
 from payoff.codecs.oip import Request
-from payoff.codecs.rows import dump
-from payoff.codecs.tensors import DATATYPES, pack
+from payoff.codecs.tensors import DATATYPES
 from payoff.records.columns import Column, Columns
 from payoff.records.signature import Field, Type
+
+Reply = tuple[bytes, int | None]  # a body, and Inference-Header-Content-Length if raw bytes follow its JSON
+_LAYOUTS_MAX = 256
 
 
 def pick(request: Request, fields: Sequence[Field]) -> tuple[Field, ...]:
@@ -35,25 +37,11 @@ def reply(
     fields: Sequence[Field],
     parameters: Mapping[str, Any] | None = None,
     id: str | None = None,
-) -> tuple[bytes, int | None]:
-    """The response as the request wants it: the body, and Inference-Header-Content-Length if raw bytes follow the JSON.
-
-    An output with nulls that raw bytes cannot say (any but floats, where NaN says it) comes as JSON all the same,
-    which the protocol allows for each output on its own.
-    """
+) -> Reply:
+    """The response to one request, as it wants it."""
     wanted = pick(request, fields)
-    raw = [field for field in wanted if _is_raw(request, field, outputs[field.name])]
-    if not raw:
-        return encode(name, version, id or request.id, outputs, wanted, parameters), None
-    parts = {field.name: pack(_raw_values(field, outputs[field.name])) for field in raw}
-    tensors = [
-        _head(field, outputs[field.name]) | {"parameters": {"binary_data_size": len(parts[field.name])}}
-        if field.name in parts
-        else _tensor(field, outputs[field.name])
-        for field in wanted
-    ]
-    text = dump(_response(name, version, id or request.id, tensors, parameters))
-    return b"".join([text, *parts.values()]), len(text)
+    n = len(outputs[wanted[0].name]) if wanted else 0
+    return Writer(name, version, wanted, request.binary).write(outputs, [n], [id or request.id], parameters or {})[0]
 
 
 def encode(
@@ -64,49 +52,95 @@ def encode(
     fields: Sequence[Field],
     parameters: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """A response in JSON alone: each field as an output of the shape [n, *field.shape], its data flat.
+    """A response in JSON. NaN and Infinity are null; dates and times are BYTES with ISO text."""
+    n = len(outputs[fields[0].name]) if fields else 0
+    return Writer(name, version, fields, frozenset()).write(outputs, [n], [id], parameters or {})[0][0]
 
-    Nulls, NaN and Infinity are null; dates and times are BYTES with ISO text.
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """An output of a batch, cut into calls: what fills the hole in each call's JSON, and the bytes that follow it."""
+
+    field: Field
+    holes: list[bytes] | list[int]
+    raw: list[bytes] | None
+
+
+class Writer:
+    """Writes the responses to requests that want the same outputs in the same form.
+
+    An output with nulls that raw bytes cannot say (any but floats, where NaN says it) comes as JSON all the same,
+    which the protocol allows for each output on its own.
     """
-    tensors = [_tensor(field, outputs[field.name]) for field in fields]
-    return dump(_response(name, version, id, tensors, parameters))
+
+    def __init__(
+        self, name: str, version: str, wanted: Sequence[Field], binary: frozenset[str] | Literal["all"]
+    ) -> None:
+        self._wanted = wanted
+        self._binary = {field.name for field in wanted if binary == "all" or field.name in binary}
+        self._begin = escaped(b'{"model_name":%b,"model_version":%b' % (dump(name), dump(version)))
+        self._layouts: dict[Any, bytes] = {}
+
+    def write(
+        self, outputs: Columns, counts: Sequence[int], ids: Sequence[str | None], parameters: Mapping[str, Any]
+    ) -> list[Reply]:
+        """One response for each call of so many rows; `outputs` has the rows of all of them."""
+        cuts = [self._cut(field, outputs[field.name], counts) for field in self._wanted]
+        names = [b"" if id is None else b',"id":%b' % dump(id) for id in ids]
+        told = (*parameters.items(),)
+        form = (*(cut.raw is not None for cut in cuts),)
+        texts = [
+            self._layout(n, form, told) % holes
+            for n, holes in zip(counts, zip(names, *(cut.holes for cut in cuts), strict=True), strict=True)
+        ]
+        tails = [cut.raw for cut in cuts if cut.raw is not None]
+        if not tails:
+            return [(text, None) for text in texts]
+        return [
+            (b"".join((text, *parts)), len(text)) for text, parts in zip(texts, zip(*tails, strict=True), strict=True)
+        ]
+
+    def _cut(self, field: Field, column: Column, counts: Sequence[int]) -> _Cut:
+        if field.name not in self._binary or not _has_raw(field, column):
+            return _Cut(field, flat(field, column, counts), None)
+        parts = raw(Column(_raw_values(field, column)), counts)
+        return _Cut(field, [*map(len, parts)], parts)
+
+    def _layout(self, n: int, form: tuple[bool, ...], parameters: tuple[tuple[str, Any], ...]) -> bytes:
+        """A response to n rows with a hole for the id, and one for each output."""
+        key = (n, form, parameters)
+        found = self._layouts.get(key)
+        if found is None:
+            if len(self._layouts) >= _LAYOUTS_MAX:
+                self._layouts.clear()
+            told = b',"parameters":%b' % escaped(dump(dict(parameters))) if parameters else b""
+            tensors = b",".join(_tensor(field, n, is_raw) for field, is_raw in zip(self._wanted, form, strict=True))
+            found = self._layouts[key] = b'%b%%b%b,"outputs":[%b]}' % (self._begin, told, tensors)
+        return found
 
 
-def _response(
-    name: str, version: str, id: str | None, tensors: list[dict[str, Any]], parameters: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    said: dict[str, Any] = {"model_name": name, "model_version": version}
-    if id is not None:
-        said["id"] = id
-    if parameters:
-        said["parameters"] = parameters
-    said["outputs"] = tensors
-    return said
+def _tensor(field: Field, n: int, is_raw: bool) -> bytes:
+    """One output of n rows, with a hole for its data or for how many bytes it has."""
+    head = {"name": field.name, "datatype": DATATYPES[field.type], "shape": [n, *field.shape]}
+    rest = b'"parameters":{"binary_data_size":%d}' if is_raw else b'"data":[%b]'
+    return b"%b,%b}" % (escaped(dump(head)[:-1]), rest)
 
 
-def _head(field: Field, column: Column) -> dict[str, Any]:
-    return {"name": field.name, "datatype": DATATYPES[field.type], "shape": [len(column), *field.shape]}
-
-
-def _tensor(field: Field, column: Column) -> dict[str, Any]:
-    head = _head(field, column)
-    valid = None if column.valid is None else column.valid.repeat(prod(field.shape))
-    head["data"] = listed(Column(column.values.reshape(-1), valid))
-    return head
-
-
-def _is_raw(request: Request, field: Field, column: Column) -> bool:
-    wanted = request.binary == "all" or field.name in request.binary
-    return wanted and (field.type.is_float or column.valid is None or bool(column.valid.all()))
+def _has_raw(field: Field, column: Column) -> bool:
+    return field.type.is_float or column.valid is None or bool(column.valid.all())
 
 
 def _raw_values(field: Field, column: Column) -> NDArray[Any]:
     if field.type is Type.DATE:
-        return np.array([day.isoformat() for day in column.values.reshape(-1).tolist()], object)
+        return _objects([day.isoformat() for day in column.values.reshape(-1).tolist()], column)
     if field.type is Type.TIMESTAMP:
-        return np.array([f"{time.isoformat()}Z" for time in column.values.reshape(-1).tolist()], object)
+        return _objects([f"{time.isoformat()}Z" for time in column.values.reshape(-1).tolist()], column)
     if column.valid is None or column.valid.all():
         return column.values
     values = column.values.copy()
     values[~column.valid] = np.nan
     return values
+
+
+def _objects(texts: list[str], column: Column) -> NDArray[Any]:
+    return np.array(texts, object).reshape(column.values.shape)

@@ -26,7 +26,8 @@ import numpy as np
 
 from payoff.codecs.answer import Answer, Listing
 from payoff.codecs.cells import NULL, TAKES, blank, column, narrow, nulls
-from payoff.codecs.celltext import dump, record, spans, texts
+from payoff.codecs.celltext import dump, spans, texts
+from payoff.codecs.celltext import record as layout
 from payoff.codecs.checks import check_count, check_names, shorten
 from payoff.codecs.codec import ROWS_MAX, Codec, prepared
 from payoff.codecs.jsontext import parse
@@ -216,7 +217,7 @@ def written(answer: Answer, counts: Sequence[int], listings: Sequence[Listing]) 
     """The answers of a batch of calls, of so many rows each; `answer` has the rows of all of them."""
     cells = [texts(field, answer.columns[field.name]) for field in answer.fields]
     about = b'{"endpoint":%b,"revision":%d,' % (dump(answer.endpoint), answer.revision)
-    whole = record(answer.names)
+    whole = layout(answer.names)
     records = [whole % row for row in zip(*cells, strict=True)] if "records" in listings else []
     return [
         b'%b"predictions":[%b]}' % (about, b",".join(records[span]))
