@@ -21,6 +21,7 @@ from payoff.version import VERSION
 FREE_BYTES_MIN = 1 << 30
 MICROS_PER_S = 1_000_000
 ORDERS_LOOKED_AT = 1_000
+MODELS_TOLD = 20
 SILENT_S_MAX = 10.0
 RECENT_S = 3_600  # refused outcomes of the last hour are a warning
 Part = dict[str, Any]
@@ -135,6 +136,22 @@ def _worker(status: live.Status, current: dict[str, int], now_us: int) -> Part:
     return _part(name, "ok", f"process {status.pid} serves {len(status.serving)} endpoints")
 
 
+def _models(house: Engines) -> list[Part]:
+    """What computes each loaded model, and where: measured when it was loaded."""
+    found = {(one.model, one.version): one for status in live.statuses(house.home) for one in status.resident}
+    measured = [_computed(one) for _, one in sorted(found.items()) if one.one_row_us is not None]
+    more = f"; and {len(measured) - MODELS_TOLD:,} more" if len(measured) > MODELS_TOLD else ""
+    return [_part("models", "ok", "; ".join(measured[:MODELS_TOLD]) + more or "none was measured")]
+
+
+def _computed(one: live.Resident) -> str:
+    place = "in a thread" if one.threaded else "on the event loop"
+    engine = f" on {one.engine}" if one.engine else ""
+    return (
+        f"{one.model} v{one.version}: {one.one_row_us:,.0f} us for a row, {place}{engine}, {one.rows_max:,} rows a call"
+    )
+
+
 def _environments(house: Engines) -> list[Part]:
     """The packages that models run with, and uv, which installs them."""
     try:
@@ -165,5 +182,5 @@ def _walls() -> dict[str, str]:
         raise Unavailable(f"the walls around models cannot be tried: {error}") from error
 
 
-LOOKS = (_database, _orders, _disk, _journal, _outcomes, _workers, _environments, _runners)
+LOOKS = (_database, _orders, _disk, _journal, _outcomes, _workers, _models, _environments, _runners)
 HANDLERS = [health]

@@ -234,10 +234,20 @@ class Follower:
 
 
 def _resident(seat: Seat) -> exchange.Resident:
-    """What a loaded version takes."""
+    """What a loaded version takes, and how it is computed."""
     loaded = seat.loaded
-    held_bytes, pids = (loaded.held_bytes, tuple(loaded.pids())) if loaded is not None else (0, ())
-    return exchange.Resident(seat.model, seat.version, held_bytes, pids)
+    if loaded is None:
+        return exchange.Resident(seat.model, seat.version, 0)
+    return exchange.Resident(
+        model=seat.model,
+        version=seat.version,
+        held_bytes=loaded.held_bytes,
+        pids=tuple(loaded.pids()),
+        engine=loaded.engine,
+        threaded=loaded.threaded,
+        one_row_us=loaded.pace.one_row_s * 1e6 if loaded.pace is not None else None,
+        rows_max=loaded.rows_max,
+    )
 
 
 def _out(live: Live) -> dict[str, str]:

@@ -29,6 +29,11 @@ class Settings:
         """What callers must send. It stands in the environment, where other accounts cannot read it."""
         return os.environ.get("PAYOFF_KEY") or None
 
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """Engines that models are tried on only if they are asked for: `PAYOFF_ENGINES=tensorrt`."""
+        return tuple(name.strip().lower() for name in os.environ.get("PAYOFF_ENGINES", "").split(",") if name.strip())
+
 
 def flags(settings: Settings) -> list[str]:
     """The command line that `parse` reads back."""

@@ -98,7 +98,7 @@ async def work(settings: Settings) -> None:
     journal = settings.home / "journal"
     writer = Writer(journal, f"worker-{settings.index}", sync=settings.sync)
     desk = Desk(writer, Ids(settings.index, after_us=newest_us(journal)))
-    follower = Follower(settings.home, settings.index, desk, Heat(hot_max=settings.hot_max))
+    follower = Follower(settings.home, settings.index, desk, _heat(settings))
     await follower.start()
     leave = told_to_leave(settings.lifeline_fd)
     doors = Doors(settings, Board(settings.board_fd, settings.workers), [], [])
@@ -112,6 +112,13 @@ async def work(settings: Settings) -> None:
         task.cancel()
     writer.close()
     follower.models.close()
+
+
+def _heat(settings: Settings) -> Heat:
+    """Its share of the cores is what one call of a large model may have."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads_max = max(1, cores // settings.workers)
+    return Heat(hot_max=settings.hot_max, threads_max=threads_max, engines=settings.engines)
 
 
 def told_to_leave(lifeline_fd: int | None) -> asyncio.Event:

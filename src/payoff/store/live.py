@@ -37,6 +37,10 @@ class Resident:
     version: int
     held_bytes: int
     pids: tuple[int, ...] = ()
+    engine: str = ""  # what computes it; empty where nobody knows
+    threaded: bool = False  # whether it computes in a thread, so that it holds up no other model of the worker
+    one_row_us: float | None = None  # of a call with one row, measured when it was loaded
+    rows_max: int = 0  # that pay in one call; 0 where nobody knows
 
 
 @dataclass(frozen=True, slots=True)
