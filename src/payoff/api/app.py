@@ -18,6 +18,7 @@ from payoff.api import (
     health,
     lists,
     matured,
+    metrics,
     outcomes,
     power,
     questions,
@@ -61,7 +62,7 @@ def build(engines: Engines, hosts: frozenset[str] | None) -> ASGIApp:
     """The application; `hosts` are the Host headers it answers to, None for any."""
     handlers: list[Any] = [handler for room in ROOMS for handler in room.HANDLERS]
     app = Litestar(
-        route_handlers=[Router("/api", route_handlers=handlers)],
+        route_handlers=[Router("/api", route_handlers=handlers), metrics.scrape],
         dependencies={"house": engines.provide()},
         exception_handlers={
             PayoffError: replies.refuse,

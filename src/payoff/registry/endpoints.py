@@ -99,6 +99,14 @@ def given(db: sa.Connection, endpoint: str | None, limit: int, before: int | Non
     return found
 
 
+def tallied(db: sa.Connection) -> dict[tuple[str, str, bool], int]:
+    """How many orders there were, by endpoint, verb, and whether a guard gave them."""
+    by_guard = orders.c.author.startswith("guard").label("by_guard")
+    query = sa.select(orders.c.endpoint, orders.c.verb, by_guard, sa.func.count())
+    rows_ = db.execute(query.group_by(orders.c.endpoint, orders.c.verb, by_guard))
+    return {(endpoint, verb, bool(guard)): count for endpoint, verb, guard, count in rows_}
+
+
 def _order(revision: Revision, verb: str, before: int | None, evidence: Mapping[str, Any]) -> Order:
     return Order(
         id=0,

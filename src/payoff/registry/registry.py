@@ -125,6 +125,11 @@ class Registry:
         with reading(self._engine) as db:
             return endpoints.given(db, endpoint, limit, before)
 
+    def orders_tallied(self) -> dict[tuple[str, str, bool], int]:
+        """How many orders there were, by endpoint, verb, and whether a guard gave them."""
+        with reading(self._engine) as db:
+            return endpoints.tallied(db)
+
     def verify_chain(self, latest: int | None = None) -> Broken | None:
         """The first order that is no longer what was recorded, or None; of all, or of the `latest` so many."""
         with reading(self._engine) as db:
