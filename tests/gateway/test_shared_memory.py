@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from payoff.codecs.places import Place, place
 from payoff.errors import BadInput, Conflict, NotFound, TooLarge
-from payoff.gateway.shared_memory import REGIONS_MAX, Place, Region, Regions, place
+from payoff.gateway.shared_memory import REGIONS_MAX, Region, Regions
 
 BYTES_MAX = 4_096
 

@@ -10,15 +10,14 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from payoff.codecs.checks import shorten
+from payoff.codecs.places import Place
 from payoff.errors import BadInput, Conflict, NotFound, TooLarge
 from payoff.store.files import folder, replace, told
 
@@ -37,15 +36,6 @@ class Region:
     byte_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where one tensor lies, as its parameters say: in a region, so many bytes from an offset on."""
-
-    region: str
-    offset: int
-    byte_size: int
-
-
 _REGION = msgspec.json.Decoder(Region)
 
 
@@ -57,7 +47,7 @@ class Regions:
 
     def __init__(self, home: Path, *, allowed: bool, bytes_max: int) -> None:
         self._folder = home / "run" / "regions"
-        self._allowed = allowed
+        self.allowed = allowed
         self._bytes_max = bytes_max
 
     def register(self, region: Region) -> None:
@@ -138,7 +128,7 @@ class Regions:
         return region
 
     def _check_allowed(self) -> None:
-        if not self._allowed:
+        if not self.allowed:
             raise BadInput(
                 "shared memory is for callers on this machine, and this door is open to others; send the data in the "
                 "body, or start payoff with --http 127.0.0.1:8000"
@@ -180,20 +170,6 @@ class Regions:
 
     def _is_there(self, key: str) -> bool:
         return os.path.lexists(_OBJECTS / key.removeprefix("/"))
-
-
-def place(parameters: Mapping[str, Any], where: str) -> Place | None:
-    """Where a tensor's parameters say that it lies; None if not in shared memory. `where` names the tensor."""
-    region = parameters.get("shared_memory_region")
-    size, offset = parameters.get("shared_memory_byte_size"), parameters.get("shared_memory_offset", 0)
-    if region is None and size is None:
-        return None
-    if type(region) is not str or type(size) is not int or type(offset) is not int or size < 0 or offset < 0:
-        raise BadInput(
-            f"{where} lies in region {shorten(region)}, {shorten(size)} bytes from {shorten(offset)} on; expected "
-            "shared_memory_region as text, shared_memory_byte_size and shared_memory_offset as numbers of bytes"
-        )
-    return Place(region, offset, size)
 
 
 def _open(key: str, how: int) -> int:
