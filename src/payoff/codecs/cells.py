@@ -21,6 +21,8 @@ from payoff.records.signature import Field, Type
 
 # From here on a float64 rounds to infinity in float32: the largest float32 and half a step.
 FLOAT32_END = 3.4028235677973366e38
+# From here on a float64 may stand for a whole number next to it, which is what the caller wrote.
+EXACT_END = 2**53
 
 _DATE = re.compile(r"(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIMESTAMP = re.compile(
@@ -104,7 +106,7 @@ def narrow(values: Sequence[float]) -> bool:
 
 
 def _whole(kind: Type, values: Sequence[float]) -> NDArray[Any]:
-    if not all(type(value) is int or value.is_integer() for value in values):
+    if not all(type(value) is int or (value.is_integer() and abs(value) < EXACT_END) for value in values):
         raise Misfit
     return np.array([*map(int, values)], kind.dtype)
 
