@@ -38,10 +38,10 @@ class Table:
         place = self._place(slot)
         return int.from_bytes(self.held[place : place + 8], "little", signed=True) if place else 0
 
-    def flag(self, slot: int) -> bool:
-        """The bool in a slot."""
+    def byte(self, slot: int) -> int:
+        """The byte in a slot."""
         place = self._place(slot)
-        return bool(place and self.held[place])
+        return int.from_bytes(self.held[place : place + 1], "little") if place else 0
 
     def tables(self, slot: int) -> Iterator["Table"]:
         """The tables of a vector."""
@@ -104,7 +104,7 @@ def dictionary_bytes(metadata: memoryview, body: memoryview) -> tuple[int, bool]
     dictionary = Table.root(metadata).table(_MESSAGE_HEADER)
     if dictionary is None:
         return 0, False
-    return _expanded(dictionary.table(_DICTIONARY_DATA), body), dictionary.flag(_DICTIONARY_IS_DELTA)
+    return _expanded(dictionary.table(_DICTIONARY_DATA), body), bool(dictionary.byte(_DICTIONARY_IS_DELTA))
 
 
 def _expanded(batch: Table | None, body: memoryview) -> int:

@@ -6,7 +6,7 @@ from io import BytesIO
 from payoff.codecs.answer import Answer
 from payoff.codecs.celltext import record, texts
 from payoff.codecs.checks import check_count
-from payoff.codecs.codec import ROWS_MAX, Codec
+from payoff.codecs.codec import ROWS_MAX, Codec, prepared
 from payoff.codecs.jsontext import parse
 from payoff.codecs.rows import Rows
 from payoff.records.columns import Column
@@ -18,6 +18,12 @@ def decode(
 ) -> dict[str, Column]:
     """Columns of JSON lines; empty lines are passed over. See `payoff.codecs.codec.Decode`."""
     return Rows(tuple(fields), extra_ok, rows_max).of_records(records(body, rows_max))
+
+
+def of_lines(lines: Sequence[tuple[int, bytes]], fields: tuple[Field, ...]) -> dict[str, Column]:
+    """Columns of lines that are cut already, each with its number."""
+    reader: Rows = prepared(Rows, fields, frozenset(), ROWS_MAX)
+    return reader.of_records([parse(line, f"line {number}") for number, line in lines])
 
 
 def records(body: bytes, rows_max: int = ROWS_MAX) -> list[object]:
