@@ -8,6 +8,7 @@ it has more. Where the others are too busy to come, it takes it after a moment a
 import asyncio
 import errno
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Any
 
 from payoff.gateway.board import Turns
 
-PATIENCE_S = 0.002  # a connection waits so long for a worker that has fewer
+PATIENCE_S = 0.005  # a connection waits so long for a worker that has fewer
 PAUSE_S = 0.1  # before the next try when this process has no file left
 HANDSHAKE_S_MAX = 10.0
 BURST = 64  # connections taken in one turn of the loop
@@ -84,6 +85,7 @@ class Acceptor:
             if not self._turns.mine(len(self.open) + len(self.coming)):
                 if self._insisting is None:
                     self._insisting = self._loop.call_later(PATIENCE_S, self._insist)
+                os.sched_yield()  # it may be waiting for this very core
                 return  # the loop asks again in its next turn, for as long as nobody takes it
             if not self._accept():
                 return
