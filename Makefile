@@ -49,7 +49,7 @@ heavies: setup
 heavy: setup
 	$(BIN)/pytest -n 2 --dist loadgroup -m heavy tests/kinds
 
-# One case of benchmarks/: `make bench CASE=door`. Extra packages of the rivals go into the same environment.
+# One case of benchmarks/: `make bench CASE=door ARGS=...`. Rivals have environments of their own, in .environments.
 bench: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
 	$(BIN)/python -m benchmarks.$(CASE) $(ARGS)

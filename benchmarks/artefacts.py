@@ -1,13 +1,14 @@
 """The models that benchmarks serve, with fixed seeds, and requests for them with the answers that are right.
 
-`tabular`: gradient boosting, 100 trees over 30 features, as ONNX with one output. `network`: 256-1024-1024-10 with ReLU,
-as ONNX. `pipeline`: scaler and logistic regression in scikit-learn, over the 30 features. All rows are float32.
+`tabular`: gradient boosting, 100 trees over 30 features, as ONNX with one output. `network`: 256-1024-1024-10 with
+ReLU, as ONNX. `pipeline`: scaler and logistic regression in scikit-learn, over the 30 features. Rows are float32.
 """
 
 import json
 import struct
 import warnings
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def _network(folder: Path) -> None:
 
     rng = np.random.default_rng(SEED)
     nodes, weights, last = [], [], INPUT
-    for layer, (wide, narrow) in enumerate(zip(SIZES[:-1], SIZES[1:], strict=True)):
+    for layer, (wide, narrow) in enumerate(pairwise(SIZES)):
         weight = (rng.standard_normal((wide, narrow)) / np.sqrt(wide)).astype(np.float32)
         weights += [numpy_helper.from_array(weight, f"w{layer}"),
                     numpy_helper.from_array(np.zeros(narrow, np.float32), f"b{layer}")]  # fmt: skip
@@ -130,6 +131,12 @@ def binary_body(rows: Floats, name: str = INPUT) -> tuple[bytes, int]:
     tensor = {"name": name, "shape": list(rows.shape), "datatype": "FP32", "parameters": {"binary_data_size": len(raw)}}
     head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}, separators=(",", ":")).encode()
     return head + raw, len(head)
+
+
+def records_body(rows: Floats) -> bytes:
+    """The same for a model that takes a column for each feature, called "0", "1" and so on: records of /predict."""
+    records = [{str(place): float(str(value)) for place, value in enumerate(row)} for row in rows]
+    return json.dumps(records, separators=(",", ":")).encode()
 
 
 def grpc_body(rows: Floats, model: str, name: str = INPUT) -> bytes:

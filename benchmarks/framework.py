@@ -9,11 +9,12 @@ payoff journals every row. Servers are measured in turn, medians are shown.
 """
 
 import argparse
-import shutil
-import socket
+import os
 import statistics
 import sys
 import tempfile
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,8 +23,7 @@ from typing import Any
 import numpy as np
 
 import payoff
-from benchmarks import machine
-from benchmarks.door import LUA, load, payoff_worker, started, wait
+from benchmarks import loading, machine, servers
 from payoff.demo.server import running
 
 YARDSTICK = "FastAPI, row by row"
@@ -59,17 +59,16 @@ def models(folder: Path) -> None:
 
 
 @contextmanager
-def fastapi(path: Path) -> Iterator[str]:
+def fastapi(path: Path) -> Iterator[servers.Server]:
     """The yardstick on a free port."""
-    import os
-
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        port = str(door.getsockname()[1])
+    port = servers.free_port()
     command = [sys.executable, "-m", "uvicorn", "benchmarks.rivals.fastapi_sklearn:app", "--host", "127.0.0.1"]
-    command += ["--port", port, "--no-access-log", "--log-level", "warning", "--loop", "uvloop", "--http", "httptools"]
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    with started(command, env={**os.environ, **threads, "MODELS": str(path)}):
-        yield f"http://127.0.0.1:{port}"
+    command += ["--port", str(port), "--no-access-log", "--log-level", "warning", "--loop", "uvloop"]
+    command += ["--http", "httptools"]
+    surroundings = {**os.environ, **servers.ONE_THREAD, "MODELS": str(path)}
+    with servers.started(YARDSTICK, command, path / "log", 0, env=surroundings) as one:
+        one.url = f"http://127.0.0.1:{port}"
+        yield one
 
 
 def main() -> None:
@@ -78,8 +77,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    if not shutil.which("wrk"):
-        raise SystemExit("this case loads the servers with wrk; install it first (Debian: apt-get install wrk)")
+    loading.require("wrk", "taskset")
     about = machine.describe((*machine.PACKAGES, "fastapi", "uvicorn", "scikit-learn"))
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder = Path(temporary)
@@ -87,46 +85,52 @@ def main() -> None:
         with running(folder / "home", workers=1) as server, payoff.connect(server.api) as client:
             for name in MODELS:
                 client.deploy(folder / f"{name}.joblib", name, sample=folder / f"{name}.parquet", native=True)
-        (folder / "wrk.lua").write_text(LUA)
-        servers = {
-            "payoff": stack.enter_context(payoff_worker(folder / "home", "payoff.gateway.worker")),
-            YARDSTICK: stack.enter_context(fastapi(folder)),
-        }
-        rows = [row for name in MODELS for row in measure(name, servers, folder, options.seconds, options.repeats)]
+        worker = servers.payoff_worker("payoff", folder / "home", "payoff.gateway.worker", folder / "log")
+        both = [stack.enter_context(worker), stack.enter_context(fastapi(folder))]
+        rows = [row for name in MODELS for row in measure(name, both, folder, options.seconds, options.repeats)]
     machine.write("framework", (__doc__ or "").strip(), rows, about)
 
 
-def measure(model: str, servers: dict[str, str], folder: Path, seconds: float, repeats: int) -> list[dict[str, Any]]:
+def measure(model: str, both: list[servers.Server], folder: Path, seconds: float, repeats: int) -> list[dict[str, Any]]:
     """Both in turn, at both loads."""
-    runs: dict[tuple[str, int], list[dict[str, float]]] = {}
-    urls = {name: f"{url}/predict/{model}" for name, url in servers.items()}
-    body = folder / f"{model}.json"
-    for url in urls.values():
-        wait(url, body.read_bytes())
-        load(url, folder / "wrk.lua", body, 8, 1)
+    runs: dict[tuple[str, int], list[loading.Run]] = {}
+    body, again_until = folder / f"{model}.json", time.monotonic() + seconds * repeats * 20
+    for one in both:
+        wait(f"{one.url}/predict/{model}", body.read_bytes())
+        loading.watched(loading.Ask(f"{one.url}/predict/{model}", body, 8), 1, one.cpu_s)
     for _ in range(repeats):
         for connections in (1, 32):
-            for name, url in urls.items():
-                run = load(url, folder / "wrk.lua", body, connections, seconds)
-                runs.setdefault((name, connections), []).append(run)
-    return [row(model, name, connections, runs) for connections in (1, 32) for name in servers]
+            for one in both:
+                ask = loading.Ask(f"{one.url}/predict/{model}", body, connections)
+                run = loading.quietly(ask, seconds, one.cpu_s, again_until)
+                runs.setdefault((one.name, connections), []).append(run)
+    return [row(model, one.name, connections, runs) for connections in (1, 32) for one in both]
 
 
-def row(model: str, name: str, connections: int, runs: dict[tuple[str, int], list[dict[str, float]]]) -> dict[str, Any]:
+def wait(url: str, request: bytes) -> None:
+    """Until the server gives a real answer."""
+    for _ in range(500):
+        try:
+            urllib.request.urlopen(
+                urllib.request.Request(url, request, {"content-type": "application/json"}), timeout=5
+            )
+            return
+        except OSError:
+            time.sleep(0.02)
+    raise SystemExit(f"{url} does not answer")
+
+
+def row(model: str, name: str, connections: int, runs: dict[tuple[str, int], list[loading.Run]]) -> dict[str, Any]:
     """One line of the table."""
-    rates = {one: _rate(runs[one, connections]) for one in (name, YARDSTICK)}
+    rates = {one: statistics.median(run.per_s for run in runs[one, connections]) for one in (name, YARDSTICK)}
     own = runs[name, connections]
     return {
         "model": model, "server": name, "connections": connections, "requests per s": round(rates[name]),
         "against FastAPI": rates[name] / rates[YARDSTICK],
-        "p50 us": round(statistics.median(run["p50_us"] for run in own)),
-        "p99 us": round(statistics.median(run["p99_us"] for run in own)),
-        "failed": int(sum(run["bad"] for run in own)),
+        "p50 us": round(statistics.median(run.p50_us for run in own)),
+        "p99 us": round(statistics.median(run.p99_us for run in own)),
+        "failed": sum(run.bad for run in own),
     }  # fmt: skip
-
-
-def _rate(runs: list[dict[str, float]]) -> float:
-    return statistics.median(run["requests"] / run["seconds"] for run in runs)
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ def describe(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
     }
 
 
-def write(case: str, method: str, rows: list[dict[str, Any]], machine: dict[str, Any]) -> None:
-    """Print the table and keep it as `results/CASE.json`."""
+def write(case: str, method: str, rows: list[dict[str, Any]], machine: dict[str, Any], **more: Any) -> None:
+    """Print the table and keep it as `results/CASE.json`, with whatever else belongs to it."""
     RESULTS.mkdir(exist_ok=True)
-    content = {"case": case, "method": method, "machine": machine, "rows": rows}
+    content = {"case": case, "method": method, "machine": machine, "rows": rows, **more}
     (RESULTS / f"{case}.json").write_text(json.dumps(content, indent=1) + "\n")
     sys.stdout.write(table(rows) + "\n")
 

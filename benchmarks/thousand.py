@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import door, machine
+from benchmarks import artefacts, machine
 from payoff.environments.environments import Environments
 from payoff.flavors import FLAVORS, Arrival, golden
 from payoff.flavors.rowfile import Rows
@@ -38,7 +38,7 @@ from payoff.store import folders, live
 from payoff.store.blobs import Blobs
 from tests.walks.models import children
 
-FEATURES = door.FEATURES
+FEATURES = 30
 MODEL = """
 import pickle
 from pathlib import Path
@@ -89,11 +89,11 @@ def variants(path: Path, count: int, blobs: Blobs, folder: Path) -> Iterator[Ser
 
 
 def _signature(model: Any) -> Signature:
-    """As a deployment would find it: a matrix in, a label and probabilities out."""
+    """As a deployment would find it: a matrix in, probabilities out."""
     name = model.graph.input[0].name
     return Signature(
         (Field(name, Type.FLOAT32, (FEATURES,)),),
-        (Field("label", Type.INT64), Field("probabilities", Type.FLOAT32, (2,))),
+        (Field("probabilities", Type.FLOAT32, (2,)),),
     )
 
 
@@ -247,7 +247,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        path = door.model(folder)
+        path = artefacts.make(folder).path("tabular")
         chance = np.random.default_rng(0)
         for count in (1, options.models):
             home = folder / f"home-{count}"
