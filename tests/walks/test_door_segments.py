@@ -1,7 +1,7 @@
 """A request means the same however it is cut into segments, whatever came before it, and whoever sent the like of it.
 
-The door may remember heads it has seen. A remembered one never serves another's: every request here says in its body who
-it is, and its answer must say the same.
+The door may remember heads it has seen. A remembered one never serves another's: every request here says in its body
+who it is, and its answer must say the same.
 """
 
 import json
