@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -19,20 +19,20 @@ class Server:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self.door = Door(self.answer, LIMITS)
+        self.door = Door(self.answer, lambda error, request: refusal(500, str(error), "internal"), LIMITS)
         self.ready = threading.Event()
         self.seen: list[bytes] = []
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
         self.ready.wait()
 
-    def answer(self, request: Request, send: Callable[[Reply], None]) -> None:
+    def answer(self, request: Request) -> None:
         self.seen.append(request.body)
         reply = Reply(request.method + b" " + request.path.encode() + b" " + request.body, b"text/plain")
         if request.path == "/late":
-            self.loop.call_later(0.05, send, reply)
+            self.loop.call_later(0.05, request.hear, reply)
         else:
-            send(reply)
+            request.hear(reply)
 
     def _run(self) -> None:
         self.loop.run_until_complete(self._serve())

@@ -32,7 +32,7 @@ from payoff.codecs.checks import check_count, check_names, shorten
 from payoff.codecs.codec import ROWS_MAX, Codec, prepared
 from payoff.codecs.jsontext import parse
 from payoff.errors import BadInput
-from payoff.records.columns import Column
+from payoff.records.columns import Column, concat, length
 from payoff.records.signature import Field, Type
 
 Record = dict[str, Any]
@@ -106,6 +106,18 @@ class _Row:
         return missing
 
 
+class Asked(NamedTuple):
+    """A body as far as it is looked at at first: how many rows it has, and how its caller lists them.
+
+    Records are read later, those of many bodies in one go; columns have been read.
+    """
+
+    rows: int
+    listing: Listing
+    records: list[Any]
+    columns: dict[str, Column] | None = None
+
+
 class Rows:
     """A decoder for one list of fields: what can be worked out from the fields alone is worked out here, once."""
 
@@ -122,21 +134,39 @@ class Rows:
         self._single = [field for field in fields if not _plain(field)]
 
     def __call__(self, body: bytes) -> dict[str, Column]:
+        return self.read([self.ask(body)])
+
+    def ask(self, body: bytes) -> Asked:
+        """What a body is; BadInput if it is neither records nor columns."""
         said = parse(body)
         if type(said) is dict:
             return self._object(said)
         if type(said) is list:
-            return self.of_records(said)
+            return self._records(said)
         raise BadInput(f"body is {shorten(said)}; expected a JSON list of records, or an object of columns")
 
-    def _object(self, said: Record) -> dict[str, Column]:
+    def read(self, asked: Sequence[Asked]) -> dict[str, Column]:
+        """The rows of all these bodies, one after the other; BadInput if any of them is amiss."""
+        if all(one.columns is None for one in asked):
+            return self.of_records([record for one in asked for record in one.records])
+        return concat([self.of_records(one.records) if one.columns is None else one.columns for one in asked])
+
+    def _object(self, said: Record) -> Asked:
         if len(said) == 1:
             (key, inner), *_ = said.items()
             if key not in self._by_name and key == "rows" and type(inner) is list:
-                return self.of_records(inner)
+                return self._records(inner)
             if key not in self._by_name and key == "columns" and type(inner) is dict:
-                return self._columns(inner)
-        return self._columns(said) if self._is_columns(said) else self.of_records([said])
+                columns = self._columns(inner)
+                return Asked(length(columns), "columns", [], columns)
+        if not self._is_columns(said):
+            return self._records([said])
+        columns = self._columns(said)
+        return Asked(length(columns), "records" if length(columns) == 1 else "columns", [], columns)
+
+    def _records(self, records: list[Any]) -> Asked:
+        check_count(len(records), self._rows_max)
+        return Asked(len(records), "records", records)
 
     def _is_columns(self, said: Record) -> bool:
         for field in self._fields:

@@ -2,6 +2,10 @@
 
 The parser is llhttp (by way of httptools). What it refuses gets a 400 and the connection ends. Calls on one connection
 are answered one after the other, so pipelining is safe; a client that never reads makes us stop reading it.
+
+A client sends the same head over and over, byte for byte. One that the parser has read, from its first byte to the
+empty line, is remembered with what it means; a request that begins with the same bytes, and whose body has come whole,
+needs no parser. All the rest goes to the parser.
 """
 
 import asyncio
@@ -36,16 +40,46 @@ class Limits:
     connections_max: int = 10_000  # of one worker
 
 
-@dataclass(slots=True)
-class Request:
-    """One request as it came; header names are lower case."""
+@dataclass(slots=True, eq=False)
+class Head:
+    """What stands before a body; header names are lower case. Shared by all requests that begin with the same bytes."""
 
     method: bytes
     path: str
+    query: bytes
     headers: dict[bytes, bytes]
-    body: bytes
     keep_alive: bool
-    arrived: float = 0.0
+    length: int = 0  # of the body, in bytes
+    way: Any = None  # what the door has made of it: where it leads, and that it may come in
+
+
+class Request:
+    """One request, and the caller who waits for its answer on a connection."""
+
+    __slots__ = ("body", "connection", "gone", "head")
+
+    def __init__(self, connection: "Connection", head: Head, body: bytes) -> None:
+        self.connection = connection
+        self.head = head
+        self.body = body
+        self.gone = False
+
+    @property
+    def method(self) -> bytes:
+        return self.head.method
+
+    @property
+    def path(self) -> str:
+        return self.head.path
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        return self.head.headers
+
+    def hear(self, said: Any) -> None:
+        """The answer: a Reply, or what went wrong."""
+        if not self.gone:
+            self.connection.finish(said if type(said) is Reply else self.connection.door.explain(said, self), self.head)
 
 
 @dataclass(slots=True)
@@ -59,7 +93,8 @@ class Reply:
 
 
 _ABSOLUTE = re.compile(rb"^https?://[^/?]*", re.IGNORECASE)
-Answer = Callable[[Request, Callable[[Reply], None]], None]
+HEADS_MAX, HEAD_BYTES_MAX = 1_024, 4_096  # of the heads that are remembered
+_UNUSUAL = {b"transfer-encoding", b"expect", b"upgrade"}
 
 
 def refusal(status: int, what: str, kind: str, headers: bytes = b"") -> Reply:
@@ -72,10 +107,19 @@ def refusal(status: int, what: str, kind: str, headers: bytes = b"") -> Reply:
 class Door:
     """What all connections of a worker share."""
 
-    answer: Answer
+    answer: Callable[[Request], None]
+    explain: Callable[[Any, Request], Reply]
     limits: Limits = field(default_factory=Limits)
     open: set["Connection"] = field(default_factory=set)
+    heads: dict[bytes, Head] = field(default_factory=dict)
     closing: bool = False
+
+    def remember(self, raw: bytes, head: Head) -> None:
+        """Know a head by its bytes from now on, if there is nothing unusual about it."""
+        if head.keep_alive and len(raw) <= HEAD_BYTES_MAX and _UNUSUAL.isdisjoint(head.headers):
+            if len(self.heads) >= HEADS_MAX:
+                self.heads.clear()
+            self.heads[raw] = head
 
 
 class Connection(asyncio.Protocol):
@@ -86,8 +130,11 @@ class Connection(asyncio.Protocol):
         self.limits = door.limits
         self.loop = asyncio.get_running_loop()
         self.waiting: deque[Request | Reply] = deque()
+        self.asking: Request | None = None
         self.busy = False
         self.ending = False
+        self.pumping = False
+        self.between = True  # requests: the parser holds no part of one
         self.deadline = self.loop.time() + self.limits.idle_s_max
         self.receiving = False
         self.owed = 0  # bytes of a body that the parser does not see, after an offer to upgrade
@@ -106,6 +153,8 @@ class Connection(asyncio.Protocol):
         self.door.open.discard(self)
         self.ending = True
         self.waiting.clear()
+        if self.asking is not None:
+            self.asking.gone = True
 
     def pause_writing(self) -> None:
         self.transport.pause_reading()
@@ -114,10 +163,13 @@ class Connection(asyncio.Protocol):
         self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
+        if self.between and not self.ending:
+            data = self._take_known(data)
         if self.owed:
             data = self._take_owed(data)
         if self.ending or not data:
             return
+        self.received = data if self.between else b""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -129,9 +181,25 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self.refuse(400, f"this is not a valid HTTP/1.1 request: {error}")
 
+    def _take_known(self, data: bytes) -> bytes:
+        """Whole requests whose heads are remembered; gives what follows them."""
+        while True:
+            start = data.find(b"\r\n\r\n") + 4
+            head = self.door.heads.get(data[:start])
+            if head is None or self.ending:
+                return data
+            end = start + head.length
+            if end > len(data):
+                return data
+            self._enqueue(Request(self, head, data[start:end]))
+            if end == len(data):
+                return b""
+            data = data[end:]
+
     # -- the parser's side
 
     def on_message_begin(self) -> None:
+        self.between = False
         self.url = b""
         self.headers: dict[bytes, bytes] = {}
         self.chunks: list[bytes] = []
@@ -187,14 +255,17 @@ class Connection(asyncio.Protocol):
         return rest
 
     def _complete(self, method: bytes, keep_alive: bool) -> None:
-        self.receiving = False
-        self.deadline = self.loop.time() + self.limits.idle_s_max
+        self.receiving, self.between = False, True
         body = self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
-        path = _ABSOLUTE.sub(b"", self.url).partition(b"?")[0]
+        path, _, query = _ABSOLUTE.sub(b"", self.url).partition(b"?")
         plain = (
             path.decode("ascii", "replace") if b"%" not in path else unquote_to_bytes(path).decode("utf-8", "replace")
         )
-        self._enqueue(Request(method, plain, self.headers, body, keep_alive))
+        head = Head(method, plain, query, self.headers, keep_alive, len(body))
+        start = self.received.find(b"\r\n\r\n") + 4
+        if start > 3 and start + len(body) == len(self.received):  # the request, all of it and nothing else
+            self.door.remember(self.received[:start], head)
+        self._enqueue(Request(self, head, body))
 
     # -- answering, in order
 
@@ -209,28 +280,38 @@ class Connection(asyncio.Protocol):
     def _begin(self, item: Request | Reply) -> None:
         self.busy = True
         if isinstance(item, Reply):
-            self._finish(item, keep_alive=False)
-            return
-        item.arrived = self.loop.time()
-        keep_alive, headless = item.keep_alive, item.method == b"HEAD"
-        self.door.answer(item, lambda reply: self._finish(reply, keep_alive, headless))
+            self.finish(item, None)
+        else:
+            self.asking = item
+            self.door.answer(item)
 
-    def _finish(self, reply: Reply, keep_alive: bool, headless: bool = False) -> None:
-        self.busy = False
+    def finish(self, reply: Reply, head: Head | None) -> None:
+        """Send the answer to what was asked last; `head` None ends the connection."""
+        self.busy, self.asking = False, None
         if self.transport.is_closing():
             return
-        keep_alive = keep_alive and not self.door.closing
+        keep_alive = head is not None and head.keep_alive and not self.door.closing
         whole = render(reply, keep_alive)
-        self.transport.write(whole[: len(whole) - len(reply.body)] if headless else whole)
+        if head is not None and head.method == b"HEAD":
+            whole = whole[: len(whole) - len(reply.body)]
+        self.transport.write(whole)
         if not keep_alive:
             self.ending = True
             self.transport.close()
             return
-        self.deadline = self.loop.time() + self.limits.idle_s_max
-        if self.waiting:
+        if not self.receiving:
+            self.deadline = self.loop.time() + self.limits.idle_s_max
+        if self.waiting and not self.pumping:
+            self._pump()
+
+    def _pump(self) -> None:
+        """Ask what waits, one after the other; where answers come at once this goes round, not deeper and deeper."""
+        self.pumping = True
+        while self.waiting and not self.busy and not self.transport.is_closing():
             if len(self.waiting) == self.limits.pipelined_max:
                 self.transport.resume_reading()
             self._begin(self.waiting.popleft())
+        self.pumping = False
 
     def refuse(self, status: int, what: str) -> None:
         """Answer with an error after everything that came before it, and end the connection."""

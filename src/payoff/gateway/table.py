@@ -1,17 +1,13 @@
 """Answers as a flat table: one row per row asked, with its id, the outputs, the decision, and why."""
 
-import re
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 
-from payoff.codecs import Answer
+from payoff.codecs.answer import Answer, Listing
 from payoff.records import Column, Field, Type
 from payoff.serving import Answered
 
-Listing = Literal["records", "columns"]
-_ROWS, _COLUMNS = re.compile(rb'\s*(\[|\{\s*"rows"\s*:)'), re.compile(rb'\s*\{\s*"columns"\s*:')
 _FIRST = (Field("prediction_id", Type.TEXT),)
 WHY = (
     Field("arm", Type.TEXT),
@@ -22,13 +18,6 @@ WHY = (
 _OWN = {field.name for field in (*_FIRST, *WHY)} | {"decision"}
 
 
-def listing(body: bytes, rows: int) -> Listing:
-    """How a JSON caller lists rows, so that the answer does it too: a lone object is a record, not a column."""
-    if _COLUMNS.match(body):
-        return "columns"
-    return "records" if rows == 1 or _ROWS.match(body) else "columns"
-
-
 @lru_cache(maxsize=1024)
 def fields(outputs: tuple[Field, ...], decision: Type | None) -> tuple[Field, ...]:
     """The columns of a flat answer. An output that is called like one of ours becomes `outputs.NAME`."""
@@ -37,18 +26,26 @@ def fields(outputs: tuple[Field, ...], decision: Type | None) -> tuple[Field, ..
     return (*_FIRST, *named, *decided, *WHY)
 
 
-def flat(answered: Answered, how: Listing) -> Answer:
+def flat(answered: Answered, how: Listing = "records") -> Answer:
     """One row per row asked: id, outputs, decision, and why."""
     live = answered.live
+    named = fields(live.outputs, live.decision_type)
+    return Answer(live.name, live.revision.number, columns(answered), named, how)
+
+
+def columns(answered: Answered, why: bool = True) -> dict[str, Column]:
+    """The columns of a flat answer, in their order; without those that say why, if they are told otherwise."""
     columns = {"prediction_id": _texts(answered.ids)}
     columns |= {_free(name): column for name, column in answered.outputs.items()}
     if answered.decision is not None:
         columns["decision"] = answered.decision
+    if not why:
+        return columns
     columns["arm"] = _texts(answered.arms)
     columns["version"] = _versions(answered.versions)
     columns["why"] = _texts(answered.whys)
     columns["violations"] = _texts(answered.violations)
-    return Answer(live.name, live.revision.number, columns, fields(live.outputs, live.decision_type), how)
+    return columns
 
 
 def _free(name: str) -> str:

@@ -1,16 +1,22 @@
 """Answers and endpoints as the Open Inference Protocol speaks of them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from payoff.codecs import oip, oip_reply, schema
+from payoff.codecs.codec import prepared
 from payoff.gateway import table
 from payoff.gateway.http import Reply
 from payoff.records import Field, Signature
 from payoff.serving import Answered, Live
+from payoff.serving.form import parted
+from payoff.serving.part import Rows
 
+ROWS_MAX = 100_000  # of one call: more would keep the other callers of the worker waiting
 _WHY = {field.name for field in table.WHY}
+_WRITERS_MAX = 64
 
 
 def outputs(live: Live) -> tuple[Field, ...]:
@@ -18,26 +24,64 @@ def outputs(live: Live) -> tuple[Field, ...]:
     return table.fields(live.outputs, live.decision_type)
 
 
-def decode(live: Live, body: bytes, header_length: int | None, rows_max: int) -> oip.Request:
-    """A request, checked whole before any model runs: its inputs, and that the outputs it wants exist."""
-    asked = oip.decode(body, live.inputs, header_length, rows_max=rows_max)
-    oip_reply.pick(asked, outputs(live))
-    return asked
+class Tensors:
+    """Calls of the Open Inference Protocol over HTTP, for one live revision."""
 
+    name = "oip"
 
-def reply(answered: Answered, asked: oip.Request) -> Reply:
-    """Outputs, decision and ids as tensors; where all rows have the same why, it comes once, as parameters."""
-    flat = table.flat(answered, "records")
-    parameters: dict[str, Any] = {"revision": flat.revision}
-    fields = flat.fields
-    if asked.outputs is None and _same_why(answered):
-        fields = tuple(field for field in fields if field.name not in _WHY)
-        parameters |= _why(answered)
-    version = str(flat.revision)
-    body, head = oip_reply.reply(asked, flat.endpoint, version, flat.columns, fields, parameters)
-    if head is None:
-        return Reply(body)
-    return Reply(body, b"application/octet-stream", headers=b"inference-header-content-length: %d\r\n" % head)
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._reader = prepared(oip.Oip, live.inputs, ROWS_MAX)
+        self._outputs = outputs(live)
+        self._brief = tuple(field for field in self._outputs if field.name not in _WHY)
+        self._writers: dict[Any, oip_reply.Writer] = {}
+
+    @staticmethod
+    def of(live: Live) -> "Tensors":
+        """The one of this revision."""
+        found: Tensors | None = live.forms.get("oip")
+        if found is None:
+            found = live.forms["oip"] = Tensors(live)
+        return found
+
+    def ask(self, body: bytes, header_length: int | None) -> oip.Request:
+        """A request, as far as it is looked at before its turn: that the outputs it wants exist, and how many rows."""
+        asked = self._reader.ask(body, header_length)
+        if asked.outputs is not None:
+            oip_reply.pick(asked, self._outputs)
+        return asked
+
+    def read(self, asked: Sequence[oip.Request]) -> Rows:
+        """The rows of all these requests."""
+        return self._reader.columns(asked)
+
+    def write(self, answered: Answered, asked: Sequence[oip.Request], counts: Sequence[int]) -> list[Reply]:
+        """Outputs, decision and ids as tensors; where all rows have the same why, it comes once, as parameters."""
+        first = asked[0]
+        if all(one.outputs == first.outputs and one.binary == first.binary for one in asked):
+            return self._written(answered, asked, counts)
+        return [
+            self._written(part, [one], [count])[0]
+            for one, count, part in zip(asked, counts, parted(answered, counts), strict=True)
+        ]
+
+    def _written(self, answered: Answered, asked: Sequence[oip.Request], counts: Sequence[int]) -> list[Reply]:
+        brief = answered.same is not None and asked[0].outputs is None
+        columns = table.columns(answered, why=not brief)
+        writer = self._writer(asked[0], brief)
+        said = {"revision": self._live.revision.number} | (_why(answered) if brief else {})
+        return [_reply(body, head) for body, head in writer.write(columns, counts, [one.id for one in asked], said)]
+
+    def _writer(self, request: oip.Request, brief: bool) -> oip_reply.Writer:
+        key = (request.outputs, request.binary, brief)
+        found = self._writers.get(key)
+        if found is None:
+            if len(self._writers) >= _WRITERS_MAX:
+                self._writers.clear()
+            wanted = self._brief if brief else oip_reply.pick(request, self._outputs)
+            name, version = self._live.name, str(self._live.revision.number)
+            found = self._writers[key] = oip_reply.Writer(name, version, wanted, request.binary)
+        return found
 
 
 def metadata(live: Live) -> Reply:
@@ -46,10 +90,12 @@ def metadata(live: Live) -> Reply:
     return Reply(orjson.dumps(schema.metadata(live.name, [str(live.revision.number)], signature)))
 
 
-def _same_why(answered: Answered) -> bool:
-    return len(set(answered.arms)) == 1 == len(set(answered.whys)) and not any(answered.violations)
+def _reply(body: bytes, head: int | None) -> Reply:
+    if head is None:
+        return Reply(body)
+    return Reply(body, b"application/octet-stream", headers=b"inference-header-content-length: %d\r\n" % head)
 
 
 def _why(answered: Answered) -> dict[str, Any]:
-    said = {"arm": answered.arms[0], "version": answered.versions[0], "why": answered.whys[0]}
-    return {name: value for name, value in said.items() if value is not None}
+    assert answered.same is not None  # noqa: S101 - whoever is brief has looked
+    return {name: value for name, value in answered.same._asdict().items() if value is not None}

@@ -22,7 +22,7 @@ from payoff.gateway.accept import Acceptor
 from payoff.gateway.board import Board, Turns
 from payoff.gateway.follow import Follower
 from payoff.gateway.http import Connection, Door, Limits
-from payoff.gateway.routes import Routes
+from payoff.gateway.routes import Routes, explain
 from payoff.gateway.settings import Settings, parse
 from payoff.journal.ids import Ids
 from payoff.journal.segment import newest_us
@@ -144,7 +144,7 @@ def open_http(doors: Doors, desk: Desk) -> None:
     with socket.socket(fileno=os.dup(settings.fd)) as listener:
         hosts = LOOPBACK if is_loopback(listener.getsockname()[0]) else None
     routes = Routes(desk, settings.key, hosts)
-    door = Door(routes.answer, Limits(body_bytes_max=settings.body_bytes_max))
+    door = Door(routes.answer, explain, Limits(body_bytes_max=settings.body_bytes_max))
     doors.open(settings.fd, door, lambda: Connection(door))
 
 

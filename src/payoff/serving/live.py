@@ -1,7 +1,7 @@
 """A revision made ready to answer: a seat for every model, expressions compiled, traffic split."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -37,6 +37,7 @@ class Live:
     explored_why: str
     streams: Mapping[tuple[int, str], Stream]  # by way of the split and choice
     shadow_streams: tuple[Stream, ...]  # one per arm
+    forms: dict[Any, Any] = field(default_factory=dict)  # what doors work out once for it
 
     @property
     def here(self) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,6 +10,14 @@ from payoff.records import Column, concat
 from payoff.serving.live import Live
 from payoff.serving.part import Part
 from payoff.serving.streams import FALLBACK_ARM
+
+
+class Same(NamedTuple):
+    """Who answered, and why, where that is the same for all rows and no rule was broken."""
+
+    arm: str
+    version: int | None
+    why: str
 
 
 @dataclass(slots=True)
@@ -23,6 +32,7 @@ class Answered:
     versions: list[int | None]
     whys: list[str]
     violations: list[str]
+    same: Same | None = None
 
     def slice(self, start: int, stop: int) -> "Answered":
         """The answers from `start` up to `stop`."""
@@ -36,6 +46,7 @@ class Answered:
             versions=self.versions[rows],
             whys=self.whys[rows],
             violations=self.violations[rows],
+            same=self.same,
         )
 
 
@@ -59,7 +70,9 @@ def assemble(live: Live, parts: Sequence[Part], ids: list[str]) -> Answered:
     """The parts of a batch as one table, in the order the rows came."""
     tables = [_table(live, part) for part in parts]
     if len(parts) == 1:
-        whole = tables[0]
+        whole, part = tables[0], parts[0]
+        if len(part) and part.violations is None and part.blocked is None:
+            whole.same = Same(whole.arms[0], whole.versions[0], part.why)
     else:
         order = np.argsort(np.concatenate([part.index for part in parts if part.index is not None]))
         whole = _reorder(join(tables), order.tolist())
