@@ -77,8 +77,8 @@ class Asked:
         asked, word = self.row, str(self.row["word"]).encode()
         kinds = {"id": "INT64", "x": "FP64", "word": "BYTES"}
         if self.way == "tensors":
-            inputs = [{"name": n, "shape": [1, 1], "datatype": k, "data": [asked[n]]} for n, k in kinds.items()]
-            return json.dumps({"id": str(self.number), "inputs": inputs}).encode(), []
+            said = [{"name": n, "shape": [1, 1], "datatype": k, "data": [asked[n]]} for n, k in kinds.items()]
+            return json.dumps({"id": str(self.number), "inputs": said}).encode(), []
         raw = {
             "id": struct.pack("<q", self.number),
             "x": struct.pack("<d", self.number + 0.25),
