@@ -17,6 +17,7 @@ from payoff.errors import BadInput, PayoffError, TooLarge
 from payoff.records import (
     Allocate,
     Arm,
+    Cache,
     Explore,
     Field,
     Guard,
@@ -328,6 +329,7 @@ CHOICES = st.lists(
 STEPS = st.lists(st.floats(1e-6, 1), min_size=1, max_size=6, unique=True).map(sorted).map(tuple)
 RAMPS = st.builds(Ramp, STEPS, AMOUNTS, st.integers(1, 10**9), st.just(0.0) | TIMES)
 ALLOCATES = st.builds(Allocate, st.floats(0.001, 0.5), TIMES)
+CACHES = st.builds(Cache, TIMES, st.integers(1, 10_000_000), st.integers(1, 16_384).map(lambda size: size << 20))
 POLICIES = st.builds(
     Policy,
     decision=st.none() | LINES,
@@ -343,6 +345,7 @@ POLICIES = st.builds(
     holdout=st.floats(0.001, 0.999),
     explore=st.none() | st.builds(Explore, st.floats(0.001, 1), CHOICES | st.just((True, False))),
     covariate=st.none() | LINES,
+    cache=st.none() | CACHES,
 )
 MATURE = st.sampled_from(
     [(Matures.OUTCOME, NoOutcome.UNKNOWN), (Matures.WINDOW, NoOutcome.UNKNOWN), (Matures.WINDOW, NoOutcome.COUNTS)]
@@ -512,6 +515,12 @@ def test_shares_may_follow_what_arms_earn() -> None:
     assert parse(START + "allocate: {by: thompson}").policy.allocate == Allocate()
 
 
+def test_a_cache_says_for_how_long_and_for_how_many_rows() -> None:
+    assert parse(START + "cache: {for: 60s}").policy.cache == Cache(60.0, 10_000, 64 << 20)
+    assert parse(START + "cache: {for: 1h, entries: 500, megabytes: 8}").policy.cache == Cache(3_600.0, 500, 8 << 20)
+    assert parse(START).policy.cache is None
+
+
 def test_exploring_is_a_share_or_says_among_what() -> None:
     assert parse(START + "explore: 2%").policy.explore == Explore(0.02)
     assert parse(START + "explore: 0%").policy.explore is None
@@ -593,6 +602,10 @@ RISK = "guards: [{when: money at risk, "
         ("ramp: {loss_budget: 9, step_decisions: 0}", "expected a whole number from 1 to 1,000,000,000, got 0"),
         ("ramp: {loss_budget: 9, step_decisions: 1.5}", "expected a whole number from 1 to 1,000,000,000, got 1.5"),
         ("ramp: {loss_budget: 9, step: 60}", "ramp.step: expected a duration with its unit"),
+        ("cache: 60s", "cache: expected a mapping (for: ...), got '60s', a text"),
+        ("cache: {entries: 5}", "cache: a cache needs 'for', how long an answer may be given again, as in {for: 60s}"),
+        ("cache: {for: 60}", "cache.for: expected a duration with its unit"),
+        ("cache: {for: 1s, entries: 0}", "cache.entries: expected a whole number from 1 to 10,000,000, got 0"),
         ("allocate: thompson", "allocate: expected a mapping (by: ...), got 'thompson'"),
         ("allocate: {floor: 5%}", "allocate: say how the shares are found: {by: thompson}"),
         ("allocate: {by: tompson}", "allocate.by: 'tompson' is none of thompson; did you mean 'thompson'?"),

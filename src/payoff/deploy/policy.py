@@ -7,7 +7,7 @@ from typing import Any
 
 from payoff.codecs import units
 from payoff.codecs.document import Place
-from payoff.deploy import guards, payoffs, traffic
+from payoff.deploy import guards, kept, payoffs, traffic
 from payoff.records.endpoint import Guard, Matures, NoOutcome, Otherwise, Policy, Rule
 
 _LIST_MAX = 64
@@ -154,6 +154,7 @@ _READ: dict[str, Callable[[Policy, Place], Policy]] = {
     "covariate": partial(_text, what="covariate"),
     "ramp": partial(_read_as, what="ramp", read=traffic.ramp),
     "allocate": partial(_read_as, what="allocate", read=traffic.allocate),
+    "cache": partial(_read_as, what="cache", read=kept.cache),
     "rules": _rules,
     "guards": _guards,
     "fallback": _fallback,
@@ -170,5 +171,6 @@ _MONEY: dict[str, Callable[[Policy], Any]] = {  # written only where they are no
     "covariate": lambda policy: policy.covariate,
     "ramp": lambda policy: traffic.ramp_said(policy.ramp),
     "allocate": lambda policy: traffic.allocate_said(policy.allocate),
+    "cache": lambda policy: kept.cache_said(policy.cache),
 }
 KEYS = tuple(_READ)

@@ -4,6 +4,7 @@ from payoff.records.columns import Column, Columns, concat, length, take
 from payoff.records.endpoint import (
     Allocate,
     Arm,
+    Cache,
     Explore,
     Guard,
     Matures,
@@ -20,7 +21,7 @@ from payoff.records.model import Served, Version
 from payoff.records.signature import Field, Signature, Type
 
 __all__ = [
-    "Allocate", "Arm", "Column", "Columns", "Explore", "Field", "Finding", "Guard", "Matures", "NoOutcome", "Order",
-    "Otherwise", "Policy", "Ramp", "Revision", "Role", "Rule", "Served", "Signature", "Type", "Verdict", "Version",
-    "concat", "length", "take",
+    "Allocate", "Arm", "Cache", "Column", "Columns", "Explore", "Field", "Finding", "Guard", "Matures", "NoOutcome",
+    "Order", "Otherwise", "Policy", "Ramp", "Revision", "Role", "Rule", "Served", "Signature", "Type", "Verdict",
+    "Version", "concat", "length", "take",
 ]  # fmt: skip

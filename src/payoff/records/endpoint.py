@@ -104,6 +104,15 @@ class Allocate:
     every_s: float = 3_600.0
 
 
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """Equal rows are given a model's answer again for `for_s` seconds; of each arm a worker keeps at most so many."""
+
+    for_s: float
+    entries: int = 10_000
+    bytes_max: int = 64 << 20
+
+
 class Matures(StrEnum):
     """When a prediction counts."""
 
@@ -140,6 +149,7 @@ class Policy:
     covariate: str | None = None  # SQL over inputs.*: what was known before and goes with the value (CUPED)
     ramp: Ramp | None = None
     allocate: Allocate | None = None
+    cache: Cache | None = None
 
 
 @dataclass(frozen=True, slots=True)
