@@ -29,7 +29,7 @@ from benchmarks.unrecorded_worker import Unrecorded
 from payoff.demo.server import running
 from payoff.gateway.follow import Follower
 from payoff.gateway.http import Connection, Door
-from payoff.gateway.routes import Routes
+from payoff.gateway.routes import Routes, explain
 from payoff.journal.ids import Ids
 from payoff.journal.writer import Writer
 from payoff.serving import Desk, Heat
@@ -160,7 +160,7 @@ async def measured(home: Path, model: str, request: bytes, batch: int, on: bool,
         follower = Follower(home, 0, desk, Heat())
         await follower.start()
         routes = Routes(desk, None, frozenset({"127.0.0.1"}))
-        driver = Driver(Door(routes.answer), batch, request)
+        driver = Driver(Door(routes.answer, explain), batch, request)
         await warm(driver, model)
         found = await timed(driver, batch, options)
         found |= await staged(driver, desk, options.turns)

@@ -134,6 +134,7 @@ class Connection(asyncio.Protocol):
         self.busy = False
         self.ending = False
         self.pumping = False
+        self.said_all = False  # the client sends nothing more
         self.between = True  # requests: the parser holds no part of one
         self.deadline = self.loop.time() + self.limits.idle_s_max
         self.receiving = False
@@ -155,6 +156,11 @@ class Connection(asyncio.Protocol):
         self.waiting.clear()
         if self.asking is not None:
             self.asking.gone = True
+
+    def eof_received(self) -> bool:
+        """A client that has said all it wants may still listen: it gets the answers it waits for."""
+        self.said_all = True
+        return self.busy
 
     def pause_writing(self) -> None:
         self.transport.pause_reading()
@@ -291,6 +297,8 @@ class Connection(asyncio.Protocol):
         if self.transport.is_closing():
             return
         keep_alive = head is not None and head.keep_alive and not self.door.closing
+        if self.said_all and not self.waiting:
+            keep_alive = False
         whole = render(reply, keep_alive)
         if head is not None and head.method == b"HEAD":
             whole = whole[: len(whole) - len(reply.body)]
