@@ -2,6 +2,7 @@
 
 import json
 import select
+import ssl
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
+
+from payoff.client.trust import Trust
 
 CONNECT_S_MAX = 5.0
 ANSWER_S_MAX = 600.0  # a deploy converts and checks a model; a query may scan millions of rows
@@ -34,7 +37,9 @@ class Reply:
 class Pool:
     """Idle connections by door. What came half is never used again."""
 
-    def __init__(self) -> None:
+    def __init__(self, trust: Trust = Trust()) -> None:
+        self._trust = trust
+        self._secure: ssl.SSLContext | None = None
         self._idle: defaultdict[Door, list[HTTPConnection]] = defaultdict(list)
         self._lock = threading.Lock()
 
@@ -69,7 +74,17 @@ class Pool:
                 if not _is_closed(connection):
                     return connection
                 connection.close()
-        return _connect(door)
+        return self._connect(door)
+
+    def _connect(self, door: Door) -> HTTPConnection:
+        if door[0] == "https":
+            self._secure = self._secure or self._trust.context()
+            made: HTTPConnection = HTTPSConnection(door[1], timeout=CONNECT_S_MAX, context=self._secure)
+        else:
+            made = HTTPConnection(door[1], timeout=CONNECT_S_MAX)
+        made.connect()
+        made.sock.settimeout(ANSWER_S_MAX)
+        return made
 
     def _give_back(self, door: Door, connection: HTTPConnection) -> None:
         with self._lock:
@@ -77,13 +92,6 @@ class Pool:
                 self._idle[door].append(connection)
                 return
         connection.close()
-
-
-def _connect(door: Door) -> HTTPConnection:
-    made = (HTTPSConnection if door[0] == "https" else HTTPConnection)(door[1], timeout=CONNECT_S_MAX)
-    made.connect()
-    made.sock.settimeout(ANSWER_S_MAX)
-    return made
 
 
 def _is_closed(connection: HTTPConnection) -> bool:

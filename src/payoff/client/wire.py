@@ -8,12 +8,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
+from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from payoff.client.form import Form
 from payoff.client.key import sound
 from payoff.client.pool import Pool, Reply
+from payoff.client.trust import Trust
 from payoff.errors import BadInput, PayoffError, Unavailable
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -41,12 +43,12 @@ class Body:
 class Wire:
     """Speaks to the API at `url`, and to the server's other doors by full address. Safe to share between threads."""
 
-    def __init__(self, url: str, key: str | None) -> None:
+    def __init__(self, url: str, key: str | None, trust: Trust = Trust()) -> None:
         if not _is_address(url):
             raise BadInput(f"{url!r} is not the address of a server; expected something like http://127.0.0.1:8080")
         self.url = url.rstrip("/")
         self._headers = {"authorization": f"Bearer {key}"} if sound(key) else {}
-        self._pool = Pool()
+        self._pool = Pool(trust)
 
     def close(self) -> None:
         """Closes the connections; the next call opens new ones."""
@@ -85,6 +87,9 @@ class Wire:
             raise Unavailable(f"{door} did not answer in time; `payoff doctor` says how it is") from error
         except ConnectionRefusedError as error:
             raise Unavailable(f"nothing answers at {door}: start it with `payoff up`") from error
+        except SSLCertVerificationError as error:
+            words = f"{door} is not believed: {error.verify_message}; name the file of who signed it in PAYOFF_CA"
+            raise Unavailable(words) from error
         except (OSError, HTTPException) as error:
             reason = str(error) or type(error).__name__
             raise Unavailable(f"no connection to {door}: {reason}; `payoff up` starts a server") from error
