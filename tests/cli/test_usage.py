@@ -18,7 +18,7 @@ from payoff.cli import main
 COMMANDS = [
     "up", "demo", "deploy", "predict", "outcomes", "models", "endpoints", "versions", "revisions", "predictions",
     "findings", "orders", "roi", "verdict", "threshold", "experiment", "costs", "alias", "promote", "ramp", "rollback",
-    "kill", "revive", "retire", "allocate", "selftest", "evaluate",
+    "kill", "revive", "retire", "allocate", "selftest", "evaluate", "dashboard",
     "apply", "diff", "sql", "doctor", "drill", "power",
 ]  # fmt: skip
 NOBODY = "http://127.0.0.1:9"  # the discard port: nobody listens

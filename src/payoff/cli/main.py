@@ -12,6 +12,7 @@ import typer
 from payoff.cli import (
     act,
     costs,
+    dashboard,
     drill,
     evaluate,
     experiment,
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 ROOMS = (
     serve, rows, lists, roi, verdict, threshold, experiment, costs, act, files, drill, power, selftest, evaluate,
+    dashboard,
 )  # fmt: skip
 for room in ROOMS:
     for command in room.COMMANDS:

@@ -26,7 +26,7 @@ _GROWING = {  # metric: the numbers of a process that it shows, by label; in wha
     "payoff_slow_requests_total": ("slow_calls", 1, "Calls over the limit of --slow-ms."),
     "payoff_slow_requests_unlogged_total": ("slow_left_out", 1, "Slow calls left out of the log, too many at a time."),
     "payoff_spans_total": ("spans", 1, "Spans exported."),
-    "payoff_spans_dropped_total": ("spans_dropped", 1, "Spans that the collector did not take."),
+    "payoff_untraced_requests_total": ("untraced_calls", 1, "Calls that were to be traced and are not: too many."),
     "payoff_cache_hits_total": ("cache_hits", 1, "Rows answered from the cache."),
     "payoff_cache_misses_total": ("cache_misses", 1, "Rows that the cache did not have."),
 }

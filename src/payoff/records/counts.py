@@ -36,7 +36,7 @@ ANSWERED, WATCHED, CPU_NS, CELLS_OF_ROWS = range(4)  # cells of a line of rows
 GROWING = (
     "cpu_ns", "connections", "connections_refused", "journal_bytes", "journal_rows", "journal_refused_rows",
     "models_loaded", "models_closed", "shadow_rows", "shadow_dropped_rows", "shadow_failed_rows", "slow_calls",
-    "slow_left_out", "spans", "spans_dropped", "cache_hits", "cache_misses",
+    "slow_left_out", "spans", "untraced_calls", "cache_hits", "cache_misses",
 )  # fmt: skip
 MOMENTARY = (
     "at_us", "rss_bytes", "connections_open", "waiting_rows", "waiting_calls", "models_hot", "loop_lag_ns",
