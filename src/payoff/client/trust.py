@@ -9,23 +9,26 @@ from payoff.errors import BadInput
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """PEM files: `ca` says which servers are believed, instead of the system's; `cert` has a certificate and its key."""
+    """PEM files. `ca`: who signs the servers that are believed; None are those that the system knows.
+    `cert`: one's own certificate, and its key."""
 
     ca: str | None = None
     cert: str | None = None
 
     def context(self) -> ssl.SSLContext:
         """For connections to servers. BadInput where a file is amiss."""
-        made = ssl.create_default_context()
         try:
-            if self.ca is not None:
-                made = ssl.create_default_context(cafile=self.ca)
+            made = ssl.create_default_context(cafile=self.ca)
             if self.cert is not None:
                 made.load_cert_chain(self.cert)
-        except OSError as error:  # of ssl too
-            what = f"PAYOFF_CA={self.ca}" if self.cert is None else f"PAYOFF_CA={self.ca}, PAYOFF_CLIENT_CERT={self.cert}"
-            raise BadInput(f"cannot use {what}: {error.strerror or error}; expected PEM files") from error
+        except OSError as error:  # ssl's errors are among them
+            named = {"PAYOFF_CA": self.ca, "PAYOFF_CLIENT_CERT": self.cert}
+            which = " or ".join(f"{name}={path}" for name, path in named.items() if path)
+            raise BadInput(f"cannot use {which}: {error.strerror or error}; expected PEM") from error
         return made
+
+
+SYSTEM = Trust()
 
 
 def trust() -> Trust:
