@@ -12,7 +12,7 @@ from http.client import HTTPConnection, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
-from payoff.client.trust import Trust
+from payoff.client.trust import SYSTEM, Trust
 
 CONNECT_S_MAX = 5.0
 ANSWER_S_MAX = 600.0  # a deploy converts and checks a model; a query may scan millions of rows
@@ -37,7 +37,7 @@ class Reply:
 class Pool:
     """Idle connections by door. What came half is never used again."""
 
-    def __init__(self, trust: Trust = Trust()) -> None:
+    def __init__(self, trust: Trust = SYSTEM) -> None:
         self._trust = trust
         self._secure: ssl.SSLContext | None = None
         self._idle: defaultdict[Door, list[HTTPConnection]] = defaultdict(list)

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from payoff.client.form import Form
 from payoff.client.key import sound
 from payoff.client.pool import Pool, Reply
-from payoff.client.trust import Trust
+from payoff.client.trust import SYSTEM, Trust
 from payoff.errors import BadInput, PayoffError, Unavailable
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -43,7 +43,7 @@ class Body:
 class Wire:
     """Speaks to the API at `url`, and to the server's other doors by full address. Safe to share between threads."""
 
-    def __init__(self, url: str, key: str | None, trust: Trust = Trust()) -> None:
+    def __init__(self, url: str, key: str | None, trust: Trust = SYSTEM) -> None:
         if not _is_address(url):
             raise BadInput(f"{url!r} is not the address of a server; expected something like http://127.0.0.1:8080")
         self.url = url.rstrip("/")
