@@ -1,14 +1,16 @@
 """One endpoint, as an object: ask it, tell it what happened, read what it earned, move its versions."""
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from itertools import accumulate
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate, chain, islice
 from typing import TYPE_CHECKING, Any
 
 from payoff.client import frames
+from payoff.client.ordered import in_order
 from payoff.client.roi import Roi
 from payoff.client.whoami import whoami
-from payoff.client.wire import ARROW, Body, Wire
+from payoff.client.wire import ARROW, NDJSON, Body, Wire, error_of
 from payoff.errors import BadInput
 
 if TYPE_CHECKING:
@@ -42,13 +44,32 @@ class Endpoint:
     def predict(self, frame: Any) -> Any:
         """Answers for the rows of a frame, as the same kind of frame, in the same order, each with its prediction_id.
 
-        A pandas frame keeps its index. A large frame goes in several requests.
+        A pandas frame keeps its index. A large frame goes in several requests, some of them at the same time; where the
+        server has no room, a request waits and is sent again.
         """
         import pyarrow as pa
 
         taken = frames.take(frame)
-        answers = [self.ask(frames.stream(piece)) for piece in frames.pieces(taken.table)]
+        answers = list(in_order(lambda piece: self.ask(frames.stream(piece)), frames.pieces(taken.table)))
         return taken.back(pa.concat_tables(answers, promote_options="permissive"))
+
+    def predict_stream(self, rows: Iterable[Any], *, keep_good: bool = False) -> Iterator[Any]:
+        """Answers while the rows are still coming: dicts in one request that stays open, one dict back for each.
+
+        A row that cannot be answered raises its error; with `keep_good` it comes back as {"error", "kind", "line"} in
+        its place and the stream goes on. Of frames or tables, one is answered after the other, a few ahead.
+        """
+        rest = iter(rows)
+        first = list(islice(rest, 1))
+        if first and not isinstance(first[0], Mapping):
+            yield from in_order(self.predict, chain(first, rest))
+            return
+        lines = map(frames.line, chain(first, rest))
+        for said in map(json.loads, self._wire.converse(self.url, lines, NDJSON, NDJSON)):
+            if "error" in said and "prediction_id" not in said and not keep_good:
+                where = f"row {said['line'] - 1} (the first is 0): " if "line" in said else ""
+                raise error_of(said["kind"], where + said["error"])
+            yield said
 
     def outcomes(self, frame: Any, *, keep_good: bool = False) -> dict[str, Any]:
         """Sends what really happened: `prediction_id`, the truth's columns and, if known, `value` in money.
@@ -179,7 +200,7 @@ class Endpoint:
 
     def ask(self, body: bytes, content_type: str = ARROW) -> "pyarrow.Table":
         """Answers for rows that are encoded already, as an Arrow table."""
-        return frames.read(self._wire.send("POST", self.url, Body(body, content_type), ARROW).body)
+        return frames.read(self._wire.ask(self.url, Body(body, content_type), ARROW).body)
 
     def tell(self, body: bytes, content_type: str = ARROW, keep_good: bool = False) -> dict[str, Any]:
         """Sends outcomes that are encoded already, in one call; what the server answers."""

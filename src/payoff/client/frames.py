@@ -3,7 +3,7 @@
 Nothing heavy is imported before it is seen.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +137,16 @@ def pieces(table: "pyarrow.Table") -> Iterator["pyarrow.Table"]:
     rows_max = max(1, min(REQUEST_ROWS_MAX, table.num_rows * REQUEST_BYTES_MAX // max(1, table.nbytes)))
     for start in range(0, max(1, table.num_rows), rows_max):
         yield table.slice(start, rows_max)
+
+
+def line(row: Mapping[str, Any]) -> bytes:
+    """A row as a line of JSON; dates and times as ISO text, NaN as null."""
+    import orjson
+
+    try:
+        return orjson.dumps(dict(row), option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
+    except orjson.JSONEncodeError as error:
+        raise BadInput(f"a row cannot be written as JSON: {error}") from error
 
 
 def stream(table: "pyarrow.Table") -> bytes:

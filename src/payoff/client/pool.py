@@ -2,13 +2,14 @@
 
 import json
 import select
+import socket
 import ssl
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -59,6 +60,36 @@ class Pool:
         self._give_back((parts.scheme, parts.netloc), connection)
         return reply
 
+    def converse(
+        self, method: str, url: str, chunks: Iterable[bytes], headers: Mapping[str, str], check: Callable[[Reply], Any]
+    ) -> Iterator[bytes]:
+        """Send chunks, and give the lines of the reply as they come, both at the same time.
+
+        `check` raises for a reply that is an error. What the chunks raise is raised here.
+        """
+        parts = urlsplit(url)
+        connection = self._take((parts.scheme, parts.netloc))
+        try:
+            connection.putrequest(method, parts.path or "/")
+            for name, value in {**headers, "transfer-encoding": "chunked"}.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            sender = _Sender(connection, chunks)
+            sender.start()
+            try:
+                got = connection.getresponse()
+                if got.status >= 400:
+                    check(Reply(got.status, {}, got.read()))
+                yield from got
+            except (OSError, HTTPException):
+                if sender.error is None:
+                    raise
+            sender.join()
+            if sender.error is not None:
+                raise sender.error
+        finally:
+            connection.close()
+
     def close(self) -> None:
         """Close what is idle."""
         with self._lock:
@@ -92,6 +123,41 @@ class Pool:
                 self._idle[door].append(connection)
                 return
         connection.close()
+
+
+class _Sender(threading.Thread):
+    """Writes the chunks of a request while its reply is read. Ends with the connection."""
+
+    def __init__(self, connection: HTTPConnection, chunks: Iterable[bytes]) -> None:
+        super().__init__(name="payoff-stream", daemon=True)
+        self._connection, self._chunks = connection, chunks
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        """Send all there is."""
+        try:
+            for chunk in self._chunks:
+                if not self._send(b"%x\r\n%b\r\n" % (len(chunk), chunk)):
+                    return
+        except Exception as error:
+            self.error = error
+            self._shut()
+            return
+        self._send(b"0\r\n\r\n")
+
+    def _send(self, data: bytes) -> bool:
+        """False where the server has ended it: its reply says why."""
+        with suppress(OSError):
+            if (line := self._connection.sock) is not None:
+                line.sendall(data)
+                return True
+        return False
+
+    def _shut(self) -> None:
+        """The rows ended with an error: the server must not take what was sent for all of them."""
+        with suppress(OSError):
+            if (line := self._connection.sock) is not None:
+                line.shutdown(socket.SHUT_RDWR)
 
 
 def _is_closed(connection: HTTPConnection) -> bool:

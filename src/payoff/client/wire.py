@@ -4,8 +4,11 @@ Over the standard library: a command of the CLI takes a tenth of a second, most 
 """
 
 import json
+import random
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from ssl import SSLCertVerificationError
@@ -19,6 +22,9 @@ from payoff.client.trust import SYSTEM, Trust
 from payoff.errors import BadInput, PayoffError, Unavailable
 
 ARROW = "application/vnd.apache.arrow.stream"
+NDJSON = "application/x-ndjson"
+FULL = (429, 503)  # statuses of a server that has no room now
+PATIENCE_S = 30.0
 
 _CLASSES: dict[str, type[PayoffError]] = {
     re.sub(r"(?<!^)(?=[A-Z])", "_", one.__name__).lower(): one for one in PayoffError.__subclasses__()
@@ -79,23 +85,61 @@ class Wire:
 
     def send(self, method: str, url: str, body: Body | None = None, accept: str = "application/json") -> Reply:
         """One exchange. Raises what the server said, or Unavailable if nobody did."""
+        return _sound(self._exchange(method, url, body, accept))
+
+    def ask(self, url: str, body: Body, accept: str, patience_s: float = PATIENCE_S) -> Reply:
+        """A POST that is sent again for a while where the server has no room for it (429, 503): nothing was done."""
+        until = time.monotonic() + patience_s
+        tried = 0
+        while True:
+            reply = self._exchange("POST", url, body, accept)
+            wait_s = pause_s(reply, tried)
+            if reply.status not in FULL or time.monotonic() + wait_s > until:
+                return _sound(reply)
+            time.sleep(wait_s)
+            tried += 1
+
+    def converse(self, url: str, chunks: Iterable[bytes], content_type: str, accept: str) -> Iterator[bytes]:
+        """A POST whose answer is read while it is still being sent: the lines of the answer as they come."""
+        with _named(url):
+            headers = {"accept": accept, "content-type": content_type, **self._headers}
+            yield from self._pool.converse("POST", url, chunks, headers, _sound)
+
+    def _exchange(self, method: str, url: str, body: Body | None, accept: str) -> Reply:
         headers = {"accept": accept, **self._headers} | ({"content-type": body.content_type} if body else {})
-        door = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
-        try:
-            reply = self._pool.exchange(method, url, body.content if body else None, headers)
-        except TimeoutError as error:
-            raise Unavailable(f"{door} did not answer in time; `payoff doctor` says how it is") from error
-        except ConnectionRefusedError as error:
-            raise Unavailable(f"nothing answers at {door}: start it with `payoff up`") from error
-        except SSLCertVerificationError as error:
-            words = f"{door} is not believed: {error.verify_message}; name the file of who signed it in PAYOFF_CA"
-            raise Unavailable(words) from error
-        except (OSError, HTTPException) as error:
-            reason = str(error) or type(error).__name__
-            raise Unavailable(f"no connection to {door}: {reason}; `payoff up` starts a server") from error
-        if reply.status >= 400:
-            raise said(reply.status, reply.body)
-        return reply
+        with _named(url):
+            return self._pool.exchange(method, url, body.content if body else None, headers)
+
+
+def pause_s(reply: Reply, tried: int) -> float:
+    """How long to wait before the next try: what the server says, else longer each time; never all at the same time."""
+    hint = reply.headers.get("retry-after", "")
+    longest = min(float(hint), PATIENCE_S) if hint.isdigit() else min(5.0, 0.1 * 2.0**tried)
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+
+
+def _sound(reply: Reply) -> Reply:
+    if reply.status >= 400:
+        raise said(reply.status, reply.body)
+    return reply
+
+
+@contextmanager
+def _named(url: str) -> Iterator[None]:
+    """What goes wrong on the way, in words."""
+    door = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
+    try:
+        yield
+    except TimeoutError as error:
+        raise Unavailable(f"{door} did not answer in time; `payoff doctor` says how it is") from error
+    except ConnectionRefusedError as error:
+        raise Unavailable(f"nothing answers at {door}: start it with `payoff up`") from error
+    except SSLCertVerificationError as error:
+        words = f"{door} is not believed: {error.verify_message}; name the file of who signed it in PAYOFF_CA"
+        raise Unavailable(words) from error
+    except (OSError, HTTPException) as error:
+        reason = str(error) or type(error).__name__
+        raise Unavailable(f"no connection to {door}: {reason}; `payoff up` starts a server") from error
 
 
 def _is_address(url: str) -> bool:
