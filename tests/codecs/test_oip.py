@@ -10,6 +10,8 @@ import tritonclient.http as triton
 from tritonclient.utils import np_to_triton_dtype
 
 from payoff.codecs import oip, oip_reply, schema
+from payoff.codecs.oip_output import Wish
+from payoff.codecs.places import Place
 from payoff.errors import BadInput
 from payoff.records import Column, Field, Signature, Type
 
@@ -147,11 +149,16 @@ def test_a_tensor_is_flat_or_nested(data: Any) -> None:
         ({"inputs": [tensor(data=[1, None])]}, "column 'n', row 1 .*got null; expected int64"),
         ({"inputs": [tensor(data=[1, True])]}, "column 'n', row 1 .*got True"),
         ({"inputs": [tensor(data="ab")]}, "has the data 'ab'; expected a list"),
-        ({"inputs": [tensor(parameters={"shared_memory_region": "r"})]}, "shared memory is not supported"),
+        ({"inputs": [tensor(parameters={"shared_memory_region": "r"})]}, "input 'n' lies in region 'r', None bytes"),
+        (
+            {"inputs": [tensor(parameters={"shared_memory_region": "r", "shared_memory_byte_size": 16})]},
+            "shared memory is not read here",
+        ),
+        ({"inputs": [tensor(parameters=[1])]}, r"input 'n' has the parameters \[1\]; expected an object"),
         ({"inputs": [tensor(parameters={"binary_data_size": 16})]}, "Inference-Header-Content-Length is missing"),
         (
-            {"inputs": [tensor()], "outputs": [{"name": "y", "parameters": {"classification": 2}}]},
-            "classification is not",
+            {"inputs": [tensor()], "outputs": [{"name": "y", "parameters": {"classification": 0}}]},
+            "output 'y': classification is 0; expected how many classes",
         ),
         ({"inputs": [tensor()], "id": 7}, "id is 7; expected text"),
     ],
@@ -159,6 +166,34 @@ def test_a_tensor_is_flat_or_nested(data: Any) -> None:
 def test_a_wrong_request_is_answered_with_what_would_be_right(said: Any, says: str) -> None:
     with pytest.raises(BadInput, match=says):
         oip.decode(json.dumps(said).encode(), [Field("n", Type.INT64)])
+
+
+def test_an_input_may_lie_in_shared_memory() -> None:
+    fetched: list[Place] = []
+
+    def fetch(place: Place) -> bytes:
+        fetched.append(place)
+        return np.array([5, 6], np.int64).tobytes()
+
+    about = {"shared_memory_region": "r", "shared_memory_byte_size": 16, "shared_memory_offset": 8}
+    reader = oip.Oip((Field("n", Type.INT64),))
+    request = reader.ask(json.dumps({"inputs": [tensor(data=None, parameters=about)]}).encode(), None, fetch)
+    assert reader.columns([request])["n"].values.tolist() == [5, 6]
+    assert fetched == [Place("r", 8, 16)]
+
+
+def test_outputs_may_be_wanted_as_classes_and_in_shared_memory() -> None:
+    about = {"shared_memory_region": "r", "shared_memory_byte_size": 16, "binary_data": True}
+    outputs = [{"name": "p", "parameters": {"classification": 3}}, {"name": "y", "parameters": about}, {"name": "z"}]
+    request = oip.decode(json.dumps({"inputs": [], "outputs": outputs}).encode(), ())
+    assert request.outputs == ("p", "y", "z")
+    assert request.wishes == {"p": Wish(3, None), "y": Wish(None, Place("r", 0, 16))}
+    assert oip.decode(json.dumps({"inputs": [], "outputs": outputs[2:]}).encode(), ()).wishes is None
+
+
+def test_nothing_may_be_sent_as_raw_bytes_of_no_length() -> None:
+    said = tensor(shape=[0], data=None, parameters={"binary_data_size": 0})
+    assert len(oip.decode(json.dumps({"inputs": [said]}).encode(), [Field("n", Type.INT64)]).columns["n"]) == 0
 
 
 def test_inputs_have_as_many_rows_as_each_other() -> None:

@@ -3,18 +3,20 @@
 One input per field. A plain field takes the shape [n] or [n, 1], a tensor field [n, *shape]; n is the same in every
 input. Data is flat or nested. Every number datatype may go to every number field whose values it fits; dates and
 times are BYTES with ISO text. A nullable input may be missing; null in JSON data is a null, and so is NaN in raw
-bytes. Shared memory and the classification extension are refused.
+bytes. A door that has shared memory fetches the bytes of the tensors that lie there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from payoff.codecs.cells import nulls
-from payoff.codecs.checks import check_count, check_unique, expected, refuse_unknown, shorten
+from payoff.codecs.checks import check_count, expected, refuse_unknown, shorten
 from payoff.codecs.codec import ROWS_MAX, prepared
 from payoff.codecs.jsontext import parse
 from payoff.codecs.oip_input import Input, Said
+from payoff.codecs.oip_output import ALL_AS_JSON, Wish, wanted
+from payoff.codecs.places import Fetch, no_memory, place
 from payoff.errors import BadInput
 from payoff.records.columns import Column
 from payoff.records.signature import Field
@@ -24,7 +26,8 @@ from payoff.records.signature import Field
 class Request:
     """What a caller asks: `outputs` None means all of them; `binary` are the outputs wanted as raw bytes.
 
-    `said` has, for each input that came, its tensor as it came; `columns` is empty until somebody reads them.
+    `said` has, for each input that came, its tensor as it came; `columns` is empty until somebody reads them. `wishes`
+    are for outputs as classes or in shared memory.
     """
 
     id: str | None
@@ -34,9 +37,7 @@ class Request:
     binary: frozenset[str] | Literal["all"]
     rows: int = 0
     said: dict[str, Said] = field(default_factory=dict)
-
-
-NONE: frozenset[str] = frozenset()
+    wishes: Mapping[str, Wish] | None = None
 
 
 def decode(
@@ -59,21 +60,20 @@ class Oip:
         self._inputs = {field.name: Input(field) for field in fields}
         self._rows_max = rows_max
 
-    def ask(self, body: bytes, header_length: int | None = None) -> Request:
-        """The request, its tensors still as they came; BadInput if it is none."""
+    def ask(self, body: bytes, header_length: int | None = None, fetch: Fetch = no_memory) -> Request:
+        """The request, its tensors still as they came; BadInput if it is none. `fetch` reads shared memory."""
         told, raw = split(body, header_length)
         inputs = told.get("inputs")
         if type(inputs) is not list:
             raise BadInput(f"inputs is {shorten(inputs)}; expected a list of tensors: name, shape, datatype, data")
-        found, rows = self._tensors(inputs, raw, raw is None and only_numbers(body))
+        found, rows = self._tensors(inputs, raw, raw is None and only_numbers(body), fetch)
         parameters = _parameters(told) if "parameters" in told else {}
-        if parameters or "outputs" in told:
-            outputs, binary = _outputs(told.get("outputs"), parameters)
-        else:
-            outputs, binary = None, NONE
-        return Request(_id(told), {}, outputs, parameters, binary, rows, found)
+        outputs = wanted(told.get("outputs"), parameters) if parameters or "outputs" in told else ALL_AS_JSON
+        return Request(_id(told), {}, outputs.names, parameters, outputs.binary, rows, found, outputs.wishes)
 
-    def _tensors(self, tensors: list[Any], raw: memoryview | None, numbers: bool) -> tuple[dict[str, Said], int]:
+    def _tensors(
+        self, tensors: list[Any], raw: memoryview | None, numbers: bool, fetch: Fetch
+    ) -> tuple[dict[str, Said], int]:
         """Each input by its name, where all have as many rows; and how many that is."""
         found: dict[str, Said] = {}
         rest = None if raw is None else _Raw(raw)
@@ -88,7 +88,7 @@ class Oip:
                 raise BadInput(f"input {first!r} has {rows} rows and input {name!r} has {n}; expected as many in each")
             if name in found:
                 raise BadInput(f"input {name!r} comes twice; send it once")
-            found[name] = Said(tensor, n, _raw_of(tensor, rest, name), numbers)
+            found[name] = Said(tensor, n, _raw_of(tensor, rest, name, fetch), numbers)
         if rest is not None:
             rest.check_empty()
         return found, max(rows, 0)
@@ -123,16 +123,19 @@ def only_numbers(body: bytes) -> bool:
     return at >= 0 and body.find(b"t", at + 6) < 0 and body.find(b"f", at + 6) < 0 and b"\\" not in body
 
 
-def _raw_of(tensor: dict[str, Any], rest: "_Raw | None", name: str) -> memoryview | None:
-    """The tensor's part of the bytes behind the JSON; None if its data is in the JSON."""
+def _raw_of(tensor: dict[str, Any], rest: "_Raw | None", name: str, fetch: Fetch) -> memoryview | None:
+    """The tensor's part of the bytes behind the JSON, or its bytes in shared memory; None if it is in the JSON."""
     parameters = tensor.get("parameters")
     if not parameters:
         return None
     where = f"input {name!r}"
-    if type(parameters) is not dict or "shared_memory_region" in parameters:
-        raise BadInput(f"{where}: shared memory is not supported; send the data in the body")
+    if type(parameters) is not dict:
+        raise BadInput(f"{where} has the parameters {shorten(parameters)}; expected an object")
     if "binary_data_size" not in parameters:
-        return None
+        there = place(parameters, where)
+        return None if there is None else memoryview(fetch(there))
+    if rest is None and parameters["binary_data_size"] == 0:
+        return memoryview(b"")  # some clients send no header where there is nothing to follow
     if rest is None:
         raise BadInput(f"{where} has binary_data_size but the header Inference-Header-Content-Length is missing")
     return rest.take(parameters["binary_data_size"], where)
@@ -185,26 +188,3 @@ def _parameters(said: dict[str, Any]) -> dict[str, Any]:
     if type(given) is not dict:
         raise BadInput(f"parameters is {shorten(given)}; expected an object")
     return given
-
-
-def _outputs(said: Any, parameters: dict[str, Any]) -> tuple[tuple[str, ...] | None, frozenset[str] | Literal["all"]]:
-    """The outputs asked for, and those of them wanted as raw bytes: by their own word, or by the request's."""
-    by_default = parameters.get("binary_data_output") is True
-    if said is None or said == []:
-        return None, "all" if by_default else frozenset()
-    if type(said) is not list:
-        raise BadInput(f"outputs is {shorten(said)}; expected a list of objects with a name")
-    names, binary = [], set()
-    for output in said:
-        name = output.get("name") if type(output) is dict else None
-        about = output.get("parameters") or {} if type(output) is dict else {}
-        if type(name) is not str or type(about) is not dict:
-            raise BadInput(f"an output is {shorten(output)}; expected an object with a name")
-        for extension in ("classification", "shared_memory_region"):
-            if extension in about:
-                raise BadInput(f"output {shorten(name)}: {extension} is not supported; ask for the output itself")
-        names.append(name)
-        if about.get("binary_data", by_default) is True:
-            binary.add(name)
-    check_unique(names)
-    return tuple(names), frozenset(binary)

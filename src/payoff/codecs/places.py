@@ -35,3 +35,8 @@ def place(parameters: Mapping[str, Any], where: str) -> Place | None:
             "shared_memory_region as text, shared_memory_byte_size and shared_memory_offset as numbers of bytes"
         )
     return Place(region, offset, size)
+
+
+def no_memory(place: Place) -> bytes:
+    """For doors without shared memory."""
+    raise BadInput(f"region {shorten(place.region)}: shared memory is not read here; send the data in the body")
