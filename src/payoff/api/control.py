@@ -10,8 +10,8 @@ import os
 import select
 import signal
 import socket
-import sys
 import threading
+import time
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from payoff.api.engines import Engines
 from payoff.api.refused import Refused
 from payoff.api.upkeep import Upkeep
 from payoff.deploy import Desk, Intake
-from payoff.doors import LOOPBACK, is_loopback
+from payoff.doors import LOOPBACK, is_loopback, logs
+from payoff.doors.tls import Tls, pair
 from payoff.errors import PayoffError
 from payoff.journal import segment
 from payoff.journal.ids import Ids
@@ -36,21 +37,21 @@ from payoff.store.blobs import Blobs
 WORKER = 1023  # the number in outcome ids: inference workers count from 0
 DRAIN_S_MAX = 8
 CONNECTIONS_MAX = 512
+RENEW_S = 1.0  # between two looks at the certificate
 log = logging.getLogger("payoff.control")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs until told to stop; 1 with words on stderr if it cannot start."""
     asked = _read(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for noisy in ("alembic", "httpx", "uvicorn.error"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logs.set_up(asked.log_format, "control")
     try:
         engines = make(asked.home, asked.http_url, asked.sync, os.environ.get("PAYOFF_KEY") or None)
     except PayoffError as error:
         log.error("the control plane cannot start: %s", error)
         return 1
-    serve(engines, socket.socket(fileno=asked.fd), asked.lifeline_fd)
+    files = pair(asked.tls_cert, asked.tls_key, asked.tls_client_ca)
+    serve(engines, socket.socket(fileno=asked.fd), asked.lifeline_fd, None if files is None else Tls(files))
     return 0
 
 
@@ -82,7 +83,7 @@ def make(home: Path, http_url: str, sync: bool, key: str | None) -> Engines:
     )
 
 
-def serve(engines: Engines, door: socket.socket, lifeline_fd: int | None) -> None:
+def serve(engines: Engines, door: socket.socket, lifeline_fd: int | None, tls: Tls | None = None) -> None:
     """Answers on the door until SIGTERM, SIGINT or the end of the supervisor; then finishes what it holds."""
     hosts = LOOPBACK if is_loopback(str(door.getsockname()[0])) else None
     server = uvicorn.Server(
@@ -90,10 +91,13 @@ def serve(engines: Engines, door: socket.socket, lifeline_fd: int | None) -> Non
             app.build(engines, hosts), loop="uvloop", http="httptools", ws="none", lifespan="on", log_config=None,
             access_log=False, server_header=False, date_header=False, proxy_headers=False,
             limit_concurrency=CONNECTIONS_MAX, timeout_keep_alive=75, timeout_graceful_shutdown=DRAIN_S_MAX,
+            ssl_context_factory=None if tls is None else lambda *_: tls.context(),
         )
     )  # fmt: skip
     if lifeline_fd is not None:
         threading.Thread(target=_await_end, args=(lifeline_fd, server), name="lifeline", daemon=True).start()
+    if tls is not None:
+        threading.Thread(target=_renew, args=(tls,), name="tls", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when it is done, and we are not
         signal.signal(number, lambda *_: None)
     upkeep = Upkeep(engines.home)
@@ -112,6 +116,12 @@ def serve(engines: Engines, door: socket.socket, lifeline_fd: int | None) -> Non
         engines.journal.close()
 
 
+def _renew(tls: Tls) -> None:
+    while True:
+        time.sleep(RENEW_S)
+        tls.renew()
+
+
 def _await_end(lifeline_fd: int, server: uvicorn.Server) -> None:
     """Nobody ever writes into the lifeline: it becomes readable when its other end is gone.
 
@@ -127,7 +137,10 @@ def _read(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--fd", type=int, required=True, help="the listening socket, inherited")
     parser.add_argument("--lifeline-fd", type=int, help="the read end of a pipe that the supervisor holds open")
     parser.add_argument("--http-url", default="http://127.0.0.1:8000", help="where the inference door is")
+    parser.add_argument("--log-format", choices=logs.FORMATS, default="text")
     parser.add_argument("--sync", action="store_true", help="flush to the disk each time")
+    for name in ("--tls-cert", "--tls-key", "--tls-client-ca"):
+        parser.add_argument(name, type=Path)
     return parser.parse_args(arguments)
 
 
