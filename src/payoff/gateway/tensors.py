@@ -15,7 +15,7 @@ from payoff.serving.form import parted
 from payoff.serving.part import Rows
 
 ROWS_MAX = 100_000  # of one call: more would keep the other callers of the worker waiting
-_WHY = {field.name for field in table.WHY}
+WHY = frozenset(field.name for field in table.WHY)
 _WRITERS_MAX = 64
 
 
@@ -33,7 +33,7 @@ class Tensors:
         self._live = live
         self._reader = prepared(oip.Oip, live.inputs, ROWS_MAX)
         self._outputs = outputs(live)
-        self._brief = tuple(field for field in self._outputs if field.name not in _WHY)
+        self._brief = tuple(field for field in self._outputs if field.name not in WHY)
         self._writers: dict[Any, oip_reply.Writer] = {}
 
     @staticmethod

@@ -16,7 +16,8 @@ from payoff.serving.reply import Answered
 class Caller(Protocol):
     """Who waits for an answer. `gone` says that the answer is not wanted any more."""
 
-    gone: bool
+    @property
+    def gone(self) -> bool: ...
 
     def hear(self, said: Any) -> None:
         """The answer as its form has written it, or what went wrong; once."""

@@ -1,0 +1,203 @@
+"""ModelInfer for one live revision: requests to columns and answers to responses, those of a batch in one go."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from payoff.codecs import oip, proto_infer
+from payoff.codecs.cells import settle
+from payoff.codecs.celltext import raw
+from payoff.codecs.proto_infer import Responses, Shape
+from payoff.errors import BadInput
+from payoff.gateway import table, tensors
+from payoff.gateway.http import Reply
+from payoff.gateway.tensors import Tensors
+from payoff.records import Column, Field
+from payoff.serving import Answered, Live
+from payoff.serving.form import parted
+from payoff.serving.part import Rows
+
+_SHAPES_MAX = 64  # of one size
+_SIZES_MAX = 1_024
+_KEPT_BYTES_MAX = 1 << 20  # a larger request is parsed each time: keeping its shape would keep much of it
+_WRITERS_MAX = 64
+_ASKS_FOR_LAST, _LAST = "triton_enable_empty_final_response", "triton_final_response"  # every answer is the last here
+
+
+class Asked(NamedTuple):
+    """A request of a known shape, and its parts."""
+
+    shape: Shape
+    parts: tuple[bytes, ...]
+
+    @property
+    def id(self) -> bytes:
+        at = self.shape.id_at
+        return b"" if at is None else self.parts[at]
+
+
+class Told:
+    """Requests in the words of the HTTP door, which can say everything."""
+
+    name = "grpc"
+
+    def __init__(self, form: Tensors) -> None:
+        self._form = form
+
+    def ask(self, request: Any) -> oip.Request:
+        """A parsed ModelInferRequest; BadInput if it is amiss."""
+        return self._form.ask(*proto_infer.told(request))
+
+    def read(self, asked: Sequence[oip.Request]) -> Rows:
+        """The rows of all these requests."""
+        return self._form.read(asked)
+
+    def write(self, answered: Answered, asked: Sequence[oip.Request], counts: Sequence[int]) -> list[Any]:
+        """A ModelInferResponse for each of them."""
+        replies = self._form.write(answered, asked, counts)
+        return [_translated(reply, one) for reply, one in zip(replies, asked, strict=True)]
+
+
+class Seen:
+    """Requests like those before them: all inputs as raw bytes of their own datatype, and nothing unusual."""
+
+    name = "grpc"
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._told = Told(Tensors.of(live))
+        self._inputs = live.inputs
+        self._outputs = tensors.outputs(live)
+        self._writers: dict[Any, _Writer] = {}
+
+    def read(self, asked: Sequence[Asked]) -> Rows:
+        """The rows of all these requests: their bytes are the columns' bytes."""
+        rows = sum(shape.rows for shape, _ in asked)
+        return {field.name: self._column(place, field, asked, rows) for place, field in enumerate(self._inputs)}
+
+    def _column(self, place: int, field: Field, asked: Sequence[Asked], rows: int) -> Column:
+        whole = b"".join([parts[shape.at[place]] for shape, parts in asked])
+        values = np.frombuffer(whole, field.type.dtype).reshape(rows, *field.shape)
+        return settle(field, Column(values))
+
+    def write(self, answered: Answered, asked: Sequence[Asked], counts: Sequence[int]) -> list[Any]:
+        """A ModelInferResponse for each of them."""
+        outputs = asked[0].shape.outputs
+        if all(shape.outputs == outputs for shape, _ in asked):
+            return self._written(answered, asked, counts)
+        return [
+            self._written(part, [one], [count])[0]
+            for one, count, part in zip(asked, counts, parted(answered, counts), strict=True)
+        ]
+
+    def _written(self, answered: Answered, asked: Sequence[Asked], counts: Sequence[int]) -> list[Any]:
+        same = answered.same
+        writer = self._writer(asked[0].shape.outputs, same is not None)
+        columns = table.columns(answered, why=not writer.brief)
+        if not all(columns[field.name].valid is None for field in writer.wanted) or not writer.plain:
+            return self._told.write(answered, [_plainly(one) for one in asked], counts)
+        said: dict[str, Any] = {"revision": self._live.revision.number}
+        if same is not None and writer.brief:
+            said |= same._asdict()
+        raws = [self._raw(field, columns[field.name], answered, counts) for field in writer.wanted]
+        return list(writer.responses.write(raws, counts, [one.id for one in asked], (*said.items(),)))
+
+    def _raw(self, field: Field, column: Column, answered: Answered, counts: Sequence[int]) -> tuple[int, list[bytes]]:
+        if field is self._outputs[0] and answered.ids:  # prediction_id comes first, and is as long for all
+            return 4 + len(answered.ids[0].encode()), proto_infer.ids(answered.ids, counts)
+        return proto_infer.width(field), raw(column, counts)
+
+    def _writer(self, names: tuple[str, ...] | None, same: bool) -> "_Writer":
+        found = self._writers.get((names, same))
+        if found is None:
+            if len(self._writers) >= _WRITERS_MAX:
+                self._writers.clear()
+            found = self._writers[names, same] = self._new_writer(names, brief=same and names is None)
+        return found
+
+    def _new_writer(self, names: tuple[str, ...] | None, brief: bool) -> "_Writer":
+        by_name = {field.name: field for field in self._outputs}
+        wanted = [by_name[name] for name in names or by_name if not brief or name not in tensors.WHY]
+        responses = Responses(self._live.name, str(self._live.revision.number), wanted)
+        return _Writer(wanted, brief, all(map(proto_infer.plain, wanted)), responses)
+
+
+class _Writer(NamedTuple):
+    """What is written where the same outputs are wanted; `brief` without who answered and why, which is said once."""
+
+    wanted: list[Field]
+    brief: bool
+    plain: bool
+    responses: Responses
+
+
+class Shapes:
+    """The shapes of requests that came, by their size."""
+
+    def __init__(self) -> None:
+        self._by_size: dict[int, list[tuple[Live, Seen, Shape]]] = {}
+
+    def find(self, data: bytes) -> "tuple[Live, Seen, Asked] | None":
+        """The request, if one like it came before."""
+        for live, form, shape in self._by_size.get(len(data), ()):
+            parts = shape.parts(data)
+            if parts is not None:
+                return live, form, Asked(shape, parts)
+        return None
+
+    def keep(self, data: bytes, request: Any, live: Live) -> None:
+        """Remember what this request, which was found right, looks like, if it is one of those that can be."""
+        shape = Shape.of(data, request, live.inputs) if len(data) <= _KEPT_BYTES_MAX else None
+        if shape is None:
+            return
+        if len(self._by_size) >= _SIZES_MAX:
+            self._by_size.clear()
+        held = self._by_size.setdefault(len(data), [])
+        if len(held) >= _SHAPES_MAX:
+            held.clear()
+        held.append((live, seen(live), shape))
+
+    def forget(self, live: Live) -> None:
+        """A revision that was replaced."""
+        for size, held in list(self._by_size.items()):
+            left = self._by_size[size] = [one for one in held if one[0] is not live]
+            if not left:
+                del self._by_size[size]
+
+
+def seen(live: Live) -> Seen:
+    """The form of this revision's usual requests."""
+    found: Seen | None = live.forms.get(Seen)
+    if found is None:
+        found = live.forms[Seen] = Seen(live)
+    return found
+
+
+def told(live: Live) -> Told:
+    """The form of all its other requests."""
+    found: Told | None = live.forms.get(Told)
+    if found is None:
+        found = live.forms[Told] = Told(Tensors.of(live))
+    return found
+
+
+def _plainly(asked: Asked) -> oip.Request:
+    return oip.Request(asked.id.decode() or None, {}, asked.shape.outputs, {}, "all", asked.shape.rows)
+
+
+def _translated(reply: Any, asked: oip.Request) -> Any:
+    """What the HTTP door would say, as a ModelInferResponse."""
+    if not isinstance(reply, Reply):
+        return reply
+    _, _, length = reply.headers.partition(b"inference-header-content-length: ")
+    last = {_LAST: True} if asked.parameters.get(_ASKS_FOR_LAST) is True else {}
+    return proto_infer.response(reply.body, int(length) if length else None, last)
+
+
+def check_id(asked: Asked) -> None:
+    """BadInput if the id is no text."""
+    try:
+        asked.id.decode()
+    except UnicodeDecodeError as error:
+        raise BadInput("the id is not UTF-8 text") from error
