@@ -46,11 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
     asked = _read(arguments)
     logs.set_up(asked.log_format, "control")
     try:
+        files = pair(asked.tls_cert, asked.tls_key, asked.tls_client_ca)
         engines = make(asked.home, asked.http_url, asked.sync, os.environ.get("PAYOFF_KEY") or None)
     except PayoffError as error:
         log.error("the control plane cannot start: %s", error)
         return 1
-    files = pair(asked.tls_cert, asked.tls_key, asked.tls_client_ca)
     serve(engines, socket.socket(fileno=asked.fd), asked.lifeline_fd, None if files is None else Tls(files))
     return 0
 

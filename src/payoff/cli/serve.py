@@ -26,6 +26,13 @@ def up(
     hot: Annotated[
         int, typer.Option(min=1, help="Models that each worker keeps loaded; the rest come back on their next call.")
     ] = 50,
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Speak TLS with this certificate (PEM), at every door.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key.")] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Only callers with a certificate that this one has signed.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Start payoff on this machine; stop it with Ctrl-C."""
@@ -34,7 +41,8 @@ def up(
     say = (lambda text: show.put_json({"said": text}, indent=None)) if as_json else typer.echo
     count = workers or max(1, os.cpu_count() or 1)
     each = {"body_bytes_max": body_max << 20, "hot_max": hot}
-    settings = supervisor.Settings(_place(home), count, http, console, sync, each)
+    files = [path and path.expanduser().resolve() for path in (tls_cert, tls_key, tls_client_ca)]
+    settings = supervisor.Settings(_place(home), count, http, console, sync, supervisor.shown(*files), each)
     supervisor.run(settings, say)
 
 

@@ -18,14 +18,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from payoff.client.key import sound
 from payoff.doors import is_loopback
 from payoff.errors import BadInput, Conflict, Unavailable
 from payoff.gateway.board import Board, make_board
 from payoff.gateway.settings import Settings as Worker
-from payoff.gateway.settings import flags
+from payoff.gateway.settings import flag, flags
+
+if TYPE_CHECKING:
+    from payoff.doors.tls import Pair
 
 BACKOFF_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 BACKLOG = 2048
@@ -40,6 +43,7 @@ class Settings:
     http: str = "127.0.0.1:8000"
     console: str = "127.0.0.1:8080"
     sync: bool = False
+    tls: "Pair | None" = None
     each: Mapping[str, Any] = field(default_factory=dict)  # of every worker: gateway.settings.Settings by name
 
 
@@ -72,6 +76,18 @@ def address(text: str) -> tuple[str, int]:
     if not separator or not port.isdigit() or int(port) > 65_535:
         raise BadInput(f"{text!r} is no address; write HOST:PORT, for example 127.0.0.1:8000")
     return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def shown(cert: Path | None, key: Path | None, client_ca: Path | None) -> "Pair | None":
+    """What the doors show to callers over TLS, if anything. BadInput if it is nothing to show."""
+    if cert is None and key is None and client_ca is None:
+        return None
+    from payoff.doors import tls
+
+    found = tls.pair(cert, key, client_ca)
+    if found is not None:
+        tls.check(found)
+    return found
 
 
 def key_for(settings: Settings, environment: dict[str, str]) -> tuple[str | None, bool]:
@@ -141,6 +157,11 @@ def reached_at(door_socket: socket.socket) -> str:
     return place.replace("0.0.0.0", socket.gethostname()).replace("[::]", socket.gethostname())  # noqa: S104
 
 
+def scheme(settings: Settings) -> str:
+    """How to speak to the doors."""
+    return "http" if settings.tls is None else "https"
+
+
 def run(settings: Settings, say: Callable[[str], None]) -> None:
     """Start everything, keep it running, and stop it gracefully on SIGTERM or SIGINT."""
     key, fresh = key_for(settings, dict(os.environ))
@@ -166,15 +187,25 @@ def children(settings: Settings, http: socket.socket, console: socket.socket, li
     """The control plane and the workers, as commands."""
     control = [sys.executable, "-m", "payoff.api.control", "--home", str(settings.home)]
     control += ["--lifeline-fd", str(lifeline), *(["--sync"] if settings.sync else []), "--fd", str(console.fileno())]
-    control += ["--http-url", f"http://{reached_at(http)}"]
+    control += ["--http-url", f"{scheme(settings)}://{reached_at(http)}"]
+    tls = _tls(settings.tls)
+    control += [text for name, path in tls.items() for text in (flag(name), str(path))]
     worker = Worker(
         home=settings.home, fd=http.fileno(), workers=settings.workers, lifeline_fd=lifeline, board_fd=board,
-        sync=settings.sync, **settings.each,
+        sync=settings.sync, **tls, **settings.each,
     )  # fmt: skip
     return [
         Child("control", control, (console.fileno(), lifeline)),
         *(_worker(replace(worker, index=index)) for index in range(settings.workers)),
     ]
+
+
+def _tls(files: "Pair | None") -> dict[str, Any]:
+    """As settings of those who open doors."""
+    if files is None:
+        return {}
+    found = {"tls_cert": files.cert, "tls_key": files.key, "tls_client_ca": files.client_ca}
+    return {name: path for name, path in found.items() if path is not None}
 
 
 def _worker(told: Worker) -> Child:
@@ -236,15 +267,17 @@ def _write_doors(settings: Settings, http: socket.socket, console: socket.socket
     run_folder = settings.home / "run"
     run_folder.mkdir(exist_ok=True, mode=0o700)
     fresh = run_folder / ".doors"
-    fresh.write_text(f"http {where(http)}\nconsole {where(console)}\nworkers {settings.workers}\n")
+    fresh.write_text(
+        f"http {where(http)}\nconsole {where(console)}\nworkers {settings.workers}\nscheme {scheme(settings)}\n"
+    )
     fresh.replace(run_folder / "doors")  # in one step: whoever looks sees all of it or the old one
 
 
 def _greet(
     settings: Settings, http: socket.socket, console: socket.socket, key: str | None, say: Callable[[str], None]
 ) -> None:
-    say(f"inference  http://{where(http)}   ({settings.workers} workers)")
-    say(f"api        http://{where(console)}/api/docs")
+    say(f"inference  {scheme(settings)}://{where(http)}   ({settings.workers} workers)")
+    say(f"api        {scheme(settings)}://{where(console)}/api/docs")
     say(f"home       {settings.home}")
     if key:
         say(f"key        {key}   (shown once: every door asks for it; set PAYOFF_KEY to choose your own)")

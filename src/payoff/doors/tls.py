@@ -43,14 +43,13 @@ class Tls:
     """The contexts of a process's doors; `renew` gives all of them a certificate that has changed."""
 
     def __init__(self, files: Pair) -> None:
-        """BadInput if a connection with this certificate could not be made now."""
+        """Not checked: a process that is started anew goes on with a certificate that has expired meanwhile."""
         self._files = files
         self._made: list[ssl.SSLContext] = []
         self._stamp = _stamp(files)
-        check(files)
 
     def context(self, alpn: Sequence[str] = HTTP) -> ssl.SSLContext:
-        """For servers of these protocols."""
+        """For servers of these protocols. BadInput where a file is amiss."""
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         made.minimum_version = ssl.TLSVersion.TLSv1_2
         made.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE

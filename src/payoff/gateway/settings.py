@@ -7,7 +7,10 @@ import argparse
 import os
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+if TYPE_CHECKING:
+    from payoff.doors.tls import Tls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +26,22 @@ class Settings:
     sync: bool = False
     body_bytes_max: int = 64 << 20
     hot_max: int = 50
+    tls_cert: Path | None = None  # PEM; the next two likewise
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None  # clients must show a certificate that it has signed
 
     @property
     def key(self) -> str | None:
         """What callers must send. It stands in the environment, where other accounts cannot read it."""
         return os.environ.get("PAYOFF_KEY") or None
+
+    @property
+    def tls(self) -> "Tls | None":
+        """What the doors show; None if they speak in the open."""
+        from payoff.doors.tls import Tls, pair
+
+        files = pair(self.tls_cert, self.tls_key, self.tls_client_ca)
+        return None if files is None else Tls(files)
 
     @property
     def engines(self) -> tuple[str, ...]:
@@ -41,7 +55,7 @@ def flags(settings: Settings) -> list[str]:
     for one in fields(Settings):
         value = getattr(settings, one.name)
         if value is not None and value is not False:
-            found += [_flag(one.name)] if value is True else [_flag(one.name), str(value)]
+            found += [flag(one.name)] if value is True else [flag(one.name), str(value)]
     return found
 
 
@@ -50,16 +64,17 @@ def parse(arguments: list[str]) -> Settings:
     parser = argparse.ArgumentParser(prog="payoff.gateway.worker", description="`payoff up` starts it.")
     kinds = get_type_hints(Settings)
     for one in fields(Settings):
-        kind, flag = kinds[one.name], _flag(one.name)
+        kind, name = kinds[one.name], flag(one.name)
         if kind is bool:
-            parser.add_argument(flag, action="store_true")
+            parser.add_argument(name, action="store_true")
         else:
             default: Any = None if one.default is MISSING else one.default
-            parser.add_argument(flag, type=_plain(kind), default=default, required=one.default is MISSING)
+            parser.add_argument(name, type=_plain(kind), default=default, required=one.default is MISSING)
     return Settings(**vars(parser.parse_args(arguments)))
 
 
-def _flag(name: str) -> str:
+def flag(name: str) -> str:
+    """`--hot-max` of `hot_max`."""
     return "--" + name.replace("_", "-")
 
 

@@ -10,13 +10,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import uvloop
 
 from payoff.doors import LOOPBACK, is_loopback
+from payoff.doors.tls import HTTP, Tls
 from payoff.errors import PayoffError
 from payoff.gateway.accept import Acceptor
 from payoff.gateway.board import Board, Turns
@@ -52,13 +53,15 @@ class Doors:
 
     settings: Settings
     board: Board
-    halls: list[Hall]
-    acceptors: list[Acceptor]
+    tls: Tls | None = None
+    halls: list[Hall] = field(default_factory=list)
+    acceptors: list[Acceptor] = field(default_factory=list)
 
-    def open(self, fd: int, hall: Hall, made: Callable[[], asyncio.Protocol]) -> None:
+    def open(self, fd: int, hall: Hall, made: Callable[[], asyncio.Protocol], alpn: Sequence[str] = HTTP) -> None:
         """Take connections from a listening socket that is shared with the other workers."""
         turns = Turns(self.board, len(self.acceptors), self.settings.index)
-        acceptor = Acceptor(socket.socket(fileno=fd), made, turns)
+        secure = self.tls.context(alpn) if self.tls is not None else None
+        acceptor = Acceptor(socket.socket(fileno=fd), made, turns, secure)
         hall.open = acceptor.open
         self.halls.append(hall)
         self.acceptors.append(acceptor)
@@ -101,7 +104,7 @@ async def work(settings: Settings) -> None:
     follower = Follower(settings.home, settings.index, desk, _heat(settings))
     await follower.start()
     leave = told_to_leave(settings.lifeline_fd)
-    doors = Doors(settings, Board(settings.board_fd, settings.workers), [], [])
+    doors = Doors(settings, Board(settings.board_fd, settings.workers), settings.tls)
     open_http(doors, desk)
     tasks = [asyncio.create_task(follower.follow()), asyncio.create_task(keep_house(doors, writer, follower))]
     for task in tasks:  # a worker without one of them is deaf: it leaves, and the supervisor starts another
@@ -153,6 +156,8 @@ async def keep_house(doors: Doors, writer: Writer, follower: Follower) -> None:
     while True:
         await asyncio.sleep(HOUSEKEEPING_S)
         doors.check_time()
+        if doors.tls is not None:
+            doors.tls.renew()
         try:
             writer.rotate_if_due()
             follower.let_go()
