@@ -11,11 +11,11 @@ from litestar.params import Parameter
 from payoff.api.engines import Engines, House
 from payoff.clock import iso
 from payoff.errors import BadInput
-from payoff.ledger import focus
+from payoff.ledger import focus, prices
 from payoff.ledger.bill import Books, Cost, Entry, Payer, Use
 from payoff.ledger.breakeven import day_micros, thousand_micros
 from payoff.ledger.periods import By, Part, parts, period
-from payoff.ledger.prices import GB, HOUR_S
+from payoff.ledger.prices import GB, HOUR_S, Prices
 from payoff.money import MICROS
 from payoff.monitor.books import Costs, costs
 from payoff.records import names
@@ -50,6 +50,7 @@ def told(
         "bill": _units(asdict(found.books.bill) | {"total": found.books.bill.total}),
         "booked": _cost(mine.cost()),
         "machine": _machine(found.books),
+        "rates": _rates(prices.read(house.home)),
         "lines": [
             _line(payer, use, cost) | _day(payer, days.get(payer), found.currency)
             for payer, (use, cost) in mine.by_payer().items()
@@ -60,7 +61,7 @@ def told(
     return said if length is None else said | {"periods": [_part(part) for part in parts(entries, length)]}
 
 
-@get("/costs/focus", sync_to_thread=True)
+@get("/costs/focus", sync_to_thread=True, media_type="text/csv")
 def rows(
     house: House, endpoint: OneEndpoint = None, since: Since = None, until: Until = None, by: Length = "day"
 ) -> Response[str]:
@@ -125,6 +126,15 @@ def _line(payer: Payer, use: Use, cost: Cost) -> dict[str, Any]:
         "gpu_seconds": use.gpu_ns / 1e9,
         **_cost(cost),
         "per_thousand": None if thousand is None else thousand / MICROS,
+    }
+
+
+def _rates(house: Prices) -> dict[str, float]:
+    """What an hour of each part costs."""
+    return {
+        "core_hour": house.cpu_core_hour_micros / MICROS,
+        "memory_gb_hour": house.memory_gb_hour_micros / MICROS,
+        "gpu_hour": house.gpu_hour_micros / MICROS,
     }
 
 

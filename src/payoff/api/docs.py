@@ -15,6 +15,7 @@ pre{padding:.7rem;overflow:auto}summary{cursor:pointer;padding:.35rem 0}b.m{disp
 details{border-bottom:1px solid #e4e4e0}td{padding:.15rem .8rem .15rem 0;vertical-align:top}
 @media(prefers-color-scheme:dark){body{background:#161616;color:#e4e4e4}code,pre{background:#262626}
 details{border-color:#333}}"""
+_TEXT = {"type": "string"}
 _METHODS = ("get", "post", "put", "delete")
 
 
@@ -33,12 +34,30 @@ def page(request: Request[Any, Any, Any], house: House) -> Response[str]:
 
 def _document(request: Request[Any, Any, Any], house: Any) -> dict[str, Any]:
     found: dict[str, Any] = request.app.openapi_schema.to_schema()
+    own = {path: {method: _refusing(said) for method, said in item.items()} for path, item in found["paths"].items()}
     paths = {
         f"/predict/{one.endpoint}": _predict_path(one.endpoint, schema.body(merge.inputs(one)), house.http_url)
         for one in house.registry.endpoints()
         if not names.is_drill(one.endpoint)
     }
-    return found | {"paths": {**found.get("paths", {}), **paths}}
+    return found | {"paths": {**own, **paths}}
+
+
+def _refusing(operation: dict[str, Any]) -> dict[str, Any]:
+    """An operation with the one shape that all refusals have, in place of the framework's."""
+    answers = {status: said for status, said in operation["responses"].items() if status.startswith("2")}
+    return operation | {"responses": {**answers, "default": _refusal(_object("kind", "what"))}}
+
+
+def _refusal(error: dict[str, Any], **more: Any) -> dict[str, Any]:
+    said = _object("error", *more)
+    said["properties"] |= {"error": error, **more}
+    return {"description": "why not, and what to do", "content": {"application/json": {"schema": said}}}
+
+
+def _object(*names: str) -> dict[str, Any]:
+    """The schema of an object with these texts."""
+    return {"type": "object", "required": [*names], "properties": {name: {"type": "string"} for name in names}}
 
 
 def _predict_path(endpoint: str, body: dict[str, Any], http_url: str) -> dict[str, Any]:
@@ -51,7 +70,7 @@ def _predict_path(endpoint: str, body: dict[str, Any], http_url: str) -> dict[st
         "description": "One answer per row, in order, each with its prediction_id; in the format of Accept.",
         "operationId": f"Predict_{endpoint}",
         "requestBody": {"required": True, "content": content},
-        "responses": {"200": {"description": "answers"}, "400": {"description": "a row that does not fit; says which"}},
+        "responses": {"200": {"description": "answers"}, "default": _refusal(_TEXT, kind=_TEXT)},
     }
     return {"servers": [{"url": http_url}], "post": post}
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-from litestar import Response, get
+from litestar import MediaType, Response, get
 from litestar.params import Parameter
 
 from payoff.api import upkeep
@@ -22,12 +22,16 @@ from payoff.runner.process import rss_bytes
 Accept = Annotated[str, Parameter(header="accept", description="OpenMetrics if it is named, else Prometheus' text.")]
 
 
-@get("/metrics", sync_to_thread=True)
+_CHARSET = "; charset=utf-8"
+
+
+@get("/metrics", sync_to_thread=True, media_type=MediaType.TEXT)
 def scrape(house: House, accept: Accept = "") -> Response[bytes]:
     """Counts, sizes and times of all workers and of the control plane, as text that Prometheus reads."""
     content_type = exposition.negotiate(accept)
     text = exposition.text([*metrics.families(house.home), *_control(house)], content_type)
-    return Response(text.encode(), media_type=content_type)
+    media_type = content_type.removesuffix(_CHARSET) if content_type.startswith("text/") else content_type
+    return Response(text.encode(), media_type=media_type)  # the framework adds the charset to texts
 
 
 def _control(house: Engines) -> list[Family]:
