@@ -102,7 +102,7 @@ def _workers(house: Engines) -> list[Part]:
     alive = {status.worker for status in statuses}
     cure = "it starts anew by itself; if it does not, look at the output of `payoff up`"
     gone = [index for index in range(_expected(house)) if index not in alive]
-    said = [_worker(status, current, house.clock()) for status in statuses]
+    said = [_worker(status, current, house.clock()) | {"pid": status.pid} for status in statuses]
     return said + [_part(f"worker {index}", "failed", "is not running", cure) for index in gone]
 
 

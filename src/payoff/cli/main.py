@@ -11,6 +11,7 @@ import typer
 
 from payoff.cli import (
     act,
+    bench,
     costs,
     dashboard,
     drill,
@@ -39,7 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 ROOMS = (
-    serve, rows, lists, roi, verdict, threshold, experiment, costs, act, files, drill, power, selftest, evaluate,
+    serve, rows, lists, roi, verdict, threshold, experiment, costs, act, files, drill, bench, power, selftest, evaluate,
     dashboard,
 )  # fmt: skip
 for room in ROOMS:
