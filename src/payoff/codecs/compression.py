@@ -106,8 +106,8 @@ def pack(body: bytes, coding: str) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def negotiate(accept_encoding: str) -> tuple[str | None, int]:
-    """The coding to answer in by an Accept-Encoding header, and from how many bytes on; (None, 0) for none.
+def negotiate(accept_encoding: str) -> tuple[str, int] | None:
+    """The coding to answer in by an Accept-Encoding header, and from how many bytes on; None for plain answers.
 
     Who refuses `identity` gets every answer packed; everybody else those that are worth it.
     """
@@ -116,7 +116,7 @@ def negotiate(accept_encoding: str) -> tuple[str | None, int]:
     wanted = {name: likes.get(name, likes.get(f"x-{name}", others)) for name in CODINGS}
     best = max(wanted, key=wanted.__getitem__)
     if not wanted[best]:
-        return None, 0
+        return None
     plain = likes.get("identity", likes.get("*", 1.0))
     return best, PAYS_FROM_BYTES if plain else 0
 

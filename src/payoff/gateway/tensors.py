@@ -7,6 +7,7 @@ import orjson
 
 from payoff.codecs import oip, oip_reply, schema
 from payoff.codecs.codec import prepared
+from payoff.codecs.places import Fetch, no_memory
 from payoff.gateway import table
 from payoff.gateway.http import Reply
 from payoff.records import Field, Signature
@@ -44,9 +45,9 @@ class Tensors:
             found = live.forms["oip"] = Tensors(live)
         return found
 
-    def ask(self, body: bytes, header_length: int | None) -> oip.Request:
+    def ask(self, body: bytes, header_length: int | None, fetch: Fetch = no_memory) -> oip.Request:
         """A request, as far as it is looked at before its turn: that the outputs it wants exist, and how many rows."""
-        asked = self._reader.ask(body, header_length)
+        asked = self._reader.ask(body, header_length, fetch)
         if asked.outputs is not None:
             oip_reply.pick(asked, self._outputs)
         return asked
@@ -70,7 +71,7 @@ class Tensors:
         columns = table.columns(answered, why=not brief)
         writer = self._writer(asked[0], brief)
         said = {"revision": self._live.revision.number} | (_why(answered) if brief else {})
-        return [_reply(body, head) for body, head in writer.write(columns, counts, [one.id for one in asked], said)]
+        return [reply(body, head) for body, head in writer.write(columns, counts, [one.id for one in asked], said)]
 
     def _writer(self, request: oip.Request, brief: bool) -> oip_reply.Writer:
         key = (request.outputs, request.binary, brief)
@@ -90,7 +91,8 @@ def metadata(live: Live) -> Reply:
     return Reply(orjson.dumps(schema.metadata(live.name, [str(live.revision.number)], signature)))
 
 
-def _reply(body: bytes, head: int | None) -> Reply:
+def reply(body: bytes, head: int | None) -> Reply:
+    """A response; `head` is the length of its JSON if raw bytes follow."""
     if head is None:
         return Reply(body)
     return Reply(body, b"application/octet-stream", headers=b"inference-header-content-length: %d\r\n" % head)

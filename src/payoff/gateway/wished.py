@@ -1,0 +1,104 @@
+"""Answers of the Open Inference Protocol with outputs as classes or in shared memory: written call by call."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from payoff.codecs import oip, oip_reply
+from payoff.codecs.classification import classified, classify
+from payoff.codecs.oip_output import Wish
+from payoff.codecs.places import Place
+from payoff.errors import BadInput
+from payoff.gateway import table
+from payoff.gateway.http import Reply
+from payoff.gateway.shared_memory import Regions
+from payoff.gateway.tensors import Tensors, outputs, reply
+from payoff.records import Column, Field
+from payoff.serving import Answered, Live
+from payoff.serving.form import parted
+from payoff.serving.part import Rows
+
+
+class Wished:
+    """Calls that wish for more of an output than its bytes, for one live revision. They are read as all others are."""
+
+    name = Tensors.name
+
+    def __init__(self, live: Live, regions: Regions) -> None:
+        self._live = live
+        self._regions = regions
+
+    @staticmethod
+    def of(live: Live, regions: Regions) -> "Wished":
+        """The one of this revision."""
+        found: Wished | None = live.forms.get("oip with wishes")
+        if found is None:
+            found = live.forms["oip with wishes"] = Wished(live, regions)
+        return found
+
+    def check(self, asked: oip.Request) -> None:
+        """Before the model runs: BadInput for an output that cannot be as it is wished for."""
+        for field, wish in self._wishes(asked):
+            if wish.classes is not None:
+                classified(field, wish.classes)
+
+    def read(self, asked: Sequence[oip.Request]) -> Rows:
+        """The rows of all these requests."""
+        return Tensors.of(self._live).read(asked)
+
+    def write(self, answered: Answered, asked: Sequence[oip.Request], counts: Sequence[int]) -> list[Reply | Exception]:
+        """One answer for each call, or why it cannot be written where it was to go."""
+        return [self._reply(part, one, n) for one, n, part in zip(asked, counts, parted(answered, counts), strict=True)]
+
+    def _reply(self, answered: Answered, asked: oip.Request, count: int) -> Reply | Exception:
+        try:
+            return self._written(answered, asked, count)
+        except Exception as error:
+            return error
+
+    def _written(self, answered: Answered, asked: oip.Request, count: int) -> Reply:
+        columns: dict[str, Column] = table.columns(answered)
+        fields = {field.name: field for field in oip_reply.pick(asked, outputs(self._live))}
+        for field, wish in self._wishes(asked):
+            if wish.classes is not None:
+                fields[field.name] = classified(field, wish.classes)
+                columns[field.name] = classify(field, columns[field.name], wish.classes)
+        places = {field.name: wish.place for field, wish in self._wishes(asked) if wish.place is not None}
+        binary = frozenset(places) if asked.binary == "all" else asked.binary | places.keys()
+        number = self._live.revision.number
+        writer = oip_reply.Writer(self._live.name, str(number), [*fields.values()], binary)
+        body, head = writer.write(columns, [count], [asked.id], {"revision": number})[0]
+        return reply(*self._put(body, head, places)) if places else reply(body, head)
+
+    def _put(self, body: bytes, head: int | None, places: Mapping[str, Place]) -> tuple[bytes, int | None]:
+        """The response without the tensors that were wanted in shared memory, once they are there."""
+        said = orjson.loads(body[:head])
+        at, rest = head or len(body), []
+        for output in said["outputs"]:
+            size = output.get("parameters", {}).get("binary_data_size")
+            raw, at = body[at : at + (size or 0)], at + (size or 0)
+            if output["name"] in places:
+                output["parameters"] = self._place(output["name"], None if size is None else raw, places)
+            elif size is not None:
+                rest.append(raw)
+        text = orjson.dumps(said)
+        return b"".join([text, *rest]), len(text) if rest else None
+
+    def _place(self, name: str, raw: bytes | None, places: Mapping[str, Place]) -> dict[str, Any]:
+        """Write one output where it goes, and say where it is."""
+        if raw is None:
+            raise BadInput(f"output {name!r} has nulls, and raw bytes cannot say that; ask for it in the body")
+        place = places[name]
+        self._regions.write(place, raw)
+        return {
+            "shared_memory_region": place.region,
+            "shared_memory_offset": place.offset,
+            "shared_memory_byte_size": len(raw),
+        }
+
+    def _wishes(self, asked: oip.Request) -> Iterator[tuple[Field, Wish]]:
+        wishes = asked.wishes or {}
+        return (
+            (field, wishes[field.name]) for field in oip_reply.pick(asked, outputs(self._live)) if field.name in wishes
+        )
