@@ -25,7 +25,19 @@ class TooLarge(PayoffError):
 
 
 class Busy(PayoffError):
-    """A queue is full; try again later."""
+    """A queue is full; try again later: in `retry_after_s`, where the queue knows how fast it moves."""
+
+    def __init__(self, text: str, retry_after_s: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class DeadlineExceeded(PayoffError):
+    """The caller's time was over before his call had its turn; nothing was done."""
+
+
+class Abandoned(PayoffError):
+    """The caller has gone before his call had its turn; nothing was done."""
 
 
 class Unauthorized(PayoffError):

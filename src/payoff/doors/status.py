@@ -3,9 +3,11 @@
 import re
 
 from payoff.errors import (
+    Abandoned,
     BadInput,
     Busy,
     Conflict,
+    DeadlineExceeded,
     ModelFailed,
     NotFound,
     PayoffError,
@@ -22,7 +24,9 @@ STATUS: dict[type[PayoffError], int] = {
     TooLarge: 413,
     ModelFailed: 422,
     Busy: 429,
+    Abandoned: 499,
     Unavailable: 503,
+    DeadlineExceeded: 504,
 }
 
 

@@ -8,6 +8,7 @@ Where a model computes elsewhere, or is cold, calls wait for it in a line (see `
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from payoff.clock import now_us
-from payoff.errors import Busy, ModelFailed, NotFound, Unavailable
+from payoff.errors import Abandoned, Busy, DeadlineExceeded, ModelFailed, NotFound, Unavailable
 from payoff.journal.ids import Ids
 from payoff.journal.writer import Writer
 from payoff.records import length
 from payoff.routing import points
 from payoff.serving.answer import answer, answer_away
 from payoff.serving.form import IN_HAND, Caller, Form, Told, read, write
-from payoff.serving.line import Bulk, Call, Done, Line, Points, keep_points, known_points, together
+from payoff.serving.line import Bulk, Call, Done, Line, Points, Rate, keep_points, known_points, stand, together
 from payoff.serving.live import Live
 from payoff.serving.part import Part, Rows
 from payoff.serving.record import Stamp, note
@@ -32,6 +33,8 @@ from payoff.serving.reply import Answered, assemble
 from payoff.serving.seat import NotReady, Seat
 from payoff.serving.watching import Counters, Seen, Watching
 
+_MANY_ROWS = 8_192  # that wait: from there on it is looked at whether they are too many, or too old
+_RETRY_S_MIN = 0.1
 log = logging.getLogger("payoff.serving")
 
 
@@ -43,6 +46,7 @@ class Limits:
     waiting_rows_max: int = 4_000_000
     line_rows_max: int = 400_000  # of those, for the same models: one that hangs leaves room for the others
     shadow_rows_max: int = 200_000  # rows that wait for arms which only watch; more are left out and counted
+    wait_s_max: float = 30.0  # while the first of a queue waits for longer, nobody may join it
 
 
 class Desk:
@@ -62,6 +66,9 @@ class Desk:
         self._lines: dict[tuple[Live, frozenset[int]], Line] = {}
         self._flights: set[asyncio.Task[None]] = set()
         self._waiting_rows = 0
+        self._look_rows = min(_MANY_ROWS, limits.waiting_rows_max)
+        self._bulk_next = False
+        self._rate = Rate()
         self._scheduled = False
         self._watching = Watching(writer, self.counters, limits.shadow_rows_max, limits.rows_max)
         self._chance = np.random.default_rng() if chance is None else chance
@@ -94,17 +101,20 @@ class Desk:
         self, live: Live, form: Form, asked: Any, count: int, caller: Caller,
         *, priority: int = 0, deadline_us: int | None = None,
     ) -> None:  # fmt: skip
-        """Take a call of `count` rows. Its caller hears the answer as the form writes it, or what went wrong, once."""
-        if self._waiting_rows + count > self.limits.waiting_rows_max:
-            self._refuse(self._waiting_rows, self.limits.waiting_rows_max, "")
+        """Take a call of `count` rows. Its caller hears the answer as the form writes it, or what went wrong, once.
+
+        `priority` is 0 to PRIORITY_MAX. A call that has no turn before `deadline_us` (as `now_us` counts) is not run.
+        """
+        if self._waiting_rows + count > self._look_rows:
+            self._admit(count)
         call = Call(live, form, asked, count, caller, now_us(), priority, deadline_us)
         if not live.here:
             self._line_up(call)
-        elif count > self.limits.rows_max:
+        elif count > 1 and count > live.rows_max(self.limits.rows_max):
             call.read()
             self._bulk.append(Bulk(call))
         else:
-            self._calls.append(call)
+            stand(self._calls, call)
         self._waiting_rows += count
         if not self._scheduled:
             self._schedule()
@@ -120,9 +130,53 @@ class Desk:
         lives |= {line.live for line in self._lines.values()} | self._watching.lives()
         return {seat for live in lives for seat in live.seats}
 
-    def _refuse(self, waiting: int, most: int, where: str) -> NoReturn:
+    def _admit(self, count: int) -> None:
+        """Busy if too many rows wait for models that are here, or the first of them waits for too long."""
+        waiting, most = self._waiting_rows, self.limits.waiting_rows_max
+        if waiting + count > most:
+            self._refuse(f"{waiting:,} rows are waiting; the limit is {most:,}", self._rate.wait_s(waiting))
+        if self._calls:
+            self._refuse_age(self._calls[0], "", self._rate.wait_s(waiting))
+
+    def _refuse_age(self, first: Call, where: str, wait_s: float) -> None:
+        age_s = (now_us() - first.arrived_us) / 1e6
+        if age_s > self.limits.wait_s_max:
+            most = f"nobody may join while that is more than {self.limits.wait_s_max:g} s"
+            self._refuse(f"the first call has waited {age_s:.0f} s{where}; {most}", wait_s)
+
+    def _refuse(self, words: str, wait_s: float) -> NoReturn:
+        """`wait_s` is how long what waits will take, as far as is known."""
         self.counters.refused += 1
-        raise Busy(f"{waiting:,} rows are waiting{where}; the limit is {most:,}")
+        retry_s = min(max(wait_s, _RETRY_S_MIN), self.limits.wait_s_max)
+        raise Busy(f"{words}; try again in {retry_s:.1f} s", retry_s)
+
+    def _wanted(self, batch: list[Call]) -> list[Call]:
+        """The calls of a batch that somebody still waits for; the others are not run."""
+        for call in batch:
+            if call.caller.gone or call.deadline_us is not None:
+                break
+        else:
+            return batch  # the usual case
+        now = now_us()
+        wanted = []
+        for call in batch:
+            if call.caller.gone:
+                self._drop_gone(call)
+            elif call.deadline_us is not None and call.deadline_us <= now:
+                self._drop_late(call)
+            else:
+                wanted.append(call)
+        return wanted
+
+    def _drop_gone(self, call: Call) -> None:
+        self.counters.abandoned += 1
+        self._fail([call], Abandoned("the caller has gone; nothing was done"))
+
+    def _drop_late(self, call: Call) -> None:
+        self.counters.late += 1
+        waited_ms = (now_us() - call.arrived_us) / 1e3
+        words = f"the call waited {waited_ms:,.0f} ms, and its time was over before its turn; nothing was done"
+        self._fail([call], DeadlineExceeded(f"{words}; give it more time, or ask for less at once"))
 
     # -- models that are here: one turn of the loop
 
@@ -133,22 +187,29 @@ class Desk:
 
     def _turn(self) -> None:
         self._scheduled = False
-        if self._calls:
-            self._serve_here(together(self._calls, self.limits.rows_max))
-        elif self._bulk:
+        waiting, began_s = self._waiting_rows, time.perf_counter()
+        self._bulk_next, bulk_now = not self._bulk_next, self._bulk and (self._bulk_next or not self._calls)
+        if bulk_now:
             self._serve_bulk_here(self._bulk[0])
+        elif self._calls:
+            self._serve_here(self._wanted(together(self._calls, self.limits.rows_max)))
         elif self._watching.due:
             self._watching.one()
+        self._rate.note(waiting - self._waiting_rows, time.perf_counter() - began_s)
         self._schedule()
 
     def _serve_here(self, batch: list[Call]) -> None:
+        if not batch:
+            return
         if batch[0].live.here:
             self._serve(batch)
         else:
             self._move(batch)
 
     def _serve_bulk_here(self, bulk: Bulk) -> None:
-        if bulk.call.live.here:
+        if not self._wanted([bulk.call]):
+            self._bulk.popleft()
+        elif bulk.call.live.here:
             self._serve_piece(bulk)
         else:
             self._bulk.popleft()
@@ -197,7 +258,7 @@ class Desk:
         """The next rows of a large call; it is recorded and answered as a whole, when its last rows are through."""
         call, live = bulk.call, bulk.call.live
         try:
-            rows, _ = bulk.next_rows(self.limits.rows_max)
+            rows, _ = bulk.next_rows(live.rows_max(self.limits.rows_max))
             bulk.add(answer(live, rows, self._points(live, rows), True, self._chance), length(rows))
             if not bulk.whole:
                 return
@@ -227,13 +288,31 @@ class Desk:
         ways = {0} if call.points is None else set(live.split.pick(call.points).tolist()) or {0}
         lanes = frozenset(live.split.lanes[way] for way in ways)
         line = self._lines.get((live, lanes)) or Line(live, lanes)
-        if line.rows + call.count > self.limits.line_rows_max:
-            self._refuse(line.rows, self.limits.line_rows_max, f" for {live.name}")
+        self._admit_to(line, call.count)
         self._lines[live, lanes] = line
-        if bulk is None and call.count > self.limits.rows_max:
+        if bulk is None and call.count > live.rows_max(self.limits.rows_max):
             bulk = Bulk(call)
         line.add(call, bulk)
+        if call.deadline_us is not None:
+            self._loop.call_later(max(0.0, (call.deadline_us - now_us()) / 1e6), self._expire, call)
         self._board(line)
+
+    def _admit_to(self, line: Line, count: int) -> None:
+        """Busy if a line is too long, or its first call waits for too long. Those who have gone make room."""
+        most, where = self.limits.line_rows_max, f" for {line.live.name}"
+        if line.rows + count > most:
+            for call in line.waiting():
+                if call.caller.gone and line.drop(call):
+                    self._drop_gone(call)
+        if line.rows + count > most:
+            self._refuse(f"{line.rows:,} rows are waiting{where}; the limit is {most:,}", line.rate.wait_s(line.rows))
+        if line.calls:
+            self._refuse_age(line.calls[0], where, line.rate.wait_s(line.rows))
+
+    def _expire(self, call: Call) -> None:
+        """The time of a call is over: if it still waits, it need not wait to hear so."""
+        if call.line is not None and call.line.drop(call):
+            self._drop_late(call)
 
     def _board(self, line: Line) -> None:
         """See that somebody takes the next batch as soon as the model has room for it."""
@@ -247,12 +326,16 @@ class Desk:
         """One batch of a line, to the model and back."""
         async with line.slots.turn():
             line.boarding = False
-            batch = line.take(self.limits.rows_max)
+            batch = self._next(line)
             self._board(line)  # the batch after this one waits for its own turn
-            rows, parts = await self._ask(line, batch)
+            began_s = time.perf_counter()
+            rows, parts = await self._ask(line, batch) if batch else ({}, [])
+            line.rate.note(length(rows), (time.perf_counter() - began_s) / line.slots.most)
         if line.boarding:
             await asyncio.sleep(0)  # it goes to the model before this one is written down
-        if isinstance(parts, Exception):
+        if not batch:
+            pass
+        elif isinstance(parts, Exception):
             self._turn_back(line, batch, parts)
         elif isinstance(batch, Bulk):
             self._land_piece(line, batch, rows, parts)
@@ -263,13 +346,22 @@ class Desk:
             del self._lines[line.live, line.lanes]
         self._schedule()
 
+    def _next(self, line: Line) -> list[Call] | Bulk:
+        """The next batch of a line that somebody still waits for; empty if there is none."""
+        if not line.waits:
+            return []
+        batch = line.take(self.limits.rows_max)
+        if isinstance(batch, Bulk):
+            return batch if self._wanted([batch.call]) else []
+        return self._wanted(batch)
+
     async def _ask(self, line: Line, batch: list[Call] | Bulk) -> tuple[Rows, list[Part] | Exception]:
         """The rows of a batch, and their answers or why there are none."""
         rows: Rows = {}
         alone = isinstance(batch, Bulk) or len(batch) == 1
         try:
             if isinstance(batch, Bulk):
-                rows, points = batch.next_rows(self.limits.rows_max)
+                rows, points = batch.next_rows(line.live.rows_max(self.limits.rows_max))
             else:
                 rows, points = read(batch), known_points(batch)
             return rows, await answer_away(line.live, rows, points, alone, self._chance, in_turn=not line.single)

@@ -4,6 +4,7 @@ A line holds the calls for one live revision whose rows go the same ways. So a c
 challenger that hangs; calls that come while the model is busy share its next batch.
 """
 
+from bisect import insort
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from payoff.serving.seat import Slots
 
 Done = Callable[[Answered | Exception], None]
 Points = NDArray[np.float64] | None
+PRIORITY_MAX, HEAD_START_US = 10, 100_000  # of each step of priority
+_PASSED_MAX = 4_096  # calls for others that are passed to fill a batch
 
 
 @dataclass(slots=True)
@@ -40,6 +43,11 @@ class Call:
     points: Points = None  # where its rows lie in the split; known to those that wait in a line, or are tried again
     line: Optional["Line"] = None
     alone: bool = False  # it was in a batch that failed, and is tried again by itself
+
+    @property
+    def due_us(self) -> int:
+        """Where it stands in a queue: priority counts as having come earlier, so nobody waits for ever."""
+        return self.arrived_us - self.priority * HEAD_START_US
 
     def read(self) -> Rows:
         """Its rows, read by themselves; BadInput if they cannot be."""
@@ -88,6 +96,7 @@ class Line:
         self.rows = 0  # that wait, or are with the model
         self.boarding = False  # whether somebody already waits for a slot, to take the next batch
         self.bulk_next = False
+        self.rate = Rate()
 
     @property
     def waits(self) -> bool:
@@ -101,7 +110,20 @@ class Line:
         if bulk is not None:
             self.bulk.append(bulk)
         else:
-            self.calls.append(call)
+            stand(self.calls, call)
+
+    def drop(self, call: Call) -> bool:
+        """Let a call leave that waits; False if it is on its way already."""
+        for queue in (self.calls, self.bulk):
+            for place, one in enumerate(queue):
+                if one is call or (isinstance(one, Bulk) and one.call is call):
+                    del queue[place]
+                    return True
+        return False
+
+    def waiting(self) -> list[Call]:
+        """The calls that wait, those of a queue in its order."""
+        return [*self.calls, *(bulk.call for bulk in self.bulk)]
 
     def again(self, batch: list[Call]) -> None:
         """A batch that failed: back to the head, each call by itself."""
@@ -117,18 +139,51 @@ class Line:
         return together(self.calls, rows_max)
 
 
+class Rate:
+    """How fast rows go through a queue, learned from the batches that did."""
+
+    __slots__ = ("row_s",)
+
+    def __init__(self) -> None:
+        self.row_s = 0.0
+
+    def note(self, rows: int, seconds: float) -> None:
+        """So many rows took so long; the latest eight or so batches count."""
+        if rows:
+            self.row_s += (seconds / rows - self.row_s) / 8 if self.row_s else seconds / rows
+
+    def wait_s(self, rows: int) -> float:
+        """How long so many rows will take."""
+        return rows * self.row_s
+
+
+def stand(calls: deque[Call], call: Call) -> None:
+    """At the end of a queue; with a priority, before those that came not long ago and have less."""
+    if call.priority:
+        insort(calls, call, key=_due)
+    else:
+        calls.append(call)
+
+
+def _due(call: Call) -> int:
+    return call.due_us
+
+
 def together(calls: deque[Call], rows_max: int) -> list[Call]:
-    """The calls at the head that go to one live revision and fit one model call."""
+    """The first call of a queue, and those after it that go to the same live revision and fit the same model call."""
     first = calls.popleft()
-    batch, room = [first], rows_max - first.count
-    while calls and not first.alone and _joins(calls[0], first, room):
-        batch.append(calls.popleft())
-        room -= batch[-1].count
+    batch, room, passed = [first], first.live.rows_max(rows_max) - first.count, list[Call]()
+    while calls and not first.alone:
+        call = calls[0]
+        if call.live is not first.live and len(passed) < _PASSED_MAX:
+            passed.append(calls.popleft())
+        elif call.live is first.live and call.count <= room and not call.alone:
+            batch.append(calls.popleft())
+            room -= call.count
+        else:
+            break
+    calls.extendleft(reversed(passed))
     return batch
-
-
-def _joins(call: Call, first: Call, room: int) -> bool:
-    return call.live is first.live and call.count <= room and not call.alone
 
 
 def keep_points(batch: list[Call], points: Points) -> None:

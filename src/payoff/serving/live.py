@@ -47,6 +47,13 @@ class Live:
                 return False
         return True
 
+    def rows_max(self, most: int) -> int:
+        """How many rows pay in one call of every model that answers; at most `most`."""
+        for seat in self.answering:
+            if seat.rows_max < most:
+                most = seat.rows_max
+        return most
+
     @property
     def name(self) -> str:
         return self.revision.endpoint

@@ -14,6 +14,7 @@ from payoff.flavors import Loaded, Run
 from payoff.records import Column, Columns, Served, length
 from payoff.serving.fit import check_length
 
+ROWS_MAX = 1 << 30  # of one call, where nobody knows what pays
 BACKOFF_S_MAX = 60.0
 REST_S, REST_S_MAX = 30.0, 600.0  # of a version that is out, before it is tried again
 Warm = Callable[["Seat"], Awaitable[Loaded]]
@@ -68,6 +69,7 @@ class Seat:
         self.model, self.version = model, version
         self.here: Run | None = None
         self.loaded: Loaded | None = None
+        self.rows_max = ROWS_MAX  # that pay in one call of its model
         self.slots = Slots()
         self.used_s = 0.0
         self.users = 0  # batches that are with the model, or wait for it to be loaded
@@ -94,11 +96,6 @@ class Seat:
             self._out = ""  # it has rested, and is tried once more
         waits = self.loaded is None and self.failures and time.monotonic() < self.again_s
         return self.trouble if waits else ""
-
-    @property
-    def rows_max(self) -> int:
-        """How many rows pay in one call of its model; 0 where nobody knows."""
-        return self.loaded.rows_max if self.loaded is not None else 0
 
     async def ask(self, columns: Columns) -> tuple[dict[str, Column], int]:
         """Its answers, and the CPU time that they cost elsewhere; loads it first if it is cold."""
@@ -136,6 +133,7 @@ class Seat:
         """It is loaded and proven."""
         self.loaded = loaded
         self.here = loaded.run if loaded.ask is None else None
+        self.rows_max = loaded.rows_max or ROWS_MAX
         self.used_s = time.monotonic()
         self.trouble, self.failures, self._out = "", 0, ""
         self._booked_ns = loaded.cpu_ns() if loaded.cpu_ns is not None else 0

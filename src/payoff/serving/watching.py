@@ -24,6 +24,9 @@ class Counters:
     answered: int = 0
     refused: int = 0
     failed: int = 0
+    late: int = 0  # of those that failed: calls whose time was over before their turn
+    abandoned: int = 0  # and calls whose callers had gone
+    cached: int = 0  # of those that were answered: rows that no model was asked for
     shadowed: int = 0
     shadow_dropped: int = 0
     shadow_failed: int = 0
