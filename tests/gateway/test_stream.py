@@ -13,7 +13,7 @@ import pytest
 from payoff.codecs import formats
 from payoff.codecs.pieces import Batches, Lines
 from payoff.doors import kind, status
-from payoff.errors import PayoffError
+from payoff.errors import PayoffError, Unavailable
 from payoff.gateway import stream
 from payoff.gateway.http import Reply, refusal
 from payoff.gateway.stream import SOURCES, WRITERS, Stream
@@ -47,7 +47,17 @@ class Client:
     def finish(self, last: bool) -> None:
         self.over, self.last = True, last
 
-    def reply(self, reply: Reply, last: bool) -> None:
+    def answer(self, content_type: bytes, body: bytes) -> None:
+        self._reply(Reply(body, content_type), False)
+
+    def refuse(self, error: Exception, last: bool) -> None:
+        self._reply(explained(error), last)
+
+    def about(self, error: Exception) -> dict[str, Any]:
+        said: dict[str, Any] = json.loads(explained(error).body)
+        return said
+
+    def _reply(self, reply: Reply, last: bool) -> None:
         assert not self.content_type
         self.replied, self.body, self.over, self.last = reply, reply.body, True, last
 
@@ -77,10 +87,8 @@ class Sent:
     def __init__(self, house: House, asked: str = "ndjson", answered: str = "ndjson") -> None:
         self.client = Client()
         writer = WRITERS[answered](formats.CODECS.take(answered))
-        self.stream = Stream(
-            house.desk, lambda: house.desk.find("times"), SOURCES[asked](), writer, self.client,
-            explained
-        )  # fmt: skip
+        desk = house.desk
+        self.stream = Stream(desk, lambda: desk.find("times"), SOURCES[asked](), writer, self.client)
 
     async def whole(self, *chunks: bytes) -> Client:
         """Send all of it at once."""
@@ -249,11 +257,11 @@ async def test_a_full_desk_is_waited_for(tmp_path: Path) -> None:
     assert all(call.done() for call in others)
 
 
-async def test_a_worker_that_leaves_says_so(house: House) -> None:
+async def test_a_stream_that_is_stopped_answers_what_has_come_and_says_why(house: House) -> None:
     sent = Sent(house)
     sent.stream.start()
     sent.stream.feed(line(1))
-    sent.stream.leave()
+    sent.stream.stop(Unavailable("this worker stops"))
     await until(lambda: sent.client.over)
     assert ys(sent.client)[0] == 2.0
     assert sent.client.lines[1]["kind"] == "unavailable"

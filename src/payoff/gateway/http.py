@@ -13,7 +13,7 @@ import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 import httptools
@@ -93,6 +93,7 @@ class Reply:
 
 
 _ABSOLUTE = re.compile(rb"^https?://[^/?]*", re.IGNORECASE)
+LINGER_S = 2.0  # a request that was answered before it was whole is read so long
 HEADS_MAX, HEAD_BYTES_MAX = 1_024, 4_096  # of the heads that are remembered
 _UNUSUAL = {b"transfer-encoding", b"expect", b"upgrade"}
 
@@ -103,15 +104,32 @@ def refusal(status: int, what: str, kind: str, headers: bytes = b"") -> Reply:
     return Reply(orjson.dumps({"error": what, "kind": kind}), status=status, headers=headers)
 
 
+class Streaming(Protocol):
+    """A request that is answered while it is being sent, in its place on a connection (`payoff.gateway.streamed`)."""
+
+    gone: bool
+
+    @property
+    def waits(self) -> bool: ...
+    def start(self) -> None: ...
+    def feed(self, chunk: bytes) -> None: ...
+    def end(self) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def late(self, limit_s: float) -> None: ...
+    def leave(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Door:
     """What all connections of a worker share."""
 
     answer: Callable[[Request], None]
-    explain: Callable[[Any, Request], Reply]
+    explain: Callable[[Any, Any], Reply]  # of an error, and of a request that has a path
     limits: Limits = field(default_factory=Limits)
     open: set["Connection"] = field(default_factory=set)
     heads: dict[bytes, Head] = field(default_factory=dict)
+    streams: "Callable[[Connection, Head, bool], Streaming | None] | None" = None  # makes one, if a head asks for it
     closing: bool = False
 
     def remember(self, raw: bytes, head: Head) -> None:
@@ -129,8 +147,10 @@ class Connection(asyncio.Protocol):
         self.door = door
         self.limits = door.limits
         self.loop = asyncio.get_running_loop()
-        self.waiting: deque[Request | Reply] = deque()
-        self.asking: Request | None = None
+        self.waiting: deque[Request | Streaming | Reply] = deque()
+        self.asking: Request | Streaming | None = None
+        self.streamed: Streaming | None = None  # the request whose body is being read, if it is answered meanwhile
+        self.pauses: set[str] = set()  # why nothing is read
         self.busy = False
         self.ending = False
         self.pumping = False
@@ -160,13 +180,30 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client that has said all it wants may still listen: it gets the answers it waits for."""
         self.said_all = True
-        return self.busy
+        return self.busy and self.streamed is None
 
     def pause_writing(self) -> None:
-        self.transport.pause_reading()
+        self.pause("writing")
+        if not isinstance(self.asking, Request | None):
+            self.asking.pause()
 
     def resume_writing(self) -> None:
-        self.transport.resume_reading()
+        self.unpause("writing")
+        if not isinstance(self.asking, Request | None):
+            self.asking.resume()
+
+    def pause(self, why: str) -> None:
+        """Read nothing until this reason, and every other, is gone."""
+        if not self.pauses:
+            self.transport.pause_reading()
+        self.pauses.add(why)
+
+    def unpause(self, why: str) -> None:
+        """This reason is gone."""
+        if why in self.pauses:
+            self.pauses.discard(why)
+            if not (self.pauses or self.transport.is_closing()):
+                self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         if self.between and not self.ending:
@@ -229,23 +266,48 @@ class Connection(asyncio.Protocol):
         self.headers[name] = value
 
     def on_headers_complete(self) -> None:
+        if self._is_streamed():
+            self._expect_body()
+            return
         expected = self.headers.get(b"content-length")
         if expected and expected.isdigit() and int(expected) > self.limits.body_bytes_max:
             raise _Refused(413, self._too_large(f"the body has {int(expected):,} bytes"))
-        if self.headers.get(b"expect", b"").lower() == b"100-continue":
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._expect_body()
         if self.parser.should_upgrade():
             if b"transfer-encoding" in self.headers:
                 raise _Refused(400, "a chunked body with an Upgrade header; send one without the other")
             self.owed = int(expected) if expected and expected.isdigit() else 0
 
+    def _expect_body(self) -> None:
+        if self.headers.get(b"expect", b"").lower() == b"100-continue":
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _is_streamed(self) -> bool:
+        """Whether the request that begins here is answered while it is sent; then it takes its place now."""
+        if self.door.streams is None or b"content-type" not in self.headers or self.parser.should_upgrade():
+            return False
+        head = self._head(self.parser.get_method(), self.parser.should_keep_alive(), 0)
+        self.streamed = self.door.streams(self, head, self.parser.get_http_version() == "1.1")
+        if self.streamed is not None:
+            self._enqueue(self.streamed)
+        return self.streamed is not None
+
     def on_body(self, chunk: bytes) -> None:
+        if self.streamed is not None:
+            self.deadline = self.loop.time() + self.limits.receive_s_max
+            self.streamed.feed(chunk)
+            return
         self.body_size += len(chunk)
         if self.body_size > self.limits.body_bytes_max:
             raise _Refused(413, self._too_large("the body is larger"))
         self.chunks.append(chunk)
 
     def on_message_complete(self) -> None:
+        if self.streamed is not None:
+            self.receiving, self.between = False, True
+            streamed, self.streamed = self.streamed, None
+            streamed.end()
+            return
         if self.owed:
             self.request_line = self.parser.get_method()
             return
@@ -263,73 +325,103 @@ class Connection(asyncio.Protocol):
     def _complete(self, method: bytes, keep_alive: bool) -> None:
         self.receiving, self.between = False, True
         body = self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
-        path, _, query = _ABSOLUTE.sub(b"", self.url).partition(b"?")
-        plain = (
-            path.decode("ascii", "replace") if b"%" not in path else unquote_to_bytes(path).decode("utf-8", "replace")
-        )
-        head = Head(method, plain, query, self.headers, keep_alive, len(body))
+        head = self._head(method, keep_alive, len(body))
         start = self.received.find(b"\r\n\r\n") + 4
         if start > 3 and start + len(body) == len(self.received):  # the request, all of it and nothing else
             self.door.remember(self.received[:start], head)
         self._enqueue(Request(self, head, body))
 
+    def _head(self, method: bytes, keep_alive: bool, length: int) -> Head:
+        path, _, query = _ABSOLUTE.sub(b"", self.url).partition(b"?")
+        plain = (
+            path.decode("ascii", "replace") if b"%" not in path else unquote_to_bytes(path).decode("utf-8", "replace")
+        )
+        return Head(method, plain, query, self.headers, keep_alive, length)
+
     # -- answering, in order
 
-    def _enqueue(self, item: Request | Reply) -> None:
+    def _enqueue(self, item: Request | Streaming | Reply) -> None:
         if self.busy:
             self.waiting.append(item)
             if len(self.waiting) >= self.limits.pipelined_max:
-                self.transport.pause_reading()
+                self.pause("pipelined")
             return
         self._begin(item)
 
-    def _begin(self, item: Request | Reply) -> None:
+    def _begin(self, item: Request | Streaming | Reply) -> None:
         self.busy = True
         if isinstance(item, Reply):
             self.finish(item, None)
-        else:
-            self.asking = item
+            return
+        self.asking = item
+        if isinstance(item, Request):
             self.door.answer(item)
+        else:
+            item.start()
 
     def finish(self, reply: Reply, head: Head | None) -> None:
         """Send the answer to what was asked last; `head` None ends the connection."""
-        self.busy, self.asking = False, None
         if self.transport.is_closing():
             return
-        keep_alive = head is not None and head.keep_alive and not self.door.closing
-        if self.said_all and not self.waiting:
-            keep_alive = False
+        keep_alive = self._stays(head is not None and head.keep_alive)
         whole = render(reply, keep_alive)
         if head is not None and head.method == b"HEAD":
             whole = whole[: len(whole) - len(reply.body)]
         self.transport.write(whole)
-        if not keep_alive:
+        self.ended(keep_alive)
+
+    def _stays(self, keep_alive: bool) -> bool:
+        """Whether the connection goes on after the answer that is being written."""
+        return keep_alive and not self.door.closing and not (self.said_all and not self.waiting)
+
+    def ended(self, keep_alive: bool) -> None:
+        """What was asked last has its answer: on to the next, or to the end."""
+        self.busy, self.asking = False, None
+        if self.transport.is_closing():
+            return
+        if not self._stays(keep_alive):
             self.ending = True
-            self.transport.close()
+            self._hang_up()
             return
         if not self.receiving:
             self.deadline = self.loop.time() + self.limits.idle_s_max
         if self.waiting and not self.pumping:
             self._pump()
 
+    def _hang_up(self) -> None:
+        """End the connection. Where a body is still coming, it is let run out for a while: closed at once, the client
+        might be told of a reset, and not what we said."""
+        if self.streamed is None or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.streamed = None
+        self.pauses.clear()
+        self.transport.resume_reading()
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_S, self.transport.close)
+
     def _pump(self) -> None:
         """Ask what waits, one after the other; where answers come at once this goes round, not deeper and deeper."""
         self.pumping = True
         while self.waiting and not self.busy and not self.transport.is_closing():
             if len(self.waiting) == self.limits.pipelined_max:
-                self.transport.resume_reading()
+                self.unpause("pipelined")
             self._begin(self.waiting.popleft())
         self.pumping = False
 
     def refuse(self, status: int, what: str) -> None:
         """Answer with an error after everything that came before it, and end the connection."""
         self.ending = True
-        self.transport.pause_reading()
+        self.pause("refused")
         self._enqueue(refusal(status, what, {413: "too_large", 503: "unavailable"}.get(status, "bad_input")))
 
     def check_time(self, now: float) -> None:
         """End a connection that takes too long to say something."""
-        if self.busy or self.ending or now < self.deadline:
+        if self.ending or now < self.deadline:
+            return
+        if self.streamed is not None and self.streamed.waits:
+            self.streamed.late(self.limits.receive_s_max)
+        if self.busy:
             return
         if self.receiving:
             self.refuse(408, f"the request did not arrive whole within {self.limits.receive_s_max:g} s")
@@ -338,6 +430,8 @@ class Connection(asyncio.Protocol):
 
     def drain(self) -> None:
         """The worker is leaving: idle connections end now, busy ones after their answer."""
+        if self.streamed is not None:
+            self.streamed.leave()
         if not self.busy and not self.receiving:
             self.transport.close()
 

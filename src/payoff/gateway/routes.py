@@ -12,10 +12,13 @@ from typing import Any
 import orjson
 
 from payoff.codecs import formats
+from payoff.codecs.codec import Codec
 from payoff.doors import admit, kind, status
 from payoff.errors import BadInput, NotFound, PayoffError
 from payoff.gateway import rows, tensors
-from payoff.gateway.http import Head, Reply, Request, refusal
+from payoff.gateway.http import Connection, Head, Reply, Request, refusal
+from payoff.gateway.stream import streams
+from payoff.gateway.streamed import Streamed
 from payoff.gateway.tensors import Tensors
 from payoff.serving import Desk, Live
 from payoff.version import VERSION
@@ -51,6 +54,21 @@ class Routes:
         except Exception as error:
             request.hear(error)
 
+    def stream(self, connection: Connection, head: Head, chunked: bool) -> Streamed | None:
+        """A request whose rows are answered while it is sent; None for others, and for what is refused when whole."""
+        name = head.path[len(_PREDICT) :].rstrip("/")
+        if not head.path.startswith(_PREDICT) or head.method != b"POST":
+            return None
+        try:
+            admit(head.headers, self._key, self._hosts)
+            _require_plain(head)
+            codec, answer_codec = _codecs(head)
+        except PayoffError:
+            return None
+        if not streams(codec, answer_codec, b"transfer-encoding" in head.headers):
+            return None
+        return Streamed(connection, head, chunked).open(self._desk, lambda: self._desk.find(name), codec, answer_codec)
+
     def _way(self, head: Head) -> "Way":
         """Where a head leads."""
         path = head.path
@@ -67,8 +85,7 @@ class Routes:
     def _to_rows(self, name: str, head: Head) -> "Way":
         _expect(head, b"POST")
         _require_plain(head)
-        codec = formats.by_content_type(_text(head, b"content-type", "application/json"))
-        answer_codec = formats.negotiate(_text(head, b"accept", "*/*"), codec)
+        codec, answer_codec = _codecs(head)
         desk = self._desk
 
         def ask(request: Request) -> None:
@@ -136,7 +153,7 @@ class MethodRefused(BadInput):
     """The path is right and the method is not."""
 
 
-def explain(error: Exception, request: Request) -> Reply:
+def explain(error: Exception, request: Any) -> Reply:
     """An error as a reply. Ours are made for the caller; a fault gets a number that stands in the log too."""
     if isinstance(error, MethodRefused):
         return refusal(405, error.args[0], "bad_input", b"allow: %b\r\n" % error.args[1])
@@ -153,6 +170,12 @@ def _expect(head: Head, *methods: bytes) -> None:
     if head.method not in methods:
         allowed = b", ".join(methods)
         raise MethodRefused(f"{head.method.decode()} is not possible here; use {allowed.decode()}: {_HINT}", allowed)
+
+
+def _codecs(head: Head) -> tuple[Codec, Codec]:
+    """The format of the rows, and that of the answers."""
+    codec = formats.by_content_type(_text(head, b"content-type", "application/json"))
+    return codec, formats.negotiate(_text(head, b"accept", "*/*"), codec)
 
 
 def _text(head: Head, header: bytes, default: str) -> str:

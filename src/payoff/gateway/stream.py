@@ -16,7 +16,6 @@ from payoff.codecs.codec import Codec
 from payoff.codecs.pieces import Ask, Batches, Fault, Lines, Source
 from payoff.errors import Busy, Conflict, PayoffError, Unavailable
 from payoff.gateway import table
-from payoff.gateway.http import Reply
 from payoff.serving import Answered, Desk, Live
 from payoff.serving.form import IN_HAND
 
@@ -24,7 +23,6 @@ PIECE_ROWS = 1_024
 HELD_BYTES_MAX = 1 << 20  # of a body, before its sender has to wait
 EARLY_BYTES_MAX = 256 << 10  # of an answer to a request that is whole: it goes as an ordinary reply
 AGAIN_S = 0.05  # after the desk was full
-Explain = Callable[[Exception], Reply]
 
 
 class Outlet(Protocol):
@@ -33,7 +31,9 @@ class Outlet(Protocol):
     def begin(self, content_type: bytes) -> None: ...
     def send(self, data: bytes) -> None: ...
     def finish(self, last: bool) -> None: ...
-    def reply(self, reply: Reply, last: bool) -> None: ...
+    def answer(self, content_type: bytes, body: bytes) -> None: ...
+    def refuse(self, error: Exception, last: bool) -> None: ...
+    def about(self, error: Exception) -> dict[str, Any]: ...
     def cut(self) -> None: ...
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
@@ -121,13 +121,11 @@ def streams(asked: Codec, answered: Codec, chunked: bool) -> bool:
 
 
 class Stream:
-    """One such request. The connection calls `start`, `feed`, `end`, `pause`, `resume`, `leave` and `lose`."""
+    """One such request. The connection calls `start`, `feed`, `end`, `pause`, `resume`, `stop` and `lose`."""
 
-    def __init__(
-        self, desk: Desk, find: Callable[[], Live], source: Source, writer: Writer, outlet: Outlet, explain: Explain
-    ) -> None:
+    def __init__(self, desk: Desk, find: Callable[[], Live], source: Source, writer: Writer, outlet: Outlet) -> None:
         self.gone = False  # the desk asks: nobody wants what is still on its way
-        self._desk, self._find, self._explain = desk, find, explain
+        self._desk, self._find = desk, find
         self._source, self._writer, self._outlet = source, writer, outlet
         self._loop = asyncio.get_running_loop()
         self._todo: deque[Ask | Fault] = deque()
@@ -180,10 +178,10 @@ class Stream:
         self._full = False
         self._wake()
 
-    def leave(self) -> None:
-        """The worker is leaving: what has come is answered, and the rest not taken."""
+    def stop(self, why: PayoffError) -> None:
+        """What has come is answered, and the rest not taken."""
         if not self._ended:
-            self._broken = self._broken or Unavailable("this worker stops; send the rows without an answer again")
+            self._broken = self._broken or why
             self._wake()
 
     def lose(self) -> None:
@@ -285,7 +283,7 @@ class Stream:
 
     def _fault(self, fault: Fault | Ask) -> None:
         assert isinstance(fault, Fault)  # noqa: S101 - the other kind is asked
-        said = self._writer.fault(self._about(fault.error) | {self._source.place: fault.place})
+        said = self._writer.fault(self._outlet.about(fault.error) | {self._source.place: fault.place})
         if said is not None:
             self._put(said)
         else:
@@ -303,14 +301,14 @@ class Stream:
             self._send()
             self._outlet.finish(last=False)
         else:
-            self._outlet.reply(Reply(b"".join(self._early), self._writer.content_type), last=False)
+            self._outlet.answer(self._writer.content_type, b"".join(self._early))
 
     def _break(self, error: Exception) -> None:
         """The stream cannot go on: said as well as the format and what was written before allow."""
         self._over()
-        said = self._writer.fault(self._about(error))
+        said = self._writer.fault(self._outlet.about(error))
         if not (self._begun or self._early):
-            self._outlet.reply(self._explain(error), last=not self._ended)
+            self._outlet.refuse(error, last=not self._ended)
         elif said is not None:
             self._early.append(said)
             self._send()
@@ -325,7 +323,3 @@ class Stream:
         if self._paused:
             self._paused = False
             self._outlet.resume_reading()
-
-    def _about(self, error: Exception) -> dict[str, Any]:
-        said: dict[str, Any] = orjson.loads(self._explain(error).body)
-        return said

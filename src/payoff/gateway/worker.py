@@ -147,7 +147,7 @@ def open_http(doors: Doors, desk: Desk) -> None:
     with socket.socket(fileno=os.dup(settings.fd)) as listener:
         hosts = LOOPBACK if is_loopback(listener.getsockname()[0]) else None
     routes = Routes(desk, settings.key, hosts)
-    door = Door(routes.answer, explain, Limits(body_bytes_max=settings.body_bytes_max))
+    door = Door(routes.answer, explain, Limits(body_bytes_max=settings.body_bytes_max), streams=routes.stream)
     doors.open(settings.fd, door, lambda: Connection(door))
 
 
