@@ -19,7 +19,9 @@ from payoff.gateway.board import Turns
 PATIENCE_S = 0.005  # a connection waits so long for a worker that has fewer
 PAUSE_S = 0.1  # before the next try when this process has no file left
 HANDSHAKE_S_MAX = 10.0
+GOODBYE_S_MAX = 1.0  # for a caller to say that it has heard the end of a TLS connection
 BURST = 64  # connections taken in one turn of the loop
+_WAITS = {"ssl_handshake_timeout": HANDSHAKE_S_MAX, "ssl_shutdown_timeout": GOODBYE_S_MAX}
 log = logging.getLogger("payoff.gateway")
 
 
@@ -111,11 +113,9 @@ class Acceptor:
         return True
 
     async def _open(self, taken: socket.socket) -> None:
-        wait_s = HANDSHAKE_S_MAX if self._tls is not None else None
+        waits = {} if self._tls is None else _WAITS
         try:
-            await self._loop.connect_accepted_socket(
-                self._made, taken, ssl=self._tls, ssl_handshake_timeout=wait_s, ssl_shutdown_timeout=wait_s
-            )
+            await self._loop.connect_accepted_socket(self._made, taken, ssl=self._tls, **waits)
         except OSError as error:  # the client left, or its handshake failed: its own affair
             log.debug("a connection did not open: %s", error)
             taken.close()
