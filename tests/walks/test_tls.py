@@ -117,7 +117,7 @@ def test_both_doors_speak_tls_and_the_client_believes_only_who_it_is_told_to(
             assert (line.version(), line.selected_alpn_protocol()) == ("TLSv1.3", "http/1.1")
             assert live(line)
         old = ssl.create_default_context(cafile=files.ca)
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
             old.maximum_version = ssl.TLSVersion.TLSv1_1
         host, _, port = doors["http"].partition(":")
         with socket.create_connection((host, int(port))) as plain, pytest.raises(ssl.SSLError):

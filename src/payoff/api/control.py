@@ -88,8 +88,8 @@ def serve(engines: Engines, door: socket.socket, lifeline_fd: int | None, tls: T
     hosts = LOOPBACK if is_loopback(str(door.getsockname()[0])) else None
     server = uvicorn.Server(
         uvicorn.Config(
-            app.build(engines, hosts), loop="payoff.api.loop:Loop", http="httptools", ws="none", lifespan="on", log_config=None,
-            access_log=False, server_header=False, date_header=False, proxy_headers=False,
+            app.build(engines, hosts), loop="payoff.api.loop:Loop", http="httptools", ws="none", lifespan="on",
+            log_config=None, access_log=False, server_header=False, date_header=False, proxy_headers=False,
             limit_concurrency=CONNECTIONS_MAX, timeout_keep_alive=75, timeout_graceful_shutdown=DRAIN_S_MAX,
             ssl_context_factory=None if tls is None else lambda *_: tls.context(),
         )
