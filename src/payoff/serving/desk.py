@@ -187,7 +187,19 @@ class Desk:
 
     def _turn(self) -> None:
         self._scheduled = False
+        if self._waiting_rows > self._look_rows:
+            self._serve_many()
+        else:
+            self._serve_next()
+        self._schedule()
+
+    def _serve_many(self) -> None:
+        """With many in the queue it is learned how fast it moves, for those who have to be refused."""
         waiting, began_s = self._waiting_rows, time.perf_counter()
+        self._serve_next()
+        self._rate.note(waiting - self._waiting_rows, time.perf_counter() - began_s)
+
+    def _serve_next(self) -> None:
         self._bulk_next, bulk_now = not self._bulk_next, self._bulk and (self._bulk_next or not self._calls)
         if bulk_now:
             self._serve_bulk_here(self._bulk[0])
@@ -195,8 +207,6 @@ class Desk:
             self._serve_here(self._wanted(together(self._calls, self.limits.rows_max)))
         elif self._watching.due:
             self._watching.one()
-        self._rate.note(waiting - self._waiting_rows, time.perf_counter() - began_s)
-        self._schedule()
 
     def _serve_here(self, batch: list[Call]) -> None:
         if not batch:
@@ -436,10 +446,13 @@ class Desk:
         return points(live.name, rows[key].values.tolist()) if key else self._chance.random(length(rows))
 
 
-def _latency_us(batch: list[Call], at_us: int) -> NDArray[np.int64]:
+def _latency_us(batch: list[Call], at_us: int) -> NDArray[np.int64] | int:
     """For each row how long ago its call arrived."""
+    if len(batch) == 1:
+        return at_us - batch[0].arrived_us
     ages = np.array([at_us - call.arrived_us for call in batch], np.int64)
-    return ages if len(batch) == batch[-1].count == 1 else ages.repeat([call.count for call in batch])
+    counts = [call.count for call in batch]
+    return ages if max(counts) == min(counts) == 1 else ages.repeat(counts)
 
 
 def _hear(call: Call, said: Any) -> None:
