@@ -18,6 +18,10 @@ def up(
     home: Home = HOME,
     workers: Annotated[int | None, typer.Option(min=1, max=256, help="Inference processes [one per core].")] = None,
     http: Annotated[str, typer.Option(help="The inference door.")] = "127.0.0.1:8000",
+    grpc: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="The gRPC door, or `none` [the port after that of the inference door]."),
+    ] = None,
     console: Annotated[str, typer.Option(help="The console and API door.")] = "127.0.0.1:8080",
     sync: Annotated[
         bool, typer.Option("--sync", help="Survive loss of power too: flush to the disk each time.")
@@ -42,7 +46,8 @@ def up(
     count = workers or max(1, os.cpu_count() or 1)
     each = {"body_bytes_max": body_max << 20, "hot_max": hot}
     files = [path and path.expanduser().resolve() for path in (tls_cert, tls_key, tls_client_ca)]
-    settings = supervisor.Settings(_place(home), count, http, console, sync, supervisor.shown(*files), each)
+    door = None if grpc == "none" else grpc or supervisor.beside(http)
+    settings = supervisor.Settings(_place(home), count, http, door, console, sync, supervisor.shown(*files), each)
     supervisor.run(settings, say)
 
 

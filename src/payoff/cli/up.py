@@ -41,6 +41,7 @@ class Settings:
     home: Path
     workers: int
     http: str = "127.0.0.1:8000"
+    grpc: str | None = "127.0.0.1:8001"  # None: there is no such door
     console: str = "127.0.0.1:8080"
     sync: bool = False
     tls: "Pair | None" = None
@@ -90,6 +91,12 @@ def shown(cert: Path | None, key: Path | None, client_ca: Path | None) -> "Pair 
     return found
 
 
+def beside(http: str) -> str:
+    """Where the gRPC door is if nobody says so: at the next port of the HTTP door's host, or at any if that has any."""
+    host, port = address(http)
+    return f"{f'[{host}]' if ':' in host else host}:{port + 1 if port else 0}"
+
+
 def key_for(settings: Settings, environment: dict[str, str]) -> tuple[str | None, bool]:
     """The key that every door asks for, if any, and whether it was made just now (then it must be shown, once).
 
@@ -97,7 +104,8 @@ def key_for(settings: Settings, environment: dict[str, str]) -> tuple[str | None
     """
     if given := sound(environment.get("PAYOFF_KEY")):
         return given, False
-    if all(is_loopback(address(door)[0]) for door in (settings.http, settings.console)):
+    asked = [door for door in (settings.http, settings.grpc, settings.console) if door is not None]
+    if all(is_loopback(address(door)[0]) for door in asked):
         return None, False
     return secrets.token_urlsafe(24), True
 
@@ -167,32 +175,33 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
     key, fresh = key_for(settings, dict(os.environ))
     with contextlib.ExitStack() as stack:
         stack.enter_context(lock(settings.home))
-        http = stack.enter_context(listen(settings.http, "--http"))
-        console = stack.enter_context(listen(settings.console, "--console"))
+        asked = {"http": settings.http, "grpc": settings.grpc, "console": settings.console}
+        doors = {name: stack.enter_context(listen(door, f"--{name}")) for name, door in asked.items() if door}
         read, write = os.pipe()
         stack.callback(os.close, write)
         board_fd = make_board(settings.workers)
         stack.callback(os.close, board_fd)
-        tree = Tree(children(settings, http, console, read, board_fd), Board(board_fd, settings.workers))
-        _write_doors(settings, http, console)
+        tree = Tree(children(settings, doors, read, board_fd), Board(board_fd, settings.workers))
+        _write_doors(settings, doors)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: setattr(tree, "stopping", True))
         environment = {**os.environ, **({"PAYOFF_KEY": key} if key else {})}
-        _greet(settings, http, console, key if fresh else None, say)
+        _greet(settings, doors, key if fresh else None, say)
         keep(tree, environment, say)
         stop(tree)
 
 
-def children(settings: Settings, http: socket.socket, console: socket.socket, lifeline: int, board: int) -> list[Child]:
+def children(settings: Settings, doors: Mapping[str, socket.socket], lifeline: int, board: int) -> list[Child]:
     """The control plane and the workers, as commands."""
+    http, console = doors["http"], doors["console"]
     control = [sys.executable, "-m", "payoff.api.control", "--home", str(settings.home)]
     control += ["--lifeline-fd", str(lifeline), *(["--sync"] if settings.sync else []), "--fd", str(console.fileno())]
     control += ["--http-url", f"{scheme(settings)}://{reached_at(http)}"]
     tls = _tls(settings.tls)
     control += [text for name, path in tls.items() for text in (flag(name), str(path))]
     worker = Worker(
-        home=settings.home, fd=http.fileno(), workers=settings.workers, lifeline_fd=lifeline, board_fd=board,
-        sync=settings.sync, **tls, **settings.each,
+        home=settings.home, fd=http.fileno(), grpc_fd=doors["grpc"].fileno() if "grpc" in doors else None,
+        workers=settings.workers, lifeline_fd=lifeline, board_fd=board, sync=settings.sync, **tls, **settings.each,
     )  # fmt: skip
     return [
         Child("control", control, (console.fileno(), lifeline)),
@@ -263,21 +272,21 @@ def stop(tree: Tree, patience_s: float = 10.0) -> None:
             process.wait()
 
 
-def _write_doors(settings: Settings, http: socket.socket, console: socket.socket) -> None:
+def _write_doors(settings: Settings, doors: Mapping[str, socket.socket]) -> None:
     run_folder = settings.home / "run"
     run_folder.mkdir(exist_ok=True, mode=0o700)
     fresh = run_folder / ".doors"
-    fresh.write_text(
-        f"http {where(http)}\nconsole {where(console)}\nworkers {settings.workers}\nscheme {scheme(settings)}\n"
-    )
+    places: dict[str, Any] = {name: where(door) for name, door in doors.items()}
+    told = places | {"workers": settings.workers, "scheme": scheme(settings)}
+    fresh.write_text("".join(f"{name} {value}\n" for name, value in told.items()))
     fresh.replace(run_folder / "doors")  # in one step: whoever looks sees all of it or the old one
 
 
-def _greet(
-    settings: Settings, http: socket.socket, console: socket.socket, key: str | None, say: Callable[[str], None]
-) -> None:
-    say(f"inference  {scheme(settings)}://{where(http)}   ({settings.workers} workers)")
-    say(f"api        {scheme(settings)}://{where(console)}/api/docs")
+def _greet(settings: Settings, doors: Mapping[str, socket.socket], key: str | None, say: Callable[[str], None]) -> None:
+    say(f"inference  {scheme(settings)}://{where(doors['http'])}   ({settings.workers} workers)")
+    if "grpc" in doors:
+        say(f"grpc       {where(doors['grpc'])}")
+    say(f"api        {scheme(settings)}://{where(doors['console'])}/api/docs")
     say(f"home       {settings.home}")
     if key:
         say(f"key        {key}   (shown once: every door asks for it; set PAYOFF_KEY to choose your own)")

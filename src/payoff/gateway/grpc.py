@@ -21,6 +21,7 @@ from payoff.gateway.h2_call import Call, Method, Turn
 from payoff.gateway.http import Reply
 from payoff.gateway.v2 import V2
 from payoff.serving import Desk, Live
+from payoff.serving.line import PRIORITY_MAX
 
 SERVICE, HEALTH = "inference.GRPCInferenceService", "grpc.health.v1.Health"
 Caller = Call | Turn
@@ -75,10 +76,11 @@ def find(desk: Desk, name: str, version: str) -> Live:
 
 def _order(said: Mapping[str, Any], timeout_us: int | None) -> tuple[int, int | None]:
     """A call's priority, and until when it is worth answering: the shorter of gRPC's deadline and Triton's timeout."""
-    priority, own_us = said.get("priority", 0), said.get("timeout", 0)
-    if type(priority) is not int or type(own_us) is not int or priority < 0 or own_us < 0:
+    urgency, own_us = said.get("priority", 0), said.get("timeout", 0)
+    if type(urgency) is not int or type(own_us) is not int or urgency < 0 or own_us < 0:
         raise BadInput("parameters priority and timeout are whole numbers from 0 on; timeout is in microseconds")
     given = [us for us in (timeout_us, own_us) if us]
+    priority = max(0, PRIORITY_MAX + 1 - urgency) if urgency else 0  # 1 is the most urgent, 0 is not said
     return priority, now_us() + min(given) if given else None
 
 
@@ -92,12 +94,11 @@ def in_stream(said: Any) -> bytes:
 class Services:
     """All methods of one worker."""
 
-    def __init__(self, desk: Desk, v2: V2) -> None:
+    def __init__(self, desk: Desk, v2: V2, leaving: Callable[[], bool]) -> None:
         self._desk = desk
         self._v2 = v2
+        self._leaving = leaving
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watching: dict[Call, tuple[str, str]] = {}  # the service that each asked about, and what it heard last
-        self.leaving = False
 
     def methods(self) -> dict[bytes, Method]:
         """By the paths they are called at."""
@@ -106,7 +107,7 @@ class Services:
             Method(f"{SERVICE}/ModelInfer", infer.take),
             Method(f"{SERVICE}/ModelStreamInfer", infer.take, streams=True, write=in_stream),
             Method(f"{HEALTH}/Check", self._check),
-            Method(f"{HEALTH}/Watch", self._watch, stays=True),
+            Method(f"{HEALTH}/Watch", self._watch, again=self._look),
         ]
         found += [self._method(name, say) for name, say in self._table().items()]
         return {f"/{method.name}".encode(): method for method in found}
@@ -116,7 +117,7 @@ class Services:
         get, post = self._get, self._post
         return {
             "ServerLive": lambda said: get("/v2/health/live"),
-            "ServerReady": lambda said: {"ready": not self.leaving} | get("/v2/health/ready"),
+            "ServerReady": lambda said: get("/v2/health/ready") | ({"ready": False} if self._leaving() else {}),
             "ModelReady": self._ready,
             "ServerMetadata": lambda said: get("/v2"),
             "ModelMetadata": lambda said: get(_model(said)),
@@ -209,25 +210,22 @@ class Services:
         caller.hear(_health(state))
 
     def _watch(self, caller: Any, data: bytes) -> None:
-        service = parsed("grpc.health.v1.HealthCheckRequest", data).service
-        state = self._state(service)
-        self._watching[caller] = (service, state)
-        caller.wire.send(caller, _health(state))
+        caller.told = [parsed("grpc.health.v1.HealthCheckRequest", data).service, ""]
+        self._look(caller)
 
-    def tell(self) -> None:
-        """Once a second: whoever watches hears of what has changed."""
-        for call, (service, before) in list(self._watching.items()):
-            state = self._state(service)
-            if call.gone:
-                del self._watching[call]
-            elif state != before:
-                self._watching[call] = (service, state)
-                call.wire.send(call, _health(state))
+    def _look(self, caller: Call) -> None:
+        """Whoever watches hears of what has changed."""
+        if caller.told is None:
+            return  # the question has not come yet
+        service, before = caller.told
+        caller.told[1] = state = self._state(service)
+        if state != before:
+            caller.wire.send(caller, _health(state))
 
     def _state(self, service: str) -> str:
         """All of it, a service, or an endpoint by its name."""
         if service in ("", SERVICE, HEALTH):
-            return "NOT_SERVING" if self.leaving else "SERVING"
+            return "NOT_SERVING" if self._leaving() else "SERVING"
         if service not in self._desk.names():
             return "SERVICE_UNKNOWN"
         try:

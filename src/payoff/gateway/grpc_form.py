@@ -67,19 +67,18 @@ class Seen:
     def __init__(self, live: Live) -> None:
         self._live = live
         self._told = Told(Tensors.of(live))
-        self._inputs = live.inputs
+        self._inputs = [(field, field.type.dtype) for field in live.inputs]
         self._outputs = tensors.outputs(live)
         self._writers: dict[Any, _Writer] = {}
 
     def read(self, asked: Sequence[Asked]) -> Rows:
         """The rows of all these requests: their bytes are the columns' bytes."""
         rows = sum(shape.rows for shape, _ in asked)
-        return {field.name: self._column(place, field, asked, rows) for place, field in enumerate(self._inputs)}
-
-    def _column(self, place: int, field: Field, asked: Sequence[Asked], rows: int) -> Column:
-        whole = b"".join([parts[shape.at[place]] for shape, parts in asked])
-        values = np.frombuffer(whole, field.type.dtype).reshape(rows, *field.shape)
-        return settle(field, Column(values))
+        found: Rows = {}
+        for place, (field, dtype) in enumerate(self._inputs):
+            whole = b"".join([parts[shape.at[place]] for shape, parts in asked])
+            found[field.name] = settle(field, Column(np.frombuffer(whole, dtype).reshape(rows, *field.shape)))
+        return found
 
     def write(self, answered: Answered, asked: Sequence[Asked], counts: Sequence[int]) -> list[Any]:
         """A ModelInferResponse for each of them."""
@@ -100,13 +99,13 @@ class Seen:
         said: dict[str, Any] = {"revision": self._live.revision.number}
         if same is not None and writer.brief:
             said |= same._asdict()
-        raws = [self._raw(field, columns[field.name], answered, counts) for field in writer.wanted]
+        raws = [
+            (4 + len(answered.ids[0].encode()), proto_infer.ids(answered.ids, counts))
+            if field is self._outputs[0] and answered.ids  # prediction_id comes first, and is as long for all
+            else (width, raw(columns[field.name], counts))
+            for field, width in zip(writer.wanted, writer.widths, strict=True)
+        ]
         return list(writer.responses.write(raws, counts, [one.id for one in asked], (*said.items(),)))
-
-    def _raw(self, field: Field, column: Column, answered: Answered, counts: Sequence[int]) -> tuple[int, list[bytes]]:
-        if field is self._outputs[0] and answered.ids:  # prediction_id comes first, and is as long for all
-            return 4 + len(answered.ids[0].encode()), proto_infer.ids(answered.ids, counts)
-        return proto_infer.width(field), raw(column, counts)
 
     def _writer(self, names: tuple[str, ...] | None, same: bool) -> "_Writer":
         found = self._writers.get((names, same))
@@ -120,13 +119,15 @@ class Seen:
         by_name = {field.name: field for field in self._outputs}
         wanted = [by_name[name] for name in names or by_name if not brief or name not in tensors.WHY]
         responses = Responses(self._live.name, str(self._live.revision.number), wanted)
-        return _Writer(wanted, brief, all(map(proto_infer.plain, wanted)), responses)
+        widths = [*map(proto_infer.width, wanted)]
+        return _Writer(wanted, widths, brief, all(map(proto_infer.plain, wanted)), responses)
 
 
 class _Writer(NamedTuple):
     """What is written where the same outputs are wanted; `brief` without who answered and why, which is said once."""
 
     wanted: list[Field]
+    widths: list[int]
     brief: bool
     plain: bool
     responses: Responses

@@ -10,9 +10,11 @@ from enum import IntEnum
 from urllib.parse import quote
 
 from payoff.errors import (
+    Abandoned,
     BadInput,
     Busy,
     Conflict,
+    DeadlineExceeded,
     ModelFailed,
     NotFound,
     PayoffError,
@@ -46,11 +48,9 @@ class Unimplemented(PayoffError):
     """There is no such method, or not here; the text says what there is."""
 
 
-class Late(PayoffError):
-    """The caller's deadline has passed."""
-
-
 CODES: dict[type[PayoffError], Code] = {
+    Abandoned: Code.CANCELLED,
+    DeadlineExceeded: Code.DEADLINE_EXCEEDED,
     BadInput: Code.INVALID_ARGUMENT,
     Unauthorized: Code.UNAUTHENTICATED,
     NotFound: Code.NOT_FOUND,
@@ -60,13 +60,8 @@ CODES: dict[type[PayoffError], Code] = {
     Busy: Code.RESOURCE_EXHAUSTED,
     Unavailable: Code.UNAVAILABLE,
     Unimplemented: Code.UNIMPLEMENTED,
-    Late: Code.DEADLINE_EXCEEDED,
 }
-RETRY_MS = 100
-_HINTS: dict[type[PayoffError], tuple[tuple[str, str], ...]] = {
-    Busy: (("grpc-retry-pushback-ms", str(RETRY_MS)),),
-    TooLarge: (("grpc-retry-pushback-ms", "-1"),),
-}
+RETRY_S = 0.1  # where a queue does not know better
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +81,17 @@ def explain(error: Exception, method: str) -> Status:
     if isinstance(error, PayoffError):
         known = next((kind for kind in type(error).__mro__ if kind in CODES), None)
         if known is not None:
-            return Status(CODES[known], str(error), _HINTS.get(known, ()))
+            return Status(CODES[known], str(error), _hints(error))
     incident = secrets.token_hex(4)
     log.error("incident %s on %r", incident, method[:200], exc_info=error)
     return Status(Code.INTERNAL, f"payoff failed here; look for incident {incident} in its log and report it")
+
+
+def _hints(error: PayoffError) -> tuple[tuple[str, str], ...]:
+    """When a client should try again, as gRPC's retries have it; never what is too large."""
+    if isinstance(error, Busy):
+        return (("grpc-retry-pushback-ms", str(round(1_000 * (error.retry_after_s or RETRY_S)))),)
+    return (("grpc-retry-pushback-ms", "-1"),) if isinstance(error, TooLarge) else ()
 
 
 def percent(words: str) -> str:

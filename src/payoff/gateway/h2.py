@@ -53,6 +53,10 @@ class Door:
     open: set["Connection"] = field(default_factory=set)
     closing: bool = False
 
+    def connection(self) -> "Connection":
+        """One more."""
+        return Connection(self)
+
     def judge(self, headers: Mapping[bytes, bytes]) -> Method:
         """The method that a request calls; raises what it is refused with."""
         self.admit(headers)
@@ -442,6 +446,8 @@ class Connection(asyncio.Protocol):
                     self._drop(call, Code.CANCEL)
             if call.deadline_s is not None and now_s > call.deadline_s:
                 call.hear(late(call))
+        for call in [call for call in self.calls.values() if call.head.method.again is not None]:
+            call.head.method.again(call)
 
     def _check_there(self, now_s: float) -> None:
         """A client that says nothing is asked whether it is there, if it has calls; otherwise let go after a while."""
@@ -473,7 +479,7 @@ class Connection(asyncio.Protocol):
         """After the last word: streams that have nothing to wait for end, and with the last call the connection."""
         if self._final == h2.WINDOW_END:
             return
-        for call in [call for call in self.calls.values() if call.head.method.streams or call.head.method.stays]:
+        for call in [call for call in self.calls.values() if call.head.method.streams or call.head.method.again]:
             if not call.turns:
                 call.hear(Unavailable(_BYE))
         if not self.calls and self.answers.idle and not self._over:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from payoff.codecs.compression import unpack
-from payoff.errors import BadInput, TooLarge
-from payoff.gateway.grpc_status import DONE, Late, Status
+from payoff.errors import BadInput, DeadlineExceeded, TooLarge
+from payoff.gateway.grpc_status import DONE, Status
 from payoff.gateway.h2_heads import Head
 
 PREFIX_BYTES = 5  # before each message: whether it is packed, and its length
@@ -22,13 +22,13 @@ class Method:
     """Something that can be called. `take` gets each message, and sees that whoever it is given for hears an answer.
 
     One message and one answer, unless it `streams`: then any number, each with one answer, in order, until the client
-    has said all; or it `stays`: then one message and as many answers as come, until the client leaves.
+    has said all. A call that is open is shown to `again` once a second: it may have more than one answer, and no end.
     """
 
     name: str
     take: Callable[[Any, bytes], None]
     streams: bool = False
-    stays: bool = False
+    again: Callable[["Call"], None] | None = None
     write: Callable[[Any], bytes] = lambda said: said  # an answer of a stream to bytes; also of an Exception, if it can
 
 
@@ -63,6 +63,7 @@ class Call:
     gone = False  # the client has given up, or has its answer
     ended = False  # the client has said all
     begun = False  # something of the answer has been sent
+    told: Any = None  # what its method likes to remember
     body: bytearray | None = None  # what came of messages that are not whole
     counted = 0  # how much of that its connection knows of
     granted = 0  # bytes that came since the client was last given more room
@@ -201,6 +202,8 @@ class Turn:
             call.source.relieve(call)
 
 
-def late(call: Call) -> Late:
+def late(call: Call) -> DeadlineExceeded:
     """What a caller is told whose patience is over."""
-    return Late(f"the deadline of {(call.head.timeout_us or 0) / 1e6:g} s passed before there was an answer")
+    return DeadlineExceeded(
+        f"the deadline of {(call.head.timeout_us or 0) / 1e6:g} s passed before there was an answer"
+    )

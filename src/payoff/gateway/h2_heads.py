@@ -14,7 +14,8 @@ from hpack import Decoder, Encoder, HPACKError, NeverIndexedHeaderTuple, Oversiz
 from hpack.table import HeaderTable
 
 from payoff.codecs.checks import shorten
-from payoff.gateway.grpc_status import Late, Status, Unimplemented, explain, percent
+from payoff.errors import DeadlineExceeded
+from payoff.gateway.grpc_status import Status, Unimplemented, explain, percent
 from payoff.gateway.h2_frames import Broken, Code
 
 REMEMBERED_MAX = 256
@@ -135,7 +136,7 @@ def _timeout_us(headers: Mapping[bytes, bytes]) -> int | None:
         return None  # as if it had not come: a client that garbles its patience still wants its answer
     left_us = int(int(found[1]) * _UNIT_US[found[2]])
     if not left_us:
-        raise Late("the deadline had passed before the call came")
+        raise DeadlineExceeded("the deadline had passed before the call came")
     return left_us
 
 
