@@ -27,10 +27,13 @@ from payoff.serving.answer import answer, answer_away
 from payoff.serving.form import IN_HAND, Caller, Form, Told, read, write
 from payoff.serving.line import Bulk, Call, Done, Line, Points, Rate, keep_points, known_points, stand, together
 from payoff.serving.live import Live
+from payoff.serving.meter import Meter
+from payoff.serving.onlookers import Onlooker
 from payoff.serving.part import Part, Rows
 from payoff.serving.record import Stamp, note
 from payoff.serving.reply import Answered, assemble
 from payoff.serving.seat import NotReady, Seat
+from payoff.serving.stopwatch import Lap, Stopwatch
 from payoff.serving.watching import Counters, Seen, Watching
 
 _MANY_ROWS = 8_192  # that wait: from there on it is looked at whether they are too many, or too old
@@ -53,11 +56,14 @@ class Desk:
     """Answers calls on the live endpoints of one worker."""
 
     def __init__(
-        self, writer: Writer, ids: Ids, limits: Limits = Limits(), chance: np.random.Generator | None = None
-    ) -> None:
+        self, writer: Writer, ids: Ids, limits: Limits = Limits(), chance: np.random.Generator | None = None,
+        meter: Meter | None = None,
+    ) -> None:  # fmt: skip
         self.lives: dict[str, Live] = {}
         self.asleep: dict[str, Callable[[], Live]] = {}  # endpoints that become live when they are asked
         self.counters = Counters()
+        self.meter = meter
+        self.onlookers: list[Onlooker] = []
         self.limits = limits
         self._writer = writer
         self._ids = ids
@@ -118,6 +124,11 @@ class Desk:
         self._waiting_rows += count
         if not self._scheduled:
             self._schedule()
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows of calls that have no answer yet."""
+        return self._waiting_rows
 
     @property
     def idle(self) -> bool:
@@ -234,18 +245,21 @@ class Desk:
                 self._fail([call], error)
 
     def _serve(self, batch: list[Call]) -> None:
+        watch = Stopwatch()
         batch, rows = self._read(batch)
         if not batch:
             return
+        watch.read()
         live, points = batch[0].live, known_points(batch)
         try:
             points = self._points(live, rows) if points is None else points
             parts = answer(live, rows, points, len(batch) == 1, self._chance)
+            watch.ran()
             whole = self._record(batch, rows, parts)
         except Exception as error:
             self._fail_here(batch, points, error)
             return
-        self._tell(batch, whole)
+        self._tell(batch, whole, parts, watch)
 
     def _read(self, batch: list[Call]) -> tuple[list[Call], Rows]:
         """The calls of a batch that can be read, and their rows; the others hear what is wrong with theirs."""
@@ -272,13 +286,14 @@ class Desk:
             bulk.add(answer(live, rows, self._points(live, rows), True, self._chance), length(rows))
             if not bulk.whole:
                 return
+            bulk.watch.ran()
             whole = self._record([call], call.read(), bulk.parts)
         except Exception as error:
             self._bulk.popleft()
             self._fail([call], error)
             return
         self._bulk.popleft()
-        self._tell([call], whole)
+        self._tell([call], whole, bulk.parts, bulk.watch)
 
     def _fail_here(self, batch: list[Call], points: Points, error: Exception) -> None:
         """One caller's rows must not cost another's: a failed batch is tried again call by call."""
@@ -338,8 +353,8 @@ class Desk:
             line.boarding = False
             batch = self._next(line)
             self._board(line)  # the batch after this one waits for its own turn
-            began_s = time.perf_counter()
-            rows, parts = await self._ask(line, batch) if batch else ({}, [])
+            watch, began_s = Stopwatch(), time.perf_counter()
+            rows, parts = await self._ask(line, batch, watch) if batch else ({}, [])
             line.rate.note(length(rows), (time.perf_counter() - began_s) / line.slots.most)
         if line.boarding:
             await asyncio.sleep(0)  # it goes to the model before this one is written down
@@ -350,7 +365,7 @@ class Desk:
         elif isinstance(batch, Bulk):
             self._land_piece(line, batch, rows, parts)
         else:
-            self._land(line, batch, rows, parts)
+            self._land(line, batch, rows, parts, watch)
         self._board(line)
         if not (line.waits or line.rows) and self._lines.get((line.live, line.lanes)) is line:
             del self._lines[line.live, line.lanes]
@@ -365,7 +380,7 @@ class Desk:
             return batch if self._wanted([batch.call]) else []
         return self._wanted(batch)
 
-    async def _ask(self, line: Line, batch: list[Call] | Bulk) -> tuple[Rows, list[Part] | Exception]:
+    async def _ask(self, line: Line, batch: list[Call] | Bulk, watch: Stopwatch) -> tuple[Rows, list[Part] | Exception]:
         """The rows of a batch, and their answers or why there are none."""
         rows: Rows = {}
         alone = isinstance(batch, Bulk) or len(batch) == 1
@@ -374,23 +389,25 @@ class Desk:
                 rows, points = batch.next_rows(line.live.rows_max(self.limits.rows_max))
             else:
                 rows, points = read(batch), known_points(batch)
+                watch.read()
             return rows, await answer_away(line.live, rows, points, alone, self._chance, in_turn=not line.single)
         except Exception as error:
             return rows, error
 
-    def _land(self, line: Line, batch: list[Call], rows: Rows, parts: list[Part]) -> None:
+    def _land(self, line: Line, batch: list[Call], rows: Rows, parts: list[Part], watch: Stopwatch) -> None:
+        watch.ran()
         try:
             whole = self._record(batch, rows, parts)
         except Exception as error:
             self._turn_back(line, batch, error)
             return
-        self._tell(batch, whole)
+        self._tell(batch, whole, parts, watch)
 
     def _land_piece(self, line: Line, bulk: Bulk, rows: Rows, parts: list[Part]) -> None:
         """The next rows of a large call are through: it goes on, or was the last and is recorded as a whole."""
         bulk.add(parts, length(rows))
         if bulk.whole:
-            self._land(line, [bulk.call], bulk.call.read(), bulk.parts)
+            self._land(line, [bulk.call], bulk.call.read(), bulk.parts, bulk.watch)
         else:
             line.bulk.append(bulk)
 
@@ -409,17 +426,41 @@ class Desk:
 
     # -- the end of a call
 
-    def _tell(self, batch: list[Call], whole: Answered) -> None:
+    def _tell(self, batch: list[Call], whole: Answered, parts: list[Part], watch: Stopwatch) -> None:
+        watch.journaled()
+        amiss = 0
         for call, said in zip(batch, write(batch, whole), strict=True):
             self._leave(call)
             self.counters.answered += call.count
+            if isinstance(said, Exception):
+                amiss += 1
+                self._miss(call, said)
             _hear(call, said)
+        if len(batch) > amiss:
+            self._measure(batch, whole, parts, watch.stop(), amiss)
+
+    def _miss(self, call: Call, error: Exception) -> None:
+        if self.meter is not None:
+            self.meter.failed(call.live.name, call.form.name, error)
+
+    def _measure(self, batch: list[Call], whole: Answered, parts: list[Part], lap: Lap, amiss: int) -> None:
+        """Count the batch and show it to who looks on; `amiss` of its answers could not be written."""
+        try:
+            if self.meter is not None:
+                self.meter.batch(batch, parts, lap, amiss)
+            for each in self.onlookers:
+                each.saw(batch, whole, lap)
+        except Exception:
+            log.exception("a batch could not be counted or shown")
 
     def _fail(self, batch: list[Call], error: Exception) -> None:
         for call in batch:
             self._leave(call)
             self.counters.failed += 1
+            self._miss(call, error)
             _hear(call, error)
+        for each in self.onlookers:
+            each.missed(batch, error, now_us())
 
     def _leave(self, call: Call) -> None:
         self._waiting_rows -= call.count

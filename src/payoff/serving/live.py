@@ -37,6 +37,7 @@ class Live:
     explored_why: str
     streams: Mapping[tuple[int, str], Stream]  # by way of the split and choice
     shadow_streams: tuple[Stream, ...]  # one per arm
+    plain: bool = False  # one model answers all, and there are neither rules nor exploring
     forms: dict[Any, Any] = field(default_factory=dict)  # what doors work out once for it
 
     @property
@@ -98,6 +99,7 @@ def prepare(revision: Revision, models: Models) -> Live:
         explored_why=_explored_why(explore),
         streams=streams(revision, ways, columns),
         shadow_streams=tuple(stream(revision, arm, columns, shadow=True) for arm in revision.arms),
+        plain=ways.single and ways.lanes[0] != FALLBACK and not policy.rules and explore is None,
     )
 
 

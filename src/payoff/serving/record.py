@@ -19,36 +19,39 @@ class Stamp:
     high: NDArray[np.uint64]
     low: NDArray[np.uint64]
     at_us: int
-    latency_us: NDArray[np.int64]
+    latency_us: NDArray[np.int64] | int
 
 
 def note(writer: Writer, live: Live, part: Part, stamp: Stamp, shadow: bool = False) -> None:
     """Put a part's rows into the journal's buffer, under the way they went and the arm that answered (or watched)."""
-    pick = slice(None) if part.index is None else part.index
-    count = len(part)
-    stream = live.shadow_streams[part.lane] if shadow else live.streams[part.way, part.choice]
-    decision = part.decision
-    if decision is not None and part.blocked is not None and part.blocked.any():
-        valid = np.ones(count, bool) if decision.valid is None else decision.valid
-        decision = Column(decision.values, valid & ~part.blocked)
+    pick, count = part.index, len(part)
+    latency_us = stamp.latency_us
     writer.note(
-        stream,
+        live.shadow_streams[part.lane] if shadow else live.streams[part.way, part.choice],
         Noted(
-            n=count,
-            id_hi=stamp.high[pick],
-            id_lo=stamp.low[pick],
-            at_us=np.full(count, stamp.at_us, np.int64),
-            key=_key(live, part),
-            why=_why(part),
-            inputs=part.inputs,
-            outputs=part.outputs,
-            decision=decision,
-            violations=part.violations,
-            latency_us=stamp.latency_us[pick],
-            cpu_ns=np.full(count, part.cpu_ns // max(1, count), np.int64),
-            propensity=part.propensity,
+            count,
+            stamp.high if pick is None else stamp.high[pick],
+            stamp.low if pick is None else stamp.low[pick],
+            stamp.at_us,
+            latency_us if pick is None or isinstance(latency_us, int) else latency_us[pick],
+            part.cpu_ns // max(1, count),
+            _key(live, part),
+            _why(part),
+            part.inputs,
+            part.outputs,
+            part.decision if part.blocked is None else _unblocked(part),
+            part.violations,
+            part.propensity,
         ),
     )
+
+
+def _unblocked(part: Part) -> Column | None:
+    """The decisions, without those of blocked rows."""
+    if part.decision is None or part.blocked is None:
+        return part.decision
+    valid = np.ones(len(part), bool) if part.decision.valid is None else part.decision.valid
+    return Column(part.decision.values, valid & ~part.blocked)
 
 
 def _why(part: Part) -> list[str] | str:

@@ -142,7 +142,7 @@ class Watching:
     def _note(self, view: View, lane: int, part: Part) -> None:
         seen = view.seen
         part.index = view.index
-        stamp = Stamp(seen.high, seen.low, seen.at_us, np.zeros(len(seen.high), np.int64))
+        stamp = Stamp(seen.high, seen.low, seen.at_us, 0)
         note(self._writer, seen.live, part, stamp, shadow=True)
         self._counters.shadowed += len(part)
 
