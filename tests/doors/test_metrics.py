@@ -16,9 +16,11 @@ from prometheus_client.samples import Sample
 from payoff.doors import metrics
 from payoff.doors.exposition import OPEN_METRICS, PROMETHEUS, Family, negotiate, text
 from payoff.doors.totals import total
+from payoff.errors import Busy, DeadlineExceeded, ModelFailed
 from payoff.records.counts import REQUEST_NS
 from payoff.serving.meter import Meter
 from payoff.serving.part import Part
+from payoff.serving.stopwatch import Lap
 from payoff.store.sheets import Sheet
 
 PARSERS: dict[str, Any] = {PROMETHEUS: prometheus, OPEN_METRICS: open_metrics}
@@ -31,8 +33,8 @@ class Loose(SimpleNamespace):
 
 
 def answered(meter: Meter, endpoint: Any, calls: int, rows: int, each_ns: int = 1_000) -> None:
-    part = Part(0, None, {}, {}, None, "", None, cpu_ns=500)
-    meter.batch(endpoint, "oip-json", calls, rows, each_ns, each_ns * calls, each_ns, each_ns, each_ns, [part])
+    meter.rows(endpoint, rows, [Part(0, None, {}, {}, None, "", None, cpu_ns=500)])
+    meter.calls(endpoint, "oip-json", calls, rows, each_ns, Lap(each_ns, each_ns, each_ns, each_ns, 0))
 
 
 @pytest.fixture
@@ -62,7 +64,8 @@ def test_the_official_parser_reads_what_two_workers_counted_as_one_sum(
     for name in ("0", "1"):
         meter = Meter(Sheet(tmp_path, name))
         answered(meter, one, calls=4, rows=9)
-        meter.failed("fraud", "oip-json", "busy", 2)
+        meter.failed("fraud", "oip-json", Busy("full"))
+        meter.failed("fraud", "oip-json", Busy("full"))
     found = samples(tmp_path, content_type)
     assert found["payoff_requests_total{endpoint=fraud,form=oip-json,status=ok}"] == 8
     assert found["payoff_requests_total{endpoint=fraud,form=oip-json,status=busy}"] == 4
@@ -79,8 +82,10 @@ def test_the_official_parser_reads_what_two_workers_counted_as_one_sum(
 def test_dashboards_for_triton_and_kserve_find_their_names(tmp_path: Path, one: Any) -> None:
     meter = Meter(Sheet(tmp_path, "0"))
     answered(meter, one, calls=4, rows=9)
-    meter.failed("fraud", "grpc", "busy", 2)
-    meter.failed("fraud", "grpc", "model_failed")
+    meter.failed("fraud", "grpc", Busy("full"))
+    meter.failed("fraud", "grpc", DeadlineExceeded("late"))
+    meter.failed("fraud", "grpc", ModelFailed("no"))
+    meter.failed("fraud", "grpc", RuntimeError("a fault of ours"))
     found = samples(tmp_path)
     model = "_total{model=fraud,version=live}"  # this parser adds the ending to every counter
     assert found["nv_inference_request_success" + model] == 4
@@ -91,7 +96,7 @@ def test_dashboards_for_triton_and_kserve_find_their_names(tmp_path: Path, one: 
     assert found["nv_inference_compute_output_duration_us" + model] == 8
     assert found["nv_inference_request_failure_total{model=fraud,reason=REJECTED,version=live}"] == 2
     assert found["nv_inference_request_failure_total{model=fraud,reason=BACKEND,version=live}"] == 1
-    assert found["nv_inference_request_failure_total{model=fraud,reason=OTHER,version=live}"] == 0
+    assert found["nv_inference_request_failure_total{model=fraud,reason=OTHER,version=live}"] == 1
     assert found["request_predict_seconds_count{model_name=fraud}"] == 4
     assert found["request_predict_seconds_bucket{le=1.024e-06,model_name=fraud}"] == 4
 
@@ -99,7 +104,7 @@ def test_dashboards_for_triton_and_kserve_find_their_names(tmp_path: Path, one: 
 def test_the_totals_of_an_endpoint_are_those_of_its_forms(tmp_path: Path, one: Any) -> None:
     meter = Meter(Sheet(tmp_path, "0"))
     answered(meter, one, calls=4, rows=9)
-    meter.batch(one, "grpc", 1, 1, 10, 20, 30, 40, 50)
+    meter.calls(one, "grpc", 1, 1, 20, Lap(10, 30, 40, 50, 0))
     found = total(tmp_path, "fraud")
     assert (found.answered, found.rows, found.batches) == (5, 9, 2)
     assert found.stage_ns == {"read": 4_010, "queue": 4_020, "run": 4_030, "journal": 4_040, "write": 4_050}
@@ -119,7 +124,7 @@ def test_buckets_hold_every_call_once_and_only_what_fits_them(
     endpoint: Any = Loose(name="e", revision=SimpleNamespace(arms=(arm,)))
     meter = Meter(Sheet(home, "0"))
     for calls, rows, (read, queue, run, journal, write) in batches:
-        meter.batch(endpoint, "f", calls, rows, read, queue * calls, run, journal, write)
+        meter.calls(endpoint, "f", calls, rows, queue, Lap(read, run, journal, write, 0))
     found = total(home, "e")
     assert found.answered == sum(calls for calls, _, _ in batches)
     assert sum(found.stage_sizes("write")) == found.answered
@@ -131,7 +136,7 @@ def test_buckets_hold_every_call_once_and_only_what_fits_them(
 
 def test_a_clock_that_is_set_back_takes_nothing_from_a_count(tmp_path: Path, one: Any) -> None:
     meter = Meter(Sheet(tmp_path, "0"))
-    meter.batch(one, "grpc", 2, 2, 10, -5_000_000, 10, 10, 10)
+    meter.calls(one, "grpc", 2, 2, -5_000_000, Lap(10, 10, 10, 10, 0))
     assert total(tmp_path, "fraud").stage_ns["queue"] == 0
 
 

@@ -13,7 +13,12 @@ from payoff.records.counts import FAILURES, STAGES
 
 NS = 1_000_000_000
 LIVE = "live"
-_REASONS = {"busy": "REJECTED", "abandoned": "CANCELED", "model_failed": "BACKEND"}  # the others are OTHER
+_REASONS = {
+    "busy": "REJECTED",
+    "deadline_exceeded": "REJECTED",
+    "abandoned": "CANCELED",
+    "model_failed": "BACKEND",
+}  # fmt: skip - the others are OTHER
 _DURATIONS = (
     ("nv_inference_request_duration_us", STAGES, "answered calls from arrival to answer"),
     ("nv_inference_queue_duration_us", ("queue",), "the wait for the model"),

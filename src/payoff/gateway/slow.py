@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from payoff.records.counts import OWN
 from payoff.serving.line import Call
-from payoff.serving.onlookers import Lap, arms
+from payoff.serving.onlookers import arms
 from payoff.serving.reply import Answered
+from payoff.serving.stopwatch import Lap
 
 LINES_PER_S_MAX = 10
 log = logging.getLogger("payoff.slow")
@@ -41,7 +42,7 @@ class SlowLog:
                 log.warning("slow call failed", extra={"fields": {**_about(call, took_us), "error": str(error)[:200]}})
 
     def _log(self, call: Call, whole: Answered, rows: slice, lap: Lap) -> None:
-        stages = {f"{stage}_ms": ns // 1_000 / 1_000 for stage, ns in lap.stages_ns(call).items()}
+        stages = {f"{stage}_ms": ns // 1_000 / 1_000 for stage, ns in lap.stages_ns(call.arrived_us).items()}
         fields = {
             **_about(call, lap.ended_us - call.arrived_us), **stages, "arm": ",".join(arms(whole, rows)),
             "batch_rows": len(whole.arms), "prediction_id": whole.ids[rows.start] if call.count else "",

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from payoff.codecs.otlp import INTERNAL, SERVER, Span, Value
 from payoff.gateway.exporter import Exporter
 from payoff.serving.line import Call
-from payoff.serving.onlookers import Lap, arms
+from payoff.serving.onlookers import arms
 from payoff.serving.reply import Answered
+from payoff.serving.stopwatch import Lap
 
 IDS_MAX = 16  # predictions that a span names
 CALLS_PER_S_MAX = 200  # traced by one worker; a flood must not keep it from its work
@@ -74,7 +75,7 @@ class Tracer:
             above = parent(_said(call, "traceparent"))
             if self._traces(above):
                 fields = {**_about(call), "payoff.arm": arms(whole, rows), "payoff.batch_rows": len(whole.arms)}
-                ids, stages_ns = whole.ids[rows], lap.stages_ns(call)
+                ids, stages_ns = whole.ids[rows], lap.stages_ns(call.arrived_us)
                 self._take(call, above, lap.ended_us, stages_ns, fields, ids)
 
     def missed(self, batch: Sequence[Call], error: Exception, ended_us: int) -> None:

@@ -7,12 +7,27 @@ took of a batch is counted once for each of its calls: it is what each caller wa
 
 from itertools import accumulate
 
+from payoff.errors import (
+    Abandoned,
+    BadInput,
+    Busy,
+    Conflict,
+    DeadlineExceeded,
+    ModelFailed,
+    NotFound,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)  # fmt: skip
+
 CALLS, ROWS = "calls", "rows"
 STAGES = ("read", "queue", "run", "journal", "write")
-FAILURES = (
-    "bad_input", "unauthorized", "not_found", "conflict", "too_large", "model_failed", "busy", "unavailable",
-    "abandoned", "internal",
-)  # fmt: skip
+WHY: dict[type[Exception], str] = {
+    BadInput: "bad_input", Unauthorized: "unauthorized", NotFound: "not_found", Conflict: "conflict",
+    TooLarge: "too_large", ModelFailed: "model_failed", Busy: "busy", Unavailable: "unavailable",
+    Abandoned: "abandoned", DeadlineExceeded: "deadline_exceeded", Exception: "internal",
+}  # fmt: skip
+FAILURES = tuple(WHY.values())
 
 _MICROS = (25, 50, 75, 100, 150, 200, 300, 400, 500, 750)
 _MILLIS = (1, 1.5, 2, 3, 4, 5, 7.5, 10, 15, 20, 30, 40, 50, 75, 100, 150, 200, 300, 500, 750)

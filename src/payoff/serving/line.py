@@ -20,6 +20,7 @@ from payoff.serving.live import Live
 from payoff.serving.part import Part, Rows
 from payoff.serving.reply import Answered
 from payoff.serving.seat import Slots
+from payoff.serving.stopwatch import Stopwatch
 
 Done = Callable[[Answered | Exception], None]
 Points = NDArray[np.float64] | None
@@ -63,6 +64,7 @@ class Bulk:
     call: Call
     parts: list[Part] = field(default_factory=list)
     through: int = 0
+    watch: Stopwatch = field(default_factory=Stopwatch)
 
     @property
     def whole(self) -> bool:
@@ -70,8 +72,14 @@ class Bulk:
 
     def next_rows(self, rows_max: int) -> tuple[Rows, Points]:
         """The rows that come next, and their points if they are known."""
+        first = not self.through
+        if first:
+            self.watch = Stopwatch()
         rows = slice(self.through, self.through + rows_max)
-        return take(self.call.read(), rows), None if self.call.points is None else self.call.points[rows]
+        found = take(self.call.read(), rows)
+        if first:
+            self.watch.read()
+        return found, None if self.call.points is None else self.call.points[rows]
 
     def add(self, parts: list[Part], count: int) -> None:
         """What was answered to them, with their places in the whole call."""

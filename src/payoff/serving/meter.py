@@ -21,15 +21,17 @@ from payoff.records.counts import (
     RUN,
     TOOK,
     WATCHED,
+    WHY,
     WRITE,
 )
+from payoff.serving.line import Call
 from payoff.serving.live import Live
 from payoff.serving.part import Part
+from payoff.serving.stopwatch import Lap
 from payoff.serving.streams import FALLBACK_ARM
 from payoff.store.sheets import Sheet
 
-_KNOWN_MAX = 1_024  # revisions and forms whose cells are at hand; a revision that was replaced need not be
-_Places = tuple[memoryview, list[memoryview]]
+_KNOWN_MAX = 1_024  # revisions whose cells are at hand; one that was replaced need not be
 
 
 class Meter:
@@ -37,20 +39,29 @@ class Meter:
 
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
-        self._known: dict[tuple[Live, str], _Places] = {}
+        self._calls: dict[tuple[Live, str], memoryview] = {}
+        self._arms: dict[Live, list[memoryview]] = {}
 
-    def batch(
-        self, live: Live, form: str, calls: int, rows: int,
-        read_ns: int, queue_ns: int, run_ns: int, journal_ns: int, write_ns: int, parts: Sequence[Part] = (),
-    ) -> None:  # fmt: skip
-        """`calls` were answered at once. `queue_ns` is what they waited for that, all together; the other times are the
-        batch's. `parts` say who answered which of the rows."""
-        cells, arms = self._known.get((live, form)) or self._know(live, form)
-        if queue_ns < 0:  # the clock was set back
-            queue_ns = 0
-        waited_ns = queue_ns // calls
+    def batch(self, batch: Sequence[Call], parts: Sequence[Part], lap: Lap, amiss: int = 0) -> None:
+        """A batch has its answers, but for `amiss` of them, which could not be written; `parts` say who answered."""
+        live, calls = batch[0].live, len(batch)
+        rows = batch[0].count if calls == 1 else sum([call.count for call in batch])
+        self.rows(live, rows, parts)
+        if calls > 1 and len({call.form for call in batch}) > 1:
+            self._by_form(batch, lap, amiss)
+            return
+        since_ns = (lap.ended_us * calls - sum([call.arrived_us for call in batch])) * 1_000
+        waited_ns = since_ns // calls - (lap.read_ns + lap.run_ns + lap.journal_ns + lap.write_ns)
+        self.calls(live, batch[0].form.name, calls - amiss, rows, waited_ns, lap)
+
+    def calls(self, live: Live, form: str, calls: int, rows: int, waited_ns: int, lap: Lap) -> None:
+        """So many calls had their answers at once; before that each of them waited, in the mean, for `waited_ns`."""
+        cells = self._calls.get((live, form)) or self._calls_of(live, form)
+        read_ns, run_ns, journal_ns, write_ns, _ = lap
+        if waited_ns < 0:  # the clock was set back
+            waited_ns = 0
         cells[0] += read_ns * calls
-        cells[1] += queue_ns
+        cells[1] += waited_ns * calls
         cells[2] += run_ns * calls
         cells[3] += journal_ns * calls
         cells[4] += write_ns * calls
@@ -61,29 +72,50 @@ class Meter:
         cells[WRITE + write_ns.bit_length()] += calls
         cells[TOOK + bisect_left(REQUEST_NS, read_ns + waited_ns + run_ns + journal_ns + write_ns)] += calls
         cells[BATCH + (rows - 1).bit_length()] += 1
+
+    def rows(self, live: Live, rows: int, parts: Sequence[Part]) -> None:
+        """Who answered the rows of a batch."""
+        arms = self._arms.get(live) or self._arms_of(live)
         for part in parts:
             arm = arms[part.lane]
             arm[ANSWERED] += rows if part.index is None else len(part.index)
             arm[CPU_NS] += part.cpu_ns
 
-    def failed(self, endpoint: str, form: str, kind: str, calls: int = 1) -> None:
-        """Calls that got no answer, by the word for why (`payoff.doors.kind`)."""
-        place = FAILURES.index(kind) if kind in FAILURES else len(FAILURES) - 1
-        self.sheet.line(CALLS, endpoint, form)[FAILED + place] += calls
+    def failed(self, endpoint: str, form: str, error: Exception) -> None:
+        """A call that got no answer, and why; `endpoint` is empty if it named none there is."""
+        self.sheet.line(CALLS, endpoint, form)[FAILED + _place(error)] += 1
 
     def watched(self, live: Live, lane: int, rows: int, cpu_ns: int) -> None:
         """Rows that an arm has seen after somebody else had answered them."""
-        arm = live.arm_of(lane)
-        if arm is not None:
-            cells = self.sheet.line(ROWS, live.name, arm.name, str(arm.version))
-            cells[WATCHED] += rows
-            cells[CPU_NS] += cpu_ns
+        arm = (self._arms.get(live) or self._arms_of(live))[lane]
+        arm[WATCHED] += rows
+        arm[CPU_NS] += cpu_ns
 
-    def _know(self, live: Live, form: str) -> _Places:
-        """The cells of a revision's calls in one form, and of its arms by lane; the last, lane -1, is the fallback."""
-        if len(self._known) >= _KNOWN_MAX:
-            self._known.clear()
-        arms = [self.sheet.line(ROWS, live.name, arm.name, str(arm.version)) for arm in live.revision.arms]
-        arms.append(self.sheet.line(ROWS, live.name, FALLBACK_ARM, ""))
-        found = self._known[live, form] = (self.sheet.line(CALLS, live.name, form), arms)
+    def _by_form(self, batch: Sequence[Call], lap: Lap, amiss: int) -> None:
+        """Calls of several forms that shared a batch; what could not be written is taken from the first of them."""
+        for form in sorted({call.form for call in batch}, key=lambda form: form.name):
+            own = [call for call in batch if call.form is form]
+            less = min(amiss, len(own))
+            amiss -= less
+            if less < len(own):
+                self.batch(own, (), lap, less)
+
+    def _calls_of(self, live: Live, form: str) -> memoryview:
+        """The cells of an endpoint's calls in one form."""
+        if len(self._calls) >= _KNOWN_MAX:
+            self._calls.clear()
+        found = self._calls[live, form] = self.sheet.line(CALLS, live.name, form)
         return found
+
+    def _arms_of(self, live: Live) -> list[memoryview]:
+        """The cells of a revision's arms, by lane; the last, lane -1, is the fallback."""
+        if len(self._arms) >= _KNOWN_MAX:
+            self._arms.clear()
+        arms = [self.sheet.line(ROWS, live.name, arm.name, str(arm.version)) for arm in live.revision.arms]
+        found = self._arms[live] = [*arms, self.sheet.line(ROWS, live.name, FALLBACK_ARM, "")]
+        return found
+
+
+def _place(error: Exception) -> int:
+    """The cell of an error's class, or of the nearest above it that has one."""
+    return next(FAILURES.index(WHY[one]) for one in type(error).__mro__ if one in WHY)
