@@ -19,11 +19,14 @@ from urllib.parse import unquote_to_bytes
 import httptools
 import orjson
 
+from payoff.codecs import compression
+
 REASONS = {
     200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed",
     406: "Not Acceptable", 408: "Request Timeout", 409: "Conflict", 413: "Content Too Large",
     415: "Unsupported Media Type", 422: "Unprocessable Content", 429: "Too Many Requests",
     431: "Request Header Fields Too Large", 500: "Internal Server Error", 503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
 }  # fmt: skip
 
 
@@ -50,6 +53,7 @@ class Head:
     headers: dict[bytes, bytes]
     keep_alive: bool
     length: int = 0  # of the body, in bytes
+    packing: tuple[str, int] | None = None  # the coding of its answers, and from how many bytes on
     way: Any = None  # what the door has made of it: where it leads, and that it may come in
 
 
@@ -95,7 +99,14 @@ class Reply:
 _ABSOLUTE = re.compile(rb"^https?://[^/?]*", re.IGNORECASE)
 LINGER_S = 2.0  # a request that was answered before it was whole is read so long
 HEADS_MAX, HEAD_BYTES_MAX = 1_024, 4_096  # of the heads that are remembered
+PIECES_MAX = 1_000  # of a body, before they are put together: a piece may be one byte, and costs fifty
 _UNUSUAL = {b"transfer-encoding", b"expect", b"upgrade"}
+_ONCE = {b"host", b"transfer-encoding"}
+_VERSIONS = ("1.1", "1.0")
+_STRANGERS = {
+    b"\x16\x03": "this door speaks HTTP without TLS: use http://, not https://, or start payoff with --tls-cert",
+    b"PRI * HTTP/2": "this door speaks HTTP/1.1, not HTTP/2: ask it so",
+}
 
 
 def refusal(status: int, what: str, kind: str, headers: bytes = b"") -> Reply:
@@ -158,6 +169,7 @@ class Connection(asyncio.Protocol):
         self.between = True  # requests: the parser holds no part of one
         self.deadline = self.loop.time() + self.limits.idle_s_max
         self.receiving = False
+        self.unread = 0  # bytes of a request that the parser has, and has not yet said a word of
         self.owed = 0  # bytes of a body that the parser does not see, after an offer to upgrade
 
     # -- the transport's side
@@ -213,8 +225,13 @@ class Connection(asyncio.Protocol):
         if self.ending or not data:
             return
         self.received = data if self.between else b""
+        self.unread += len(data)
         try:
             self.parser.feed_data(data)
+            if self.unread > self.limits.head_bytes_max:
+                raise _Refused(431, f"{self._large_head()}, or a line between two chunks")
+        except _Refused as refused:
+            self.refuse(*refused.args)
         except httptools.HttpParserUpgrade as upgrade:
             # Offered another protocol, we stay with HTTP/1.1, as the offer allows. The parser leaves the body to us.
             self.parser = httptools.HttpRequestParser(self)
@@ -222,7 +239,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserCallbackError as error:
             self.refuse(*(error.__context__.args if isinstance(error.__context__, _Refused) else (400, "bad request")))
         except httptools.HttpParserError as error:
-            self.refuse(400, f"this is not a valid HTTP/1.1 request: {error}")
+            strange = next((words for begin, words in _STRANGERS.items() if self.received.startswith(begin)), None)
+            self.refuse(400, strange or f"this is not a valid HTTP/1.1 request: {error}")
 
     def _take_known(self, data: bytes) -> bytes:
         """Whole requests whose heads are remembered; gives what follows them."""
@@ -244,8 +262,9 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self.between = False
         self.url = b""
+        self.headed = False
         self.headers: dict[bytes, bytes] = {}
-        self.chunks: list[bytes] = []
+        self.chunks: list[bytes | bytearray] = []
         self.head_size = self.head_lines = self.body_size = 0
         if not self.receiving:
             self.receiving = True
@@ -258,14 +277,21 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         self._grow_head(len(name) + len(value))
-        if name == b"host" and name in self.headers:
-            raise _Refused(400, "two Host headers; send one")
         self.head_lines += 1
         if self.head_lines > self.limits.headers_max:
             raise _Refused(431, f"more than {self.limits.headers_max} header lines")
+        if self.headed:
+            return  # after the body: it comes too late to mean anything
+        if name in _ONCE and name in self.headers:
+            raise _Refused(400, f"two {name.decode().title()} headers; send one")
         self.headers[name] = value
 
     def on_headers_complete(self) -> None:
+        self.headed = True
+        if self.parser.get_http_version() not in _VERSIONS:
+            raise _Refused(505, f"HTTP/{self.parser.get_http_version()} is not spoken here; HTTP/1.1 is")
+        if self.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            raise _Refused(400, "a Transfer-Encoding other than chunked; say how a body is packed in Content-Encoding")
         if self._is_streamed():
             self._expect_body()
             return
@@ -286,13 +312,14 @@ class Connection(asyncio.Protocol):
         """Whether the request that begins here is answered while it is sent; then it takes its place now."""
         if self.door.streams is None or b"content-type" not in self.headers or self.parser.should_upgrade():
             return False
-        head = self._head(self.parser.get_method(), self.parser.should_keep_alive(), 0)
+        head = self._head(self.parser.get_method(), self._keeps_alive(), 0)
         self.streamed = self.door.streams(self, head, self.parser.get_http_version() == "1.1")
         if self.streamed is not None:
             self._enqueue(self.streamed)
         return self.streamed is not None
 
     def on_body(self, chunk: bytes) -> None:
+        self.unread = 0
         if self.streamed is not None:
             self.deadline = self.loop.time() + self.limits.receive_s_max
             self.streamed.feed(chunk)
@@ -301,17 +328,26 @@ class Connection(asyncio.Protocol):
         if self.body_size > self.limits.body_bytes_max:
             raise _Refused(413, self._too_large("the body is larger"))
         self.chunks.append(chunk)
+        if len(self.chunks) == PIECES_MAX:
+            begun, *rest = self.chunks
+            begun = begun if isinstance(begun, bytearray) else bytearray(begun)
+            begun += b"".join(rest)
+            self.chunks = [begun]
 
     def on_message_complete(self) -> None:
         if self.streamed is not None:
-            self.receiving, self.between = False, True
+            self.receiving, self.between, self.unread = False, True, 0
             streamed, self.streamed = self.streamed, None
             streamed.end()
             return
         if self.owed:
             self.request_line = self.parser.get_method()
             return
-        self._complete(self.parser.get_method(), self.parser.should_keep_alive())
+        self._complete(self.parser.get_method(), self._keeps_alive())
+
+    def _keeps_alive(self) -> bool:
+        """Whether the client wants to go on; one of HTTP/1.0 would have to be told that it may, and is not."""
+        return bool(self.parser.should_keep_alive()) and self.parser.get_http_version() == "1.1"
 
     def _take_owed(self, data: bytes) -> bytes:
         """The part of a body that comes past the parser; gives what follows it."""
@@ -323,8 +359,9 @@ class Connection(asyncio.Protocol):
         return rest
 
     def _complete(self, method: bytes, keep_alive: bool) -> None:
-        self.receiving, self.between = False, True
-        body = self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
+        self.receiving, self.between, self.unread = False, True, 0
+        only = self.chunks[0] if len(self.chunks) == 1 else b""
+        body = only if only and isinstance(only, bytes) else b"".join(self.chunks)
         head = self._head(method, keep_alive, len(body))
         start = self.received.find(b"\r\n\r\n") + 4
         if start > 3 and start + len(body) == len(self.received):  # the request, all of it and nothing else
@@ -336,7 +373,7 @@ class Connection(asyncio.Protocol):
         plain = (
             path.decode("ascii", "replace") if b"%" not in path else unquote_to_bytes(path).decode("utf-8", "replace")
         )
-        return Head(method, plain, query, self.headers, keep_alive, length)
+        return Head(method, plain, query, self.headers, keep_alive, length, _packing(self.headers))
 
     # -- answering, in order
 
@@ -364,6 +401,8 @@ class Connection(asyncio.Protocol):
         if self.transport.is_closing():
             return
         keep_alive = self._stays(head is not None and head.keep_alive)
+        if head is not None and head.packing is not None:
+            reply = packed(reply, *head.packing)
         whole = render(reply, keep_alive)
         if head is not None and head.method == b"HEAD":
             whole = whole[: len(whole) - len(reply.body)]
@@ -436,9 +475,13 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
     def _grow_head(self, size: int) -> None:
+        self.unread = 0
         self.head_size += size
         if self.head_size > self.limits.head_bytes_max:
-            raise _Refused(431, f"the request's head is larger than {self.limits.head_bytes_max:,} bytes")
+            raise _Refused(431, self._large_head())
+
+    def _large_head(self) -> str:
+        return f"the request's head is larger than {self.limits.head_bytes_max:,} bytes"
 
     def _too_large(self, what: str) -> str:
         limit = self.limits.body_bytes_max
@@ -447,6 +490,19 @@ class Connection(asyncio.Protocol):
 
 class _Refused(Exception):
     """Carries a status and words out of a parser callback."""
+
+
+def _packing(headers: dict[bytes, bytes]) -> tuple[str, int] | None:
+    accepted = headers.get(b"accept-encoding")
+    return None if accepted is None else compression.negotiate(accepted.decode("latin-1"))
+
+
+def packed(reply: Reply, coding: str, from_bytes: int) -> Reply:
+    """The reply in a coding, if it is large enough for that."""
+    if not reply.body or len(reply.body) < from_bytes:
+        return reply
+    lines = b"content-encoding: %b\r\nvary: accept-encoding\r\n" % coding.encode()
+    return Reply(compression.pack(reply.body, coding), reply.content_type, reply.status, reply.headers + lines)
 
 
 def render(reply: Reply, keep_alive: bool) -> bytes:

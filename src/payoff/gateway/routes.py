@@ -3,31 +3,31 @@
 Parse, ask the desk once, reply. What goes wrong becomes a status and a sentence; nothing a caller sends ends a worker.
 """
 
+import asyncio
 import logging
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import orjson
-
-from payoff.codecs import formats
+from payoff.codecs import compression, formats
 from payoff.codecs.codec import Codec
 from payoff.doors import admit, kind, status
 from payoff.errors import BadInput, NotFound, PayoffError
-from payoff.gateway import rows, tensors
+from payoff.gateway import rows
 from payoff.gateway.http import Connection, Head, Reply, Request, refusal
 from payoff.gateway.stream import streams
 from payoff.gateway.streamed import Streamed
 from payoff.gateway.tensors import Tensors
-from payoff.serving import Desk, Live
-from payoff.version import VERSION
+from payoff.gateway.v2 import V2
+from payoff.gateway.wished import take_specially
+from payoff.serving import Desk
 
 Way = Callable[[Request], None]
 log = logging.getLogger("payoff.gateway")
 
 _PREDICT = "/predict/"
-_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(infer|ready))?/?")
+_INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer/?")
 _DIGITS_MAX = 12
 _HINT = "POST rows to /predict/ENDPOINT, or use /v2/models/ENDPOINT/infer"
 
@@ -38,10 +38,13 @@ class Routes:
     Where a request leads follows from its head alone. It is found once, and kept with the head (`Head.way`).
     """
 
-    def __init__(self, desk: Desk, key: str | None, hosts: frozenset[str] | None) -> None:
+    def __init__(self, desk: Desk, v2: V2, key: str | None, hosts: frozenset[str] | None, body_bytes_max: int) -> None:
         self._desk = desk
+        self._v2 = v2
         self._key = key
         self._hosts = hosts
+        self._body_bytes_max = body_bytes_max
+        self._later: set[asyncio.Task[None]] = set()
 
     def answer(self, request: Request) -> None:
         """See that one request hears its answer, now or when the desk has it."""
@@ -61,30 +64,30 @@ class Routes:
             return None
         try:
             admit(head.headers, self._key, self._hosts)
-            _require_plain(head)
             codec, answer_codec = _codecs(head)
+            plain = _coding(head) is None
         except PayoffError:
             return None
-        if not streams(codec, answer_codec, b"transfer-encoding" in head.headers):
+        if not plain or not streams(codec, answer_codec, b"transfer-encoding" in head.headers):
             return None
         return Streamed(connection, head, chunked).open(self._desk, lambda: self._desk.find(name), codec, answer_codec)
 
     def _way(self, head: Head) -> "Way":
-        """Where a head leads."""
+        """Where a head leads; a packed body is unpacked on the way."""
+        way, coding = self._way_of_plain(head), _coding(head)
+        return way if coding is None else _unpacking(way, coding, self._body_bytes_max)
+
+    def _way_of_plain(self, head: Head) -> "Way":
         path = head.path
         if path.startswith(_PREDICT):
             return self._to_rows(path[len(_PREDICT) :].rstrip("/"), head)
-        found = _MODEL.fullmatch(path)
-        if found:
-            return self._to_model(found, head)
-        _expect(head, b"GET", b"HEAD")
-        return lambda request: request.hear(self._about(path.rstrip("/")))
+        found = _INFER.fullmatch(path)
+        return self._to_infer(found[1], found[2], head) if found else self._to_rest(head)
 
     # -- rows
 
     def _to_rows(self, name: str, head: Head) -> "Way":
         _expect(head, b"POST")
-        _require_plain(head)
         codec, answer_codec = _codecs(head)
         desk = self._desk
 
@@ -98,55 +101,43 @@ class Routes:
 
     # -- Open Inference Protocol
 
-    def _to_model(self, found: re.Match[str], head: Head) -> "Way":
-        name, version, action = found.groups()
-        if action == "infer":
-            return self._to_infer(name, version, head)
-        _expect(head, b"GET", b"HEAD")
-
-        def tell(request: Request) -> None:
-            live = self._find(name, version)
-            request.hear(_json({"ready": True, "name": name}) if action == "ready" else tensors.metadata(live))
-
-        return tell
-
     def _to_infer(self, name: str, version: str | None, head: Head) -> "Way":
         _expect(head, b"POST")
-        _require_plain(head)
         header_length = _length(head)
-        desk = self._desk
+        desk, v2 = self._desk, self._v2
 
         def ask(request: Request) -> None:
             live = desk.lives.get(name) if version is None else None
             if live is None:
-                live = self._find(name, version)
+                live = v2.live(name, version)
             form = Tensors.of(live)
-            asked = form.ask(request.body, header_length)
-            desk.take(live, form, asked, asked.rows, request)
+            asked = form.ask(request.body, header_length, v2.regions.read)
+            if asked.parameters or asked.wishes:
+                take_specially(desk, v2.regions, live, asked, request)
+            else:
+                desk.take(live, form, asked, asked.rows, request)
 
         return ask
 
-    def _find(self, name: str, version: str | None) -> Live:
-        live = self._desk.find(name)
-        if version is not None and version != str(live.revision.number):
-            raise NotFound(
-                f"{name} answers as revision {live.revision.number}; leave /versions/{version[:20]} out of the path: "
-                "on payoff the endpoint chooses the model version"
-            )
-        return live
+    def _to_rest(self, head: Head) -> "Way":
+        """Everything under /v2 that is not inference."""
+        answers = self._v2.answers(head.path)
+        if answers is None:
+            _expect(head, b"GET", b"HEAD")
+            raise NotFound(f"there is no {head.path[:200]!r} on this door; {_HINT}")
+        _expect(head, *answers)
+        answer = answers[head.method]
 
-    # -- about the server
+        def tell(request: Request) -> None:
+            said = answer(request.body)
+            if isinstance(said, Reply):
+                request.hear(said)
+            else:
+                task = asyncio.get_running_loop().create_task(_tell_later(said, request))
+                self._later.add(task)
+                task.add_done_callback(self._later.discard)
 
-    def _about(self, path: str) -> Reply:
-        if path == "/v2/health/live":
-            return _json({"live": True})
-        if path == "/v2/health/ready":
-            return _json({"ready": True})
-        if path == "/v2":
-            return _json({"name": "payoff", "version": VERSION, "extensions": ["binary_tensor_data"]})
-        if path in ("", "/v2/models"):
-            return _json({"payoff": VERSION, "endpoints": self._desk.names(), "how": _HINT})
-        raise NotFound(f"there is no {path[:200]!r} on this door; {_HINT}")
+        return tell
 
 
 class MethodRefused(BadInput):
@@ -193,13 +184,20 @@ def _length(head: Head) -> int | None:
     return int(value)
 
 
-def _require_plain(head: Head) -> None:
-    """Compressed bodies are named, not mistaken for broken ones."""
-    encoding = head.headers.get(b"content-encoding", b"identity").strip().lower()
-    if encoding not in (b"", b"identity"):
-        said = encoding[:40].decode("latin-1")
-        raise BadInput(f"Content-Encoding {said!r} is not read here; send the body as it is, not compressed")
+def _coding(head: Head) -> str | None:
+    return compression.coding(_text(head, b"content-encoding", ""))
 
 
-def _json(content: dict[str, Any]) -> Reply:
-    return Reply(orjson.dumps(content))
+def _unpacking(way: Way, coding: str, bytes_max: int) -> Way:
+    def unpack(request: Request) -> None:
+        request.body = compression.unpack(request.body, coding, bytes_max)
+        way(request)
+
+    return unpack
+
+
+async def _tell_later(coming: Awaitable[Reply], request: Request) -> None:
+    try:
+        request.hear(await coming)
+    except Exception as error:
+        request.hear(error)

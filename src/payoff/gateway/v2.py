@@ -55,7 +55,7 @@ class V2:
     def __init__(self, desk: Desk, home: Path, regions: Regions, repository: Repository, rows_max: int) -> None:
         self._desk = desk
         self._home = home
-        self._regions = regions
+        self.regions = regions
         self._repository = repository
         self._rows_max = rows_max
         self._paths = [(re.compile(path), _reads(get), post) for path, get, post in self._table()]
@@ -96,7 +96,7 @@ class V2:
     # -- the server
 
     def _server(self, body: bytes) -> Reply:
-        memory = ["system_shared_memory"] if self._regions.allowed else []
+        memory = ["system_shared_memory"] if self.regions.allowed else []
         return _json({"name": "payoff", "version": VERSION, "extensions": [*EXTENSIONS, *memory]})
 
     def _endpoints(self, body: bytes) -> Reply:
@@ -105,7 +105,8 @@ class V2:
 
     # -- one endpoint
 
-    def _live(self, name: str, version: str | None) -> Live:
+    def live(self, name: str, version: str | None) -> Live:
+        """An endpoint, if it answers as that version; None for any."""
         live = self._desk.find(name)
         if version is not None and version != str(live.revision.number):
             raise NotFound(
@@ -115,21 +116,21 @@ class V2:
         return live
 
     def _metadata(self, body: bytes, name: str, version: str | None) -> Reply:
-        return tensors.metadata(self._live(name, version))
+        return tensors.metadata(self.live(name, version))
 
     def _ready(self, body: bytes, name: str, version: str | None) -> Reply:
-        live = self._live(name, version)
+        live = self.live(name, version)
         if (reason := trouble(live)) and not live.has_fallback:
             raise Unavailable(f"{name} is not ready: {reason}")
         return _json({"ready": True, "name": name})
 
     def _config(self, body: bytes, name: str, version: str | None) -> Reply:
-        live = self._live(name, version)
+        live = self.live(name, version)
         signature = Signature(live.inputs, tensors.outputs(live))
         return _json(model_config.config(name, signature, self._rows_max))
 
     def _statistics(self, body: bytes, name: str, version: str | None) -> Reply:
-        live = self._live(name, version)
+        live = self.live(name, version)
         return _json(statistics([(totals.total(self._home, name), str(live.revision.number))]))
 
     def _all_statistics(self, body: bytes) -> Reply:
@@ -162,7 +163,7 @@ class V2:
     # -- shared memory
 
     def _registered(self, body: bytes, name: str | None) -> Reply:
-        return Reply(orjson.dumps(self._regions.registered(name)))
+        return Reply(orjson.dumps(self.regions.registered(name)))
 
     def _register(self, body: bytes, name: str | None) -> Reply:
         said = _said(body)
@@ -171,11 +172,11 @@ class V2:
             raise BadInput(
                 f"region {shorten(name)} is {shorten(said)}; expected key as text, offset and byte_size as numbers"
             )
-        self._regions.register(Region(name, key, offset, size))
+        self.regions.register(Region(name, key, offset, size))
         return _json({})
 
     def _unregister(self, body: bytes, name: str | None) -> Reply:
-        self._regions.unregister(name)
+        self.regions.unregister(name)
         return _json({})
 
 

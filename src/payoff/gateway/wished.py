@@ -1,23 +1,39 @@
-"""Answers of the Open Inference Protocol with outputs as classes or in shared memory: written call by call."""
+"""Calls of the Open Inference Protocol that ask for something special: to be urgent, to wait only so long, and outputs
+as classes or in shared memory. Those are written call by call."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
+from payoff.clock import now_us
 from payoff.codecs import oip, oip_reply
 from payoff.codecs.classification import classified, classify
 from payoff.codecs.oip_output import Wish
 from payoff.codecs.places import Place
+from payoff.codecs.urgency import urgency
 from payoff.errors import BadInput
 from payoff.gateway import table
 from payoff.gateway.http import Reply
 from payoff.gateway.shared_memory import Regions
 from payoff.gateway.tensors import Tensors, outputs, reply
 from payoff.records import Column, Field
-from payoff.serving import Answered, Live
-from payoff.serving.form import parted
+from payoff.serving import Answered, Desk, Live
+from payoff.serving.form import Caller, Form, parted
+from payoff.serving.line import PRIORITY_MAX
 from payoff.serving.part import Rows
+
+
+def take_specially(desk: Desk, regions: Regions, live: Live, asked: oip.Request, caller: Caller) -> None:
+    """Take a call that has parameters, or wishes for its outputs; BadInput if it cannot be as it asks to be."""
+    said = urgency(asked.parameters)
+    deadline_us = None if said.timeout_us is None else now_us() + said.timeout_us
+    priority = max(0, PRIORITY_MAX + 1 - said.priority) if said.priority else 0
+    form: Form = Tensors.of(live)
+    if asked.wishes:
+        form = wished = Wished.of(live, regions)
+        wished.check(asked)
+    desk.take(live, form, asked, asked.rows, caller, priority=priority, deadline_us=deadline_us)
 
 
 class Wished:
@@ -38,7 +54,7 @@ class Wished:
         return found
 
     def check(self, asked: oip.Request) -> None:
-        """Before the model runs: BadInput for an output that cannot be as it is wished for."""
+        """Before any model runs: BadInput for an output that cannot be as it is wished for."""
         for field, wish in self._wishes(asked):
             if wish.classes is not None:
                 classified(field, wish.classes)

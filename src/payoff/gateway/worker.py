@@ -17,14 +17,18 @@ from typing import Any, Protocol
 import uvloop
 
 from payoff.doors import LOOPBACK, is_loopback
-from payoff.doors.tls import HTTP, Tls
+from payoff.doors.tls import HTTP, HTTP2, Tls
 from payoff.errors import PayoffError
 from payoff.gateway.accept import Acceptor
 from payoff.gateway.board import Board, Turns
 from payoff.gateway.follow import Follower
 from payoff.gateway.http import Connection, Door, Limits
+from payoff.gateway.repository import Repository
 from payoff.gateway.routes import Routes, explain
 from payoff.gateway.settings import Settings, parse
+from payoff.gateway.shared_memory import Regions
+from payoff.gateway.tensors import ROWS_MAX
+from payoff.gateway.v2 import V2
 from payoff.journal.ids import Ids
 from payoff.journal.segment import newest_us
 from payoff.journal.writer import Writer
@@ -105,7 +109,8 @@ async def work(settings: Settings) -> None:
     await follower.start()
     leave = told_to_leave(settings.lifeline_fd)
     doors = Doors(settings, Board(settings.board_fd, settings.workers), settings.tls)
-    open_http(doors, desk)
+    open_http(doors, desk, follower)
+    open_grpc(doors, desk, follower)
     tasks = [asyncio.create_task(follower.follow()), asyncio.create_task(keep_house(doors, writer, follower))]
     for task in tasks:  # a worker without one of them is deaf: it leaves, and the supervisor starts another
         task.add_done_callback(lambda _: leave.set())
@@ -141,14 +146,35 @@ def told_to_leave(lifeline_fd: int | None) -> asyncio.Event:
     return leave
 
 
-def open_http(doors: Doors, desk: Desk) -> None:
+def open_http(doors: Doors, desk: Desk, follower: Follower) -> None:
     """The HTTP door."""
     settings = doors.settings
-    with socket.socket(fileno=os.dup(settings.fd)) as listener:
-        hosts = LOOPBACK if is_loopback(listener.getsockname()[0]) else None
-    routes = Routes(desk, settings.key, hosts)
+    here = is_here(settings.fd)
+    regions = Regions(settings.home, allowed=here, bytes_max=settings.body_bytes_max)
+    v2 = V2(desk, settings.home, regions, Repository(desk, follower.models.heat_all), ROWS_MAX)
+    routes = Routes(desk, v2, settings.key, LOOPBACK if here else None, settings.body_bytes_max)
     door = Door(routes.answer, explain, Limits(body_bytes_max=settings.body_bytes_max), streams=routes.stream)
     doors.open(settings.fd, door, lambda: Connection(door))
+
+
+def open_grpc(doors: Doors, desk: Desk, follower: Follower) -> None:
+    """The gRPC door, if there is one."""
+    settings = doors.settings
+    if settings.grpc_fd is None:
+        return
+    from payoff.gateway import grpc_door
+
+    here = is_here(settings.grpc_fd)
+    regions = Regions(settings.home, allowed=here, bytes_max=settings.body_bytes_max)
+    v2 = V2(desk, settings.home, regions, Repository(desk, follower.models.heat_all), ROWS_MAX)
+    hall = grpc_door.door(desk, v2, settings.key, LOOPBACK if here else None, settings.body_bytes_max)
+    doors.open(settings.grpc_fd, hall, hall.connection, HTTP2)
+
+
+def is_here(fd: int) -> bool:
+    """Whether only this machine can reach a listening socket."""
+    with socket.socket(fileno=os.dup(fd)) as listener:
+        return is_loopback(listener.getsockname()[0])
 
 
 async def keep_house(doors: Doors, writer: Writer, follower: Follower) -> None:
