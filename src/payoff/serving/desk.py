@@ -76,7 +76,7 @@ class Desk:
         self._bulk_next = False
         self._rate = Rate()
         self._scheduled = False
-        self._watching = Watching(writer, self.counters, limits.shadow_rows_max, limits.rows_max)
+        self._watching = Watching(writer, self.counters, limits.shadow_rows_max, limits.rows_max, meter)
         self._chance = np.random.default_rng() if chance is None else chance
         self._loop = asyncio.get_running_loop()
 

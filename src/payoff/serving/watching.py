@@ -11,6 +11,7 @@ from payoff.journal.writer import Writer
 from payoff.records import concat, length, take
 from payoff.serving.answer import watch, watch_away
 from payoff.serving.live import Live
+from payoff.serving.meter import Meter
 from payoff.serving.part import Part, Rows
 from payoff.serving.record import Stamp, note
 
@@ -85,7 +86,10 @@ class Watching:
     own, with a part of the room, so that one that hangs keeps nothing from the others.
     """
 
-    def __init__(self, writer: Writer, counters: Counters, waiting_rows_max: int, rows_max: int) -> None:
+    def __init__(
+        self, writer: Writer, counters: Counters, waiting_rows_max: int, rows_max: int, meter: Meter | None = None
+    ) -> None:
+        self._meter = meter
         self._writer = writer
         self._counters = counters
         self._waiting_rows_max = waiting_rows_max
@@ -145,6 +149,8 @@ class Watching:
         stamp = Stamp(seen.high, seen.low, seen.at_us, 0)
         note(self._writer, seen.live, part, stamp, shadow=True)
         self._counters.shadowed += len(part)
+        if self._meter is not None:
+            self._meter.watched(seen.live, lane, len(part), part.cpu_ns)
 
     # -- watchers that compute elsewhere
 
