@@ -6,6 +6,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 from urllib.parse import quote
 
@@ -26,13 +27,22 @@ def requests(
     protocol: str, endpoint: str, fields: Fields, records: Sequence[Record], rows: int, host: str, key: str | None
 ) -> list[bytes]:
     """Different requests of `rows` rows each, taken in turn from the records. BadInput if a row does not fit."""
-    make = PROTOCOLS.get(protocol)
-    if make is None:
-        raise BadInput(f"{protocol[:40]!r} is no protocol to load with; there are: {', '.join(PROTOCOLS)}")
-    count = min(DIFFERENT_MAX, max(1, len(records)))
-    pieces = [[records[(start * rows + row) % len(records)] for row in range(rows)] for start in range(count)]
+    make = PROTOCOLS[protocol]
+    count, said = min(DIFFERENT_MAX, max(1, len(records))), [_plain(record) for record in records]
+    pieces = [[said[(start * rows + row) % len(said)] for row in range(rows)] for start in range(count)]
     name = quote(endpoint, safe="")
     return [_whole(*make(name, fields, piece), host, key) for piece in pieces]
+
+
+def _plain(record: Record) -> Record:
+    """Dates and moments, as files have them, as text."""
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in record.items()}
+
+
+def check(protocol: str) -> None:
+    """BadInput if nothing speaks this protocol."""
+    if protocol not in PROTOCOLS:
+        raise BadInput(f"{protocol[:40]!r} is no protocol to load with; there are: {', '.join(PROTOCOLS)}")
 
 
 def _json(name: str, fields: Fields, piece: Sequence[Record]) -> tuple[str, dict[str, str], bytes]:

@@ -26,7 +26,7 @@ from payoff.errors import BadInput, ModelFailed, PayoffError, Unavailable
 from payoff.records.names import drill_of
 
 RECORDED_MAX = 200  # rows that were recorded, taken where none are given
-PATIENCE_S = 20.0  # over the time of a step
+PATIENCE_S = 40.0  # over the time of a step
 _LEFT_OUT = (
     "guards",
     "ramp",
@@ -73,6 +73,7 @@ def bench(
     Without `records` it takes the latest recorded rows, else the endpoint's example. BadInput where they do not fit,
     ModelFailed where the first step is answered by nothing but errors.
     """
+    asks.check(wanted.protocol)
     told = client.endpoint(endpoint).describe()
     rows, source = (list(records), "of the file") if records else known(client, endpoint, told)
     steps: list[Step] = []

@@ -8,10 +8,12 @@ whoever is busy, and latency counts from when a request was due: a slow server c
 import asyncio
 import base64
 import json
+import math
 import re
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -23,6 +25,7 @@ from payoff.bench.tally import place
 WARM_S = 0.2  # asked, not counted
 LEAVE_S = 5.0  # for the last answers
 DUE_MAX = 200_000  # requests of a rate that wait for a free connection; more are not sent
+FIRST_S_MAX = 20.0  # for the first answer of all
 AGAIN_S = 0.05  # after a connection that could not be made or was lost
 WHY_CHARS = 300
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -50,31 +53,42 @@ class Load:
         self.job = job
         self.bodies = [base64.b64decode(one) for one in job["requests"]]
         self.seen = Seen()
-        self.begins = time.perf_counter() + WARM_S
-        self.ends = self.begins + job["seconds"]
+        self.begins = self.ends = math.inf  # known when the first answer is there
+        self._first = asyncio.Event()
         self._rate: float | None = job.get("rate")
         self._next = 0
         self._free: deque[Caller] = deque()
         self._due: deque[float] = deque()
-        self.busy = 0
+        self._busy: dict[Caller, float] = {}  # who waits for an answer, and since when it was due
 
     async def run(self) -> Seen:
         """Until the time is over and the last answers are there."""
-        callers = [asyncio.create_task(self._connected()) for _ in range(self.job["connections"])]
-        pace = [asyncio.create_task(self._pace())] if self._rate else []
+        tasks = [asyncio.create_task(self._connected()) for _ in range(self.job["connections"])]
+        with suppress(TimeoutError):  # a model may be cold: the first answer does not count
+            await asyncio.wait_for(self._first.wait(), FIRST_S_MAX)
+        self.begins = time.perf_counter() + WARM_S
+        self.ends = self.begins + self.job["seconds"]
+        if self._rate:
+            tasks.append(asyncio.create_task(self._pace(self._rate)))
+        await self._count()
+        until = time.perf_counter() + LEAVE_S
+        while (self._busy or self._due) and time.perf_counter() < until:
+            await asyncio.sleep(0.01)
+        self.seen.unsent += len(self._due)
+        for due in self._busy.values():
+            self.fail(due, f"no answer within {LEAVE_S:g} s after the end")
+        for task in tasks:
+            task.cancel()
+        return self.seen
+
+    async def _count(self) -> None:
+        """The time that counts, and what it took of this machine."""
         await asyncio.sleep(self.begins - time.perf_counter())
         before = self._used()
         await asyncio.sleep(self.ends - time.perf_counter())
         after = self._used()
         self.seen.client_s = after[0] - before[0]
         self.seen.workers_s = None if before[1] is None or after[1] is None else after[1] - before[1]
-        until = time.perf_counter() + LEAVE_S
-        while (self.busy or self._due) and time.perf_counter() < until:
-            await asyncio.sleep(0.01)
-        self.seen.unsent += len(self._due)
-        for task in (*callers, *pace):
-            task.cancel()
-        return self.seen
 
     def _used(self) -> tuple[float, float | None]:
         """CPU seconds of this process, and of the workers if it is to look after them."""
@@ -96,48 +110,64 @@ class Load:
                 await caller.lost
             await asyncio.sleep(AGAIN_S)
 
-    async def _pace(self) -> None:
+    async def _pace(self, rate: float) -> None:
         """Makes requests due, at fixed times from the start."""
-        assert self._rate is not None  # noqa: S101
         began, made = time.perf_counter(), 0
         while (now := time.perf_counter()) < self.ends:
-            while began + made / self._rate <= now:
-                self._owe(began + made / self._rate)
+            while began + made / rate <= now:
+                self._owe(began + made / rate)
                 made += 1
-            await asyncio.sleep(max(0.0, began + made / self._rate - time.perf_counter()))
+            await asyncio.sleep(max(0.0, began + made / rate - time.perf_counter()))
 
     def _owe(self, due: float) -> None:
         if self._free:
-            self._free.popleft().ask(self._body(), due)
+            self._ask(self._free.popleft(), due)
         elif len(self._due) < DUE_MAX:
             self._due.append(due)
         else:
             self.seen.unsent += 1
 
-    def _body(self) -> bytes:
+    def _ask(self, caller: "Caller", due: float) -> None:
         self._next += 1
-        return self.bodies[self._next % len(self.bodies)]
+        self._busy[caller] = due
+        caller.ask(self.bodies[self._next % len(self.bodies)])
 
     def free(self, caller: "Caller") -> None:
         """A connection has nothing to do: the next request, if one is due."""
         now = time.perf_counter()
         if self._due:
-            caller.ask(self._body(), self._due.popleft())
-        elif self._rate:
+            self._ask(caller, self._due.popleft())
+        elif self._rate and self._first.is_set():
             self._free.append(caller)
         elif now < self.ends:
-            caller.ask(self._body(), now)
+            self._ask(caller, now)
 
     def drop(self, caller: "Caller") -> None:
-        """A connection is gone."""
+        """A connection is gone, with the request it was to answer."""
         if caller in self._free:
             self._free.remove(caller)
+        if caller in self._busy:
+            self.fail(self._busy.pop(caller), "the connection was closed before the answer")
+
+    def answered(self, caller: "Caller", status: bytes, body: bytes) -> None:
+        """An answer is there."""
+        due = self._busy.pop(caller)
+        if status == b"200":
+            self._first.set()
+            self.count(due, time.perf_counter())
+        else:
+            self.fail(due, body.decode("utf-8", "replace"))
+
+    def waits(self, caller: "Caller") -> bool:
+        """Whether an answer is due on this connection."""
+        return caller in self._busy
 
     def fail(self, due: float, why: str) -> None:
         """A request that was refused, or never answered."""
-        if due >= self.begins:
+        self._first.set()
+        self.seen.why = self.seen.why or why[:WHY_CHARS]
+        if due >= self.begins or self.begins == math.inf:
             self.seen.failed += 1
-            self.seen.why = self.seen.why or why[:WHY_CHARS]
 
     def count(self, due: float, now: float) -> None:
         """A right answer: its latency counts from when it was due, and in the throughput if it came in time."""
@@ -156,38 +186,27 @@ class Caller(asyncio.Protocol):
     def __init__(self, load: Load) -> None:
         self._load = load
         self._rest = b""
-        self._due: float | None = None
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._due is not None:
-            self._load.fail(self._due, "the connection was closed before the answer")
-            self._load.busy -= 1
-            self._due = None
         self._load.drop(self)
         if not self.lost.done():
             self.lost.set_result(None)
 
-    def ask(self, request: bytes, due: float) -> None:
+    def ask(self, request: bytes) -> None:
         """Send one request; the last must have been answered."""
-        self._due = due
-        self._load.busy += 1
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self._rest = self._rest + data if self._rest else data
         size = whole(self._rest)
-        if size is None or self._due is None:
+        if size is None or not self._load.waits(self):
             return
-        answer, self._rest, due, self._due = self._rest[:size], self._rest[size:], self._due, None
-        self._load.busy -= 1
-        if answer[9:12] == b"200":
-            self._load.count(due, time.perf_counter())
-        else:
-            self._load.fail(due, answer.replace(b"\r\n\r\n", b" ").rpartition(b"\r\n")[2].decode("utf-8", "replace"))
+        answer, self._rest = self._rest[:size], self._rest[size:]
+        self._load.answered(self, answer[9:12], answer[answer.find(b"\r\n\r\n") + 4 :][:WHY_CHARS])
         if not self._transport.is_closing():
             self._load.free(self)
 

@@ -70,7 +70,8 @@ class Report:
         carried = f"{found.rows_per_s:,.0f} rows/s with a p99 of {ms(found.p99_us)} ms"
         if self.rate is not None:
             yield f"At {self.rate:,.0f} requests/s: {carried}, counted from when each request was due."
-        elif reached(self.steps):
+            return
+        if reached(self.steps):
             yield f"The knee is at {found.connections} connections: {carried}. Beyond it callers mostly wait."
         else:
             yield f"The knee was not reached: at {found.connections} connections it carries {carried}."
@@ -84,7 +85,7 @@ class Report:
             return
         text = f"A million predictions take {found.cpu_s_per_1000 * 1_000:,.0f} CPU seconds of the workers"
         if self.per_million is not None:
-            text += f": {self.per_million:,.4f} {self.currency} at {self.core_hour:g} a core-hour, for computing alone"
+            text += f": {self.per_million:.3g} {self.currency} at {self.core_hour:g} a core-hour, for computing alone"
         yield f"{text}."
         if self.memory_bytes is not None:
             yield f"The workers hold {self.memory_bytes / 1e6:,.0f} MB."

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from payoff.errors import Conflict
 from payoff.records.endpoint import Revision
 from payoff.records.events import Order
-from payoff.records.names import check
+from payoff.records.names import check, is_drill
 from payoff.registry import chain, rows
 from payoff.registry.missing import missing, no_number
 from payoff.registry.pages import page
@@ -130,4 +130,5 @@ def _note(db: sa.Connection, order: Order, made: Mapping[str, Any]) -> Order:
 
 
 def _no_endpoint(db: sa.Connection, endpoint: str) -> Exception:
-    return missing("endpoint", endpoint, db.scalars(sa.select(endpoints.c.name)), _NONE_YET)
+    known = (name for name in db.scalars(sa.select(endpoints.c.name)) if not is_drill(name))
+    return missing("endpoint", endpoint, known, _NONE_YET)
