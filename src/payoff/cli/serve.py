@@ -30,6 +30,7 @@ def up(
     hot: Annotated[
         int, typer.Option(min=1, help="Models that each worker keeps loaded; the rest come back on their next call.")
     ] = 50,
+    pin: Annotated[bool, typer.Option("--pin", help="Keep each worker on a core of its own (Linux).")] = False,
     tls_cert: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Speak TLS with this certificate (PEM), at every door.")
     ] = None,
@@ -44,7 +45,7 @@ def up(
 
     say = (lambda text: show.put_json({"said": text}, indent=None)) if as_json else typer.echo
     count = workers or max(1, os.cpu_count() or 1)
-    each = {"body_bytes_max": body_max << 20, "hot_max": hot}
+    each = {"body_bytes_max": body_max << 20, "hot_max": hot, "pin": supervisor.can_pin(pin)}
     files = [path and path.expanduser().resolve() for path in (tls_cert, tls_key, tls_client_ca)]
     door = None if grpc == "none" else grpc or supervisor.beside(http)
     settings = supervisor.Settings(_place(home), count, http, door, console, sync, supervisor.shown(*files), each)

@@ -165,6 +165,13 @@ def reached_at(door_socket: socket.socket) -> str:
     return place.replace("0.0.0.0", socket.gethostname()).replace("[::]", socket.gethostname())  # noqa: S104
 
 
+def can_pin(asked: bool) -> bool:
+    """Whether to pin workers, as asked; BadInput where the system knows no such thing."""
+    if asked and not hasattr(os, "sched_setaffinity"):
+        raise BadInput("--pin needs Linux; here the system chooses the cores: leave it out")
+    return asked
+
+
 def scheme(settings: Settings) -> str:
     """How to speak to the doors."""
     return "http" if settings.tls is None else "https"

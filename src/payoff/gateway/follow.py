@@ -18,6 +18,7 @@ from pathlib import Path
 from payoff.clock import now_us
 from payoff.environments.environments import Environments
 from payoff.errors import ModelFailed, PayoffError
+from payoff.gateway.process import settle
 from payoff.records import Arm, Revision, Role
 from payoff.serving import Desk, Heat, Live, Models, Seat, prepare
 from payoff.serving.models import words
@@ -114,6 +115,7 @@ class Follower:
                 self._desk.wake(revision.endpoint)
             await asyncio.sleep(REST_S)
         await warming
+        settle()
 
     async def _warm(self, seats: Iterator[Seat]) -> None:
         """One after the other; calls that come meanwhile need the processor too."""

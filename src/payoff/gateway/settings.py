@@ -27,6 +27,7 @@ class Settings:
     sync: bool = False
     body_bytes_max: int = 64 << 20
     hot_max: int = 50
+    pin: bool = False  # on one core only
     tls_cert: Path | None = None  # PEM; the next two likewise
     tls_key: Path | None = None
     tls_client_ca: Path | None = None  # clients must show a certificate that it has signed

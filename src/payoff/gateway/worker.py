@@ -19,6 +19,7 @@ import uvloop
 from payoff.doors import LOOPBACK, is_loopback
 from payoff.doors.tls import HTTP, HTTP2, Tls
 from payoff.errors import PayoffError
+from payoff.gateway import process
 from payoff.gateway.accept import Acceptor
 from payoff.gateway.board import Board, Turns
 from payoff.gateway.follow import Follower
@@ -57,7 +58,8 @@ class Doors:
 
     settings: Settings
     board: Board
-    tls: Tls | None = None
+    tls: Tls | None
+    connections_max: int
     halls: list[Hall] = field(default_factory=list)
     acceptors: list[Acceptor] = field(default_factory=list)
 
@@ -108,7 +110,8 @@ async def work(settings: Settings) -> None:
     follower = Follower(settings.home, settings.index, desk, _heat(settings))
     await follower.start()
     leave = told_to_leave(settings.lifeline_fd)
-    doors = Doors(settings, Board(settings.board_fd, settings.workers), settings.tls)
+    doors = Doors(settings, Board(settings.board_fd, settings.workers), settings.tls, process.raise_files())
+    process.settle()
     open_http(doors, desk, follower)
     open_grpc(doors, desk, follower)
     tasks = [asyncio.create_task(follower.follow()), asyncio.create_task(keep_house(doors, writer, follower))]
@@ -153,7 +156,9 @@ def open_http(doors: Doors, desk: Desk, follower: Follower) -> None:
     regions = Regions(settings.home, allowed=here, bytes_max=settings.body_bytes_max)
     v2 = V2(desk, settings.home, regions, Repository(desk, follower.models.heat_all), ROWS_MAX)
     routes = Routes(desk, v2, settings.key, LOOPBACK if here else None, settings.body_bytes_max)
-    door = Door(routes.answer, explain, Limits(body_bytes_max=settings.body_bytes_max), streams=routes.stream)
+    connections_max = min(Limits().connections_max, doors.connections_max)
+    limits = Limits(body_bytes_max=settings.body_bytes_max, connections_max=connections_max)
+    door = Door(routes.answer, explain, limits, streams=routes.stream)
     doors.open(settings.fd, door, lambda: Connection(door))
 
 
@@ -193,6 +198,9 @@ async def keep_house(doors: Doors, writer: Writer, follower: Follower) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(work(parse(sys.argv[1:])))
+    _settings = parse(sys.argv[1:])
+    if _settings.pin:
+        process.pin(_settings.index)
+    uvloop.run(work(_settings))
     logging.shutdown()
     os._exit(0)  # all is closed by now, and a model that is still being loaded is not waited for
