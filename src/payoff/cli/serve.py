@@ -22,6 +22,9 @@ def up(
         str | None,
         typer.Option(metavar="HOST:PORT", help="The gRPC door, or `none` [the port after that of the inference door]."),
     ] = None,
+    flight: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="An Arrow Flight door for scoring in bulk [there is none].")
+    ] = None,
     console: Annotated[str, typer.Option(help="The console and API door.")] = "127.0.0.1:8080",
     sync: Annotated[
         bool, typer.Option("--sync", help="Survive loss of power too: flush to the disk each time.")
@@ -45,7 +48,7 @@ def up(
 
     say = (lambda text: show.put_json({"said": text}, indent=None)) if as_json else typer.echo
     count = workers or max(1, os.cpu_count() or 1)
-    each = {"body_bytes_max": body_max << 20, "hot_max": hot, "pin": supervisor.can_pin(pin)}
+    each = {"body_bytes_max": body_max << 20, "hot_max": hot, "pin": supervisor.can_pin(pin), "flight": supervisor.flight_at(flight)}
     files = [path and path.expanduser().resolve() for path in (tls_cert, tls_key, tls_client_ca)]
     door = None if grpc == "none" else grpc or supervisor.beside(http)
     settings = supervisor.Settings(_place(home), count, http, door, console, sync, supervisor.shown(*files), each)

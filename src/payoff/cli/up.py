@@ -97,6 +97,16 @@ def beside(http: str) -> str:
     return f"{f'[{host}]' if ':' in host else host}:{port + 1 if port else 0}"
 
 
+def flight_at(text: str | None) -> str | None:
+    """Where the Arrow Flight door is to be; BadInput if that cannot be."""
+    if text is None:
+        return None
+    if address(text)[1] == 0:
+        raise BadInput(f"--flight {text}: name a port, for callers cannot ask which one it is")
+    listen(text, "--flight").close()
+    return text
+
+
 def key_for(settings: Settings, environment: dict[str, str]) -> tuple[str | None, bool]:
     """The key that every door asks for, if any, and whether it was made just now (then it must be shown, once).
 
@@ -104,7 +114,8 @@ def key_for(settings: Settings, environment: dict[str, str]) -> tuple[str | None
     """
     if given := sound(environment.get("PAYOFF_KEY")):
         return given, False
-    asked = [door for door in (settings.http, settings.grpc, settings.console) if door is not None]
+    doors = (settings.http, settings.grpc, settings.console, settings.each.get("flight"))
+    asked = [door for door in doors if door is not None]
     if all(is_loopback(address(door)[0]) for door in asked):
         return None, False
     return secrets.token_urlsafe(24), True
@@ -293,6 +304,8 @@ def _greet(settings: Settings, doors: Mapping[str, socket.socket], key: str | No
     say(f"inference  {scheme(settings)}://{where(doors['http'])}   ({settings.workers} workers)")
     if "grpc" in doors:
         say(f"grpc       {where(doors['grpc'])}")
+    if flight := settings.each.get("flight"):
+        say(f"flight     {flight}")
     say(f"api        {scheme(settings)}://{where(doors['console'])}/api/docs")
     say(f"home       {settings.home}")
     if key:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 if TYPE_CHECKING:
-    from payoff.doors.tls import Tls
+    from payoff.doors.tls import Pair, Tls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,7 @@ class Settings:
     body_bytes_max: int = 64 << 20
     hot_max: int = 50
     pin: bool = False  # on one core only
+    flight: str | None = None  # HOST:PORT of the Arrow Flight door, which the first worker has
     tls_cert: Path | None = None  # PEM; the next two likewise
     tls_key: Path | None = None
     tls_client_ca: Path | None = None  # clients must show a certificate that it has signed
@@ -38,11 +39,18 @@ class Settings:
         return os.environ.get("PAYOFF_KEY") or None
 
     @property
+    def pair(self) -> "Pair | None":
+        """The files of what the doors show; None if they speak in the open."""
+        from payoff.doors.tls import pair
+
+        return pair(self.tls_cert, self.tls_key, self.tls_client_ca)
+
+    @property
     def tls(self) -> "Tls | None":
         """What the doors show; None if they speak in the open."""
-        from payoff.doors.tls import Tls, pair
+        from payoff.doors.tls import Tls
 
-        files = pair(self.tls_cert, self.tls_key, self.tls_client_ca)
+        files = self.pair
         return None if files is None else Tls(files)
 
     @property

@@ -115,6 +115,10 @@ async def work(settings: Settings) -> None:
     open_http(doors, desk, follower)
     open_grpc(doors, desk, follower)
     tasks = [asyncio.create_task(follower.follow()), asyncio.create_task(keep_house(doors, writer, follower))]
+    if settings.flight is not None and settings.index == 0:
+        from payoff.gateway import flight
+
+        tasks.append(asyncio.create_task(flight.serve(desk, settings.flight, settings.key, settings.pair)))
     for task in tasks:  # a worker without one of them is deaf: it leaves, and the supervisor starts another
         task.add_done_callback(lambda _: leave.set())
     await leave.wait()

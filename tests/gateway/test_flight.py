@@ -1,0 +1,136 @@
+"""Facts about the Arrow Flight door, told by pyarrow's own client."""
+
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from payoff.codecs.untyped import pa
+from payoff.records import Role
+from payoff.store import live
+from tests.gateway.test_streamed import answered
+from tests.gateway.test_worker import revision, worker
+
+flight: Any = pytest.importorskip("pyarrow.flight")
+SCHEMA = pa.schema([("x", pa.float32())])
+KEY = "k" * 20
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("home")
+    live.publish(path, revision(path, 1, (Role.CHAMPION, 2, 0)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def place(home: Path) -> Iterator[str]:
+    place = f"127.0.0.1:{free_port()}"
+    with worker(home, KEY, "--flight", place):
+        yield f"grpc://{place}"
+
+
+@pytest.fixture
+def client(place: str) -> Iterator[Any]:
+    with flight.connect(place) as found:
+        while not is_there(found):
+            time.sleep(0.05)
+        yield found
+
+
+def is_there(client: Any) -> bool:
+    try:
+        list(client.list_flights(options=options()))
+    except flight.FlightUnavailableError:
+        return False
+    return True
+
+
+def options(key: str = KEY) -> Any:
+    return flight.FlightCallOptions(headers=[(b"authorization", f"Bearer {key}".encode())], timeout=60)
+
+
+def batch(start: int, rows: int) -> Any:
+    return pa.record_batch([pa.array(np.arange(start, start + rows, dtype=np.float32))], schema=SCHEMA)
+
+
+def exchange(client: Any, *batches: Any, name: str = "times") -> Any:
+    writer, reader = client.do_exchange(flight.FlightDescriptor.for_path(name), options())
+    with writer:
+        writer.begin(batches[0].schema if batches else SCHEMA)
+        with ThreadPoolExecutor(1) as pool:
+            read = pool.submit(reader.read_all)
+            for one in batches:
+                writer.write_batch(one)
+            writer.done_writing()
+            return read.result()
+
+
+def test_batches_come_back_answered_in_order_and_journaled(client: Any, home: Path) -> None:
+    earlier = answered(home)
+    found = exchange(client, batch(0, 100_000), batch(100_000, 0), batch(100_000, 3))
+    assert found["y"].to_numpy().tolist() == [2.0 * x for x in range(100_003)]
+    assert len(set(found["prediction_id"].to_pylist())) == 100_003
+    assert answered(home) - earlier == 100_003
+
+
+def test_a_batch_is_answered_before_the_next_one_is_sent(client: Any) -> None:
+    writer, reader = client.do_exchange(flight.FlightDescriptor.for_command(b"times"), options())
+    with writer:
+        writer.begin(SCHEMA)
+        for start in (0, 5, 7):
+            writer.write_batch(batch(start, 1))
+            assert reader.read_chunk().data.column("y").to_pylist() == [2.0 * start]
+        writer.done_writing()
+
+
+def test_no_batches_are_answered_with_none(client: Any) -> None:
+    found = exchange(client)
+    assert found.num_rows == 0
+    assert "y" in found.column_names
+
+
+def test_the_list_of_flights_is_that_of_endpoints_with_their_columns(client: Any) -> None:
+    (one,) = client.list_flights(options=options())
+    assert one.descriptor.path == [b"times"]
+    assert {"prediction_id", "y", "decision"} <= set(one.schema.names)
+    assert pa.ipc.read_schema(pa.py_buffer(one.app_metadata)).names == ["x"]
+    assert client.get_schema(one.descriptor, options()).schema.equals(one.schema)
+
+
+@pytest.mark.parametrize(("table", "name", "error", "words"), [
+    pytest.param({"x": ["text"]}, "times", pa.ArrowInvalid, "column 'x' is of the Arrow type string", id="type"),
+    pytest.param({"y": [1.0]}, "times", pa.ArrowInvalid, "unknown column 'y'", id="column"),
+    pytest.param({"x": [1.0]}, "nobody", pa.lib.ArrowKeyError, "no endpoint called 'nobody'", id="endpoint"),
+])  # fmt: skip
+def test_what_cannot_be_answered_is_refused_in_our_words(
+    client: Any, table: dict[str, Any], name: str, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        exchange(client, pa.RecordBatch.from_pydict(table), name=name)
+
+
+@pytest.mark.parametrize("key", ["", "wrong"])
+def test_without_the_key_nobody_comes_in(client: Any, key: str) -> None:
+    with pytest.raises(flight.FlightUnauthenticatedError, match="asks for its key"):
+        list(client.list_flights(options=options(key)))
+
+
+def test_rows_of_many_exchanges_are_never_mixed_up(client: Any) -> None:
+    def one(start: int) -> list[float]:
+        found: list[float] = exchange(client, *(batch(start + 100 * i, 100) for i in range(5)))["y"].to_pylist()
+        return found
+
+    with ThreadPoolExecutor(8) as pool:
+        for start, found in zip(range(0, 8_000, 1_000), pool.map(one, range(0, 8_000, 1_000)), strict=True):
+            assert found == [2.0 * x for x in range(start, start + 500)]
