@@ -105,7 +105,7 @@ _ONCE = {b"host", b"transfer-encoding"}
 _VERSIONS = ("1.1", "1.0")
 _STRANGERS = {
     b"\x16\x03": "this door speaks HTTP without TLS: use http://, not https://, or start payoff with --tls-cert",
-    b"PRI * HTTP/2": "this door speaks HTTP/1.1, not HTTP/2: ask it so",
+    b"PRI * HTTP/2": "this door speaks HTTP/1.1, not HTTP/2; gRPC has a door of its own, `payoff up` says where",
 }
 
 
