@@ -94,6 +94,7 @@ def test_a_head_without_end_is_refused_before_it_costs_memory(at: Door, where: s
         refused(one, 400, 414, 431)
 
 
+@pytest.mark.slow
 def test_heads_that_all_differ_are_not_kept(at: Door) -> None:
     before = at.memory_mb
     with at.line() as line:
@@ -121,6 +122,7 @@ def test_a_body_in_tiny_chunks_costs_about_its_size(at: Door) -> None:
     assert grown < 8 * 2 * pairs / 2**20
 
 
+@pytest.mark.slow
 def test_a_caller_who_sends_without_end_and_never_reads_is_read_no_more(at: Door) -> None:
     before = at.memory_mb
     stopped = False
@@ -142,6 +144,7 @@ def flood(line: Line, sent: bytes) -> None:
         line.socket.sendall(sent)
 
 
+@pytest.mark.slow
 def test_callers_who_never_read_their_large_answers_cost_only_themselves(at: Door) -> None:
     lines = [at.line(receive_bytes=4096, patience_s=3) for _ in range(10)]
     senders = [threading.Thread(target=flood, args=(line, at.call(MANY) * 50)) for line in lines]
@@ -157,6 +160,7 @@ def test_callers_who_never_read_their_large_answers_cost_only_themselves(at: Doo
         sender.join()
 
 
+@pytest.mark.slow
 def test_a_large_body_is_refused_in_words_that_reach_a_client_who_sends_it_all_the_same(at: Door) -> None:
     size = 80 << 20
     with at.line() as line:
