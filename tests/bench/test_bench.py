@@ -151,7 +151,7 @@ def test_ctrl_c_ends_with_what_was_measured_so_far(house: Client, server: Server
     pytest.param(("loans", "--connections", "1,many"), "write numbers up to", id="connections that are no numbers"),
     pytest.param(("loans", "--connections", "0"), "write numbers up to", id="no connections"),
     pytest.param(("loans", "--file", "no.csv"), "cannot read no.csv", id="no file"),
-    pytest.param(("loans", "--file", "pyproject.toml"), "no format for ..toml.", id="no rows"),
+    pytest.param(("loans", "--file", "pyproject.toml"), "no format for '.toml'", id="no rows"),
 ])  # fmt: skip
 def test_wrong_usage_is_one_line(house: Client, say: Say, words: tuple[str, ...], wrong: str) -> None:
     done = say(*words)
