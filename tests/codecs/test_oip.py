@@ -235,5 +235,6 @@ def test_bytes_that_no_input_claims_are_refused() -> None:
 def test_metadata_names_the_tensors() -> None:
     said = schema.metadata("m", ["3"], Signature(FIELDS, FIELDS[:1]))
     assert said["inputs"][0] == {"name": "x", "datatype": "FP32", "shape": [-1, 3]}
+    assert said["inputs"][1] == {"name": "n", "datatype": "INT64", "shape": [-1, 1]}
     assert [tensor["datatype"] for tensor in said["inputs"]] == ["FP32", "INT64", "BYTES", "BOOL", "BYTES"]
     assert said["outputs"] == said["inputs"][:1]

@@ -180,7 +180,7 @@ def test_tritonclient_works_unchanged(url: str, binary: bool) -> None:
     assert client.is_server_live()
     assert client.is_server_ready()
     assert client.is_model_ready("times")
-    assert client.get_model_metadata("times")["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1]}]
+    assert client.get_model_metadata("times")["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 1]}]
     asked = triton.InferInput("x", [3], "FP32")
     asked.set_data_from_numpy(np.array([1, 2, 8], np.float32), binary_data=binary)
     answer = client.infer("times", [asked], request_id="abc")

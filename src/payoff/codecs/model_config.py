@@ -3,6 +3,7 @@
 Tools ask for it to learn how large a batch may be and what an input is; what payoff does not have keeps its default.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from payoff.codecs.tensors import DATATYPES
@@ -18,7 +19,7 @@ def config(name: str, signature: Signature, rows_max: int) -> dict[str, Any]:
         "version_policy": {"latest": {"num_versions": 1}},
         "max_batch_size": rows_max,
         "input": [
-            _tensor(field)
+            _tensor(field, plain=[1])
             | {
                 "format": "FORMAT_NONE",
                 "is_shape_tensor": False,
@@ -44,11 +45,11 @@ def config(name: str, signature: Signature, rows_max: int) -> dict[str, Any]:
     }
 
 
-def _tensor(field: Field) -> dict[str, Any]:
-    """Its dims are those of a row; a plain number has none."""
+def _tensor(field: Field, plain: Sequence[int] = ()) -> dict[str, Any]:
+    """Its dims are those of a row, `plain` where that is no tensor: as in the metadata."""
     datatype = DATATYPES[field.type]
     return {
         "name": field.name,
         "data_type": "TYPE_STRING" if datatype == "BYTES" else f"TYPE_{datatype}",
-        "dims": list(field.shape),
+        "dims": [*(field.shape or plain)],
     }

@@ -45,18 +45,26 @@ def body(fields: Sequence[Field]) -> dict[str, Any]:
     return {"anyOf": [row, rows, columns, _envelope("rows", rows), _envelope("columns", columns)]}
 
 
-def tensors(fields: Sequence[Field]) -> list[dict[str, Any]]:
-    """Inputs or outputs as an Open Inference Protocol server describes them; -1 is the number of rows."""
-    return [{"name": field.name, "datatype": DATATYPES[field.type], "shape": [-1, *field.shape]} for field in fields]
+def tensors(fields: Sequence[Field], plain: tuple[int, ...] = ()) -> list[dict[str, Any]]:
+    """Inputs or outputs as an Open Inference Protocol server describes them; -1 is the number of rows. `plain` is what
+    is said of the row of a field that is no tensor."""
+    return [
+        {"name": field.name, "datatype": DATATYPES[field.type], "shape": [-1, *(field.shape or plain)]}
+        for field in fields
+    ]
 
 
 def metadata(name: str, versions: Sequence[str], signature: Signature) -> dict[str, Any]:
-    """The model metadata of the Open Inference Protocol."""
+    """The model metadata of the Open Inference Protocol.
+
+    A plain input is told as [-1, 1] and may come as [n] too: tools for load, which send one row after another, take an
+    input whose row has no dimension for one of an unknown shape.
+    """
     return {
         "name": name,
         "versions": list(versions),
         "platform": "payoff",
-        "inputs": tensors(signature.inputs),
+        "inputs": tensors(signature.inputs, plain=(1,)),
         "outputs": tensors(signature.outputs),
     }
 
