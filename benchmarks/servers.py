@@ -96,10 +96,11 @@ def rival(name: str, models: Path, log: Path, core: int | None = 0) -> Iterator[
 @contextmanager
 def payoff_worker(name: str, home: Path, module: str, log: Path, core: int | None = 0) -> Iterator[Server]:
     """One inference worker on free ports, with no control plane beside it."""
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as door:
-        command = [sys.executable, "-m", module, "--home", str(home), "--fd", str(door.fileno())]
-        with started(name, command, log, core, pass_fds=(door.fileno(),), cwd=ROOT) as one:
-            one.url = f"http://127.0.0.1:{door.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as http, socket.create_server(("127.0.0.1", 0)) as grpc:
+        doors = (http.fileno(), grpc.fileno())
+        command = [sys.executable, "-m", module, "--home", str(home), "--fd", str(doors[0]), "--grpc-fd", str(doors[1])]
+        with started(name, command, log, core, pass_fds=doors, cwd=ROOT) as one:
+            one.url, one.grpc_url = (f"http://127.0.0.1:{door.getsockname()[1]}" for door in (http, grpc))
             yield one
 
 

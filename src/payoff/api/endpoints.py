@@ -1,5 +1,7 @@
 """Paths about one endpoint: what it is, making it what a file says, and the orders that move its versions."""
 
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -131,7 +133,20 @@ def describe(house: Engines, revision: Revision) -> dict[str, Any]:
 
 def urls(house: Engines, endpoint: str) -> dict[str, str]:
     """Where applications find the endpoint."""
-    return {"predict": f"{house.http_url}/predict/{endpoint}", "oip": f"{house.http_url}/v2/models/{endpoint}"}
+    found = {"predict": f"{house.http_url}/predict/{endpoint}", "oip": f"{house.http_url}/v2/models/{endpoint}"}
+    grpc = _grpc_url(house.home, house.http_url)
+    return found if grpc is None else found | {"grpc": grpc}
+
+
+@cache
+def _grpc_url(home: Path, http_url: str) -> str | None:
+    """Where the gRPC door is: at the HTTP door's host, at the port that `payoff up` wrote down when it started."""
+    doors = home / "run" / "doors"
+    said = dict(line.split() for line in doors.read_text().splitlines()) if doors.exists() else {}
+    if "grpc" not in said:
+        return None
+    host = http_url.partition("://")[2].rpartition(":")[0]
+    return f"{'grpcs' if http_url.startswith('https') else 'grpc'}://{host}:{said['grpc'].rpartition(':')[2]}"
 
 
 def _by_order(verb: str) -> str:
