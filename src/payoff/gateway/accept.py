@@ -61,6 +61,7 @@ class Acceptor:
         self._loop = asyncio.get_running_loop()
         self._insisting: asyncio.TimerHandle | None = None
         self.open: set[Any] = Counted(self._say)
+        self.taken = 0
         self.coming: set[asyncio.Task[None]] = set()  # taken, and not yet open: with TLS that is a few round trips
 
     def start(self) -> None:
@@ -107,6 +108,7 @@ class Acceptor:
             self._pause(error)
             return False
         taken.setblocking(False)
+        self.taken += 1
         task = self._loop.create_task(self._open(taken))
         self.coming.add(task)
         task.add_done_callback(self.coming.discard)

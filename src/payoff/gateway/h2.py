@@ -52,6 +52,7 @@ class Door:
     limits: Limits = field(default_factory=Limits)
     open: set["Connection"] = field(default_factory=set)
     closing: bool = False
+    refused: int = 0  # connections, for there were enough
 
     def connection(self) -> "Connection":
         """One more."""
@@ -102,6 +103,7 @@ class Connection(asyncio.Protocol):
         ours[h2.HEAD_LIST_MAX] = limits.head_bytes_max
         self.answers.say(h2.settings(ours) + h2.grant(0, h2.WINDOW_END - h2.WINDOW_START))
         if full:
+            self.door.refused += 1
             self._end(Code.ENHANCE_YOUR_CALM, f"a worker takes {limits.connections_max:,} connections and has them")
         elif secured is not None and secured.selected_alpn_protocol() != "h2":
             self._end(Code.PROTOCOL_ERROR, "over TLS this door speaks h2, agreed on by ALPN")

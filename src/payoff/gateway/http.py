@@ -80,6 +80,26 @@ class Request:
     def headers(self) -> dict[bytes, bytes]:
         return self.head.headers
 
+    @property
+    def address(self) -> str:
+        """Where the caller is."""
+        peer = self.connection.transport.get_extra_info("peername")
+        return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else ""
+
+    @property
+    def traceparent(self) -> str | None:
+        """The caller's span, in the words of W3C Trace Context."""
+        return self._text(b"traceparent")
+
+    @property
+    def tracestate(self) -> str | None:
+        """What others say of that trace."""
+        return self._text(b"tracestate")
+
+    def _text(self, header: bytes) -> str | None:
+        value = self.head.headers.get(header)
+        return None if value is None else value.decode("latin-1")
+
     def hear(self, said: Any) -> None:
         """The answer: a Reply, or what went wrong."""
         if not self.gone:
@@ -100,7 +120,7 @@ _ABSOLUTE = re.compile(rb"^https?://[^/?]*", re.IGNORECASE)
 LINGER_S = 2.0  # a request that was answered before it was whole is read so long
 HEADS_MAX, HEAD_BYTES_MAX = 1_024, 4_096  # of the heads that are remembered
 PIECES_MAX = 1_000  # of a body, before they are put together: a piece may be one byte, and costs fifty
-_UNUSUAL = {b"transfer-encoding", b"expect", b"upgrade"}
+_UNUSUAL = {b"transfer-encoding", b"expect", b"upgrade", b"traceparent"}
 _ONCE = {b"host", b"transfer-encoding"}
 _VERSIONS = ("1.1", "1.0")
 _STRANGERS = {
@@ -142,6 +162,7 @@ class Door:
     heads: dict[bytes, Head] = field(default_factory=dict)
     streams: "Callable[[Connection, Head, bool], Streaming | None] | None" = None  # makes one, if a head asks for it
     closing: bool = False
+    refused: int = 0  # connections, for there were enough
 
     def remember(self, raw: bytes, head: Head) -> None:
         """Know a head by its bytes from now on, if there is nothing unusual about it."""
@@ -180,6 +201,7 @@ class Connection(asyncio.Protocol):
         full = len(self.door.open) >= self.limits.connections_max
         self.door.open.add(self)
         if full:
+            self.door.refused += 1
             self.refuse(503, f"a worker takes {self.limits.connections_max:,} connections and has them; try again")
 
     def connection_lost(self, exc: Exception | None) -> None:

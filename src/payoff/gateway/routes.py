@@ -14,7 +14,7 @@ from payoff.codecs import compression, formats
 from payoff.codecs.codec import Codec
 from payoff.doors import admit, kind, status
 from payoff.errors import BadInput, NotFound, PayoffError
-from payoff.gateway import rows
+from payoff.gateway import metrics, rows
 from payoff.gateway.http import Connection, Head, Reply, Request, refusal
 from payoff.gateway.stream import streams
 from payoff.gateway.streamed import Streamed
@@ -55,7 +55,14 @@ class Routes:
                 way = request.head.way = self._way(request.head)
             way(request)
         except Exception as error:
+            self._count(error, request.path)
             request.hear(error)
+
+    def _count(self, error: Exception, path: str) -> None:
+        """A call that did not come as far as the desk, which counts the others."""
+        name = path[len(_PREDICT) :] if path.startswith(_PREDICT) else (_INFER.fullmatch(path) or ("", ""))[1]
+        if self._desk.meter is not None:
+            self._desk.meter.failed(name if name in self._desk.lives else "", "http", error)
 
     def stream(self, connection: Connection, head: Head, chunked: bool) -> Streamed | None:
         """A request whose rows are answered while it is sent; None for others, and for what is refused when whole."""
@@ -81,6 +88,8 @@ class Routes:
         path = head.path
         if path.startswith(_PREDICT):
             return self._to_rows(path[len(_PREDICT) :].rstrip("/"), head)
+        if path == "/metrics":
+            return self._to_metrics(head)
         found = _INFER.fullmatch(path)
         return self._to_infer(found[1], found[2], head) if found else self._to_rest(head)
 
@@ -133,11 +142,24 @@ class Routes:
             if isinstance(said, Reply):
                 request.hear(said)
             else:
-                task = asyncio.get_running_loop().create_task(_tell_later(said, request))
-                self._later.add(task)
-                task.add_done_callback(self._later.discard)
+                self._promise(said, request)
 
         return tell
+
+    # -- what the workers counted
+
+    def _to_metrics(self, head: Head) -> "Way":
+        """On a thread: with many endpoints it takes a while, and calls go first."""
+        _expect(head, b"GET", b"HEAD")
+        accept, home = _text(head, b"accept", ""), self._v2.home
+        loop = asyncio.get_running_loop()
+        return lambda request: self._promise(loop.run_in_executor(None, metrics.scrape, home, accept), request)
+
+    def _promise(self, coming: Awaitable[Reply], request: Request) -> None:
+        """An answer that is not there yet."""
+        task = asyncio.get_running_loop().create_task(_tell_later(coming, request))
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
 
 
 class MethodRefused(BadInput):

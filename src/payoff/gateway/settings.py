@@ -27,6 +27,10 @@ class Settings:
     sync: bool = False
     body_bytes_max: int = 64 << 20
     hot_max: int = 50
+    log_format: str = "text"
+    slow_ms: float = 250.0  # calls that take longer are logged; 0 for none
+    otel: str | None = None  # the collector that traces go to
+    otel_share: float = 1.0  # of the calls that come without a trace
     pin: bool = False  # on one core only
     flight: str | None = None  # HOST:PORT of the Arrow Flight door, which the first worker has
     tls_cert: Path | None = None  # PEM; the next two likewise

@@ -54,7 +54,7 @@ class V2:
 
     def __init__(self, desk: Desk, home: Path, regions: Regions, repository: Repository, rows_max: int) -> None:
         self._desk = desk
-        self._home = home
+        self.home = home
         self.regions = regions
         self._repository = repository
         self._rows_max = rows_max
@@ -131,10 +131,10 @@ class V2:
 
     def _statistics(self, body: bytes, name: str, version: str | None) -> Reply:
         live = self.live(name, version)
-        return _json(statistics([(totals.total(self._home, name), str(live.revision.number))]))
+        return _json(statistics([(totals.total(self.home, name), str(live.revision.number))]))
 
     def _all_statistics(self, body: bytes) -> Reply:
-        found = totals.totals(sheets.read(self._home))
+        found = totals.totals(sheets.read(self.home))
         lives = self._desk.lives
         return _json(
             statistics((one, str(lives[one.endpoint].revision.number)) for one in found if one.endpoint in lives)

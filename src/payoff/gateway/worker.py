@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import uvloop
 
-from payoff.doors import LOOPBACK, is_loopback
+from payoff.doors import LOOPBACK, is_loopback, logs
 from payoff.doors.tls import HTTP, HTTP2, Tls
 from payoff.errors import PayoffError
 from payoff.gateway import process
@@ -24,16 +24,20 @@ from payoff.gateway.accept import Acceptor
 from payoff.gateway.board import Board, Turns
 from payoff.gateway.follow import Follower
 from payoff.gateway.http import Connection, Door, Limits
+from payoff.gateway.metrics import Vitals
 from payoff.gateway.repository import Repository
 from payoff.gateway.routes import Routes, explain
 from payoff.gateway.settings import Settings, parse
 from payoff.gateway.shared_memory import Regions
+from payoff.gateway.slow import SlowLog
 from payoff.gateway.tensors import ROWS_MAX
 from payoff.gateway.v2 import V2
 from payoff.journal.ids import Ids
 from payoff.journal.segment import newest_us
 from payoff.journal.writer import Writer
 from payoff.serving import Desk, Heat
+from payoff.serving.meter import Meter
+from payoff.store.sheets import Sheet
 
 HOUSEKEEPING_S = 1.0
 DRAIN_S = 8.0
@@ -50,6 +54,7 @@ class Hall(Protocol):
 
     open: set[Any]
     closing: bool  # an answer is the last of its connection
+    refused: int  # connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,13 @@ class Doors:
             if loop.time() > began + GRACE_S:
                 self._drain()
 
+    def numbers(self) -> dict[str, int]:
+        """How many connections are open, were taken, and were refused."""
+        taken = sum(acceptor.taken for acceptor in self.acceptors)
+        refused = sum(hall.refused for hall in self.halls)
+        still = sum(len(hall.open) for hall in self.halls)
+        return {"connections_open": still, "connections": taken, "connections_refused": refused}
+
     def _busy(self) -> bool:
         return any(hall.open for hall in self.halls) or any(acceptor.coming for acceptor in self.acceptors)
 
@@ -106,7 +118,9 @@ async def work(settings: Settings) -> None:
     """The worker's whole life."""
     journal = settings.home / "journal"
     writer = Writer(journal, f"worker-{settings.index}", sync=settings.sync)
-    desk = Desk(writer, Ids(settings.index, after_us=newest_us(journal)))
+    sheet = Sheet(settings.home, str(settings.index))
+    desk = Desk(writer, Ids(settings.index, after_us=newest_us(journal)), meter=Meter(sheet))
+    finish = look_on(desk, sheet, settings)
     follower = Follower(settings.home, settings.index, desk, _heat(settings))
     await follower.start()
     leave = told_to_leave(settings.lifeline_fd)
@@ -114,7 +128,9 @@ async def work(settings: Settings) -> None:
     process.settle()
     open_http(doors, desk, follower)
     open_grpc(doors, desk, follower)
-    tasks = [asyncio.create_task(follower.follow()), asyncio.create_task(keep_house(doors, writer, follower))]
+    vitals = Vitals(sheet, desk, writer, follower.models, doors.numbers)
+    lives = (follower.follow(), keep_house(doors, writer, follower, vitals), vitals.feel_lag())
+    tasks = [asyncio.create_task(life) for life in lives]
     if settings.flight is not None and settings.index == 0:
         from payoff.gateway import flight
 
@@ -126,7 +142,23 @@ async def work(settings: Settings) -> None:
     for task in tasks:
         task.cancel()
     writer.close()
+    vitals.tick()
+    finish()
     follower.models.close()
+
+
+def look_on(desk: Desk, sheet: Sheet, settings: Settings) -> Callable[[], None]:
+    """Who sees the batches go by: the log of slow calls, and traces if they are asked for. What to call at the end."""
+    if settings.slow_ms > 0:
+        desk.onlookers.append(SlowLog(settings.slow_ms, sheet.own))
+    if settings.otel is None:
+        return lambda: None
+    from payoff.gateway.exporter import Exporter
+    from payoff.gateway.traces import Tracer
+
+    tracer = Tracer(Exporter(settings.otel, settings.index, sheet.own), settings.otel_share)
+    desk.onlookers.append(tracer)
+    return tracer.close
 
 
 def _heat(settings: Settings) -> Heat:
@@ -186,8 +218,8 @@ def is_here(fd: int) -> bool:
         return is_loopback(listener.getsockname()[0])
 
 
-async def keep_house(doors: Doors, writer: Writer, follower: Follower) -> None:
-    """Once a second: slow connections, old segments, models that nobody uses, the status file."""
+async def keep_house(doors: Doors, writer: Writer, follower: Follower, vitals: Vitals) -> None:
+    """Once a second: slow connections, old segments, models that nobody uses, the status file, numbers."""
     while True:
         await asyncio.sleep(HOUSEKEEPING_S)
         doors.check_time()
@@ -197,12 +229,14 @@ async def keep_house(doors: Doors, writer: Writer, follower: Follower) -> None:
             writer.rotate_if_due()
             follower.let_go()
             follower.report()
+            vitals.tick()
         except (PayoffError, OSError) as error:
             log.error("housekeeping failed, it is tried again: %s", error)
 
 
 if __name__ == "__main__":
     _settings = parse(sys.argv[1:])
+    logs.set_up(_settings.log_format, f"worker {_settings.index}")
     if _settings.pin:
         process.pin(_settings.index)
     uvloop.run(work(_settings))

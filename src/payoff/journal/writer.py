@@ -30,6 +30,7 @@ class Writer:
         self.segment_bytes_max, self.segment_age_s_max = segment_bytes_max, segment_age_s_max
         self.journal_bytes_max = journal_bytes_max
         self.flushed = self.refused = 0  # rows
+        self.written_bytes = 0
         self._clock = clock
         self._layouts: dict[Stream, Layout] = {}
         self._numbers: dict[Stream, int] = {}  # streams this segment knows
@@ -128,6 +129,7 @@ class Writer:
         if self.sync:
             os.fdatasync(self._fd)
         self._size += len(raw)
+        self.written_bytes += len(raw)
 
     def _give_up(self, error: OSError) -> None:
         """Back to the last whole block; if even that fails the segment is left as it is, and a new one follows."""
