@@ -196,8 +196,7 @@ def test_inputs_and_outputs_may_lie_in_shared_memory(client: Any) -> None:
         result = client.infer("times", [asked], outputs=[wanted, other], request_id="7")
         said = result.get_output("y")
         assert (said["datatype"], said["shape"]) == ("FP32", [3])
-        assert said["parameters"]["shared_memory_region"] == memory.name
-        assert said["parameters"]["shared_memory_byte_size"] == 12
+        assert said.keys() == {"name", "datatype", "shape"}
         got = shared_memory.get_contents_as_numpy(memory.handle, np.float32, [3], offset=24)
         np.testing.assert_array_equal(got, values * 2)
         assert result.as_numpy("decision").tolist() == [False, False, True]

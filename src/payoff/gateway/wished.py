@@ -2,7 +2,6 @@
 as classes or in shared memory. Those are written call by call."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import orjson
 
@@ -88,30 +87,24 @@ class Wished:
         return reply(*self._put(body, head, places)) if places else reply(body, head)
 
     def _put(self, body: bytes, head: int | None, places: Mapping[str, Place]) -> tuple[bytes, int | None]:
-        """The response without the tensors that were wanted in shared memory, once they are there."""
+        """The response without the tensors that were wanted in shared memory, once they are there. Such an output comes
+        without parameters, as Triton has it: its C++ client takes any for those of raw bytes."""
         said = orjson.loads(body[:head])
         at, rest = head or len(body), []
         for output in said["outputs"]:
             size = output.get("parameters", {}).get("binary_data_size")
             raw, at = body[at : at + (size or 0)], at + (size or 0)
-            if output["name"] in places:
-                output["parameters"] = self._place(output["name"], None if size is None else raw, places)
+            if output["name"] not in places:
+                rest += [raw] if size is not None else []
             elif size is not None:
-                rest.append(raw)
+                self._regions.write(places[output["name"]], raw)
+                del output["parameters"]
+            else:
+                raise BadInput(
+                    f"output {output['name']!r} has nulls, and raw bytes cannot say that; ask for it in JSON"
+                )
         text = orjson.dumps(said)
         return b"".join([text, *rest]), len(text) if rest else None
-
-    def _place(self, name: str, raw: bytes | None, places: Mapping[str, Place]) -> dict[str, Any]:
-        """Write one output where it goes, and say where it is."""
-        if raw is None:
-            raise BadInput(f"output {name!r} has nulls, and raw bytes cannot say that; ask for it in the body")
-        place = places[name]
-        self._regions.write(place, raw)
-        return {
-            "shared_memory_region": place.region,
-            "shared_memory_offset": place.offset,
-            "shared_memory_byte_size": len(raw),
-        }
 
     def _wishes(self, asked: oip.Request) -> Iterator[tuple[Field, Wish]]:
         wishes = asked.wishes or {}
