@@ -59,6 +59,7 @@ class Acceptor:
         self._turns = turns
         self._tls = tls
         self._loop = asyncio.get_running_loop()
+        self._short = False  # of open files
         self._insisting: asyncio.TimerHandle | None = None
         self.open: set[Any] = Counted(self._say)
         self.taken = 0
@@ -107,6 +108,7 @@ class Acceptor:
         except OSError as error:
             self._pause(error)
             return False
+        self._short = False
         taken.setblocking(False)
         self.taken += 1
         task = self._loop.create_task(self._open(taken))
@@ -127,6 +129,9 @@ class Acceptor:
         self._turns.leave()
         self._loop.remove_reader(self._listener)
         self._loop.call_later(PAUSE_S, self._resume)
+        if self._short:
+            return
+        self._short = True
         words = error.strerror
         if error.errno in (errno.EMFILE, errno.ENFILE):
             words = f"{words}; raise the limit of open files (`ulimit -n`, or LimitNOFILE= of systemd)"
