@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payoff.cli import rows
+from payoff.cli import answers, rows
 from payoff.client import frames
-from payoff.errors import BadInput
+from payoff.codecs import formats, samples
+from payoff.errors import BadInput, Conflict, Unavailable
 
 TEXT = st.text(alphabet='ab"\n, ;x', max_size=12)
 
@@ -84,7 +86,7 @@ SAID = {"prediction_id": "i", "probabilities": [0.25, 0.75], "decision": True}
 @pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl", ".parquet", ".arrow"])
 def test_answers_are_written_in_every_format(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
-    rows.write(ANSWER, suffix, str(path))
+    answers.write(iter([ANSWER, ANSWER.slice(1)]), suffix, str(path))
     if suffix == ".csv":
         assert next(csv.DictReader(path.open()))["probabilities"] == "[0.25, 0.75]"
     elif suffix == ".parquet":
@@ -94,3 +96,43 @@ def test_answers_are_written_in_every_format(tmp_path: Path, suffix: str) -> Non
     else:
         said = json.loads(path.read_text())
         assert said == ([SAID] if suffix == ".json" else SAID)
+
+
+@pytest.mark.parametrize("suffix", answers.WRITERS)
+def test_answers_that_come_in_parts_are_one_file(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out{suffix}"
+    parts = [pa.table({"prediction_id": [str(i)], "y": [float(i)]}) for i in range(3)]
+    answers.write(iter(parts), suffix, str(path))
+    said = samples.table(path.read_bytes(), formats.by_suffix(path).name).to_pylist()
+    assert [(str(row["prediction_id"]), row["y"]) for row in said] == [("0", 0.0), ("1", 1.0), ("2", 2.0)]
+
+
+def test_what_was_answered_before_an_error_is_written_and_counted(tmp_path: Path) -> None:
+    def some() -> Iterator[pa.Table]:
+        yield ANSWER
+        raise Unavailable("nobody is there")
+
+    with pytest.raises(Unavailable, match="the first 1 rows were answered and written; of those after them, nobody"):
+        answers.write(some(), ".parquet", str(tmp_path / "out.parquet"))
+    assert pyarrow.parquet.read_table(tmp_path / "out.parquet").to_pylist() == [SAID]
+
+
+def test_answers_with_other_columns_end_the_file(tmp_path: Path) -> None:
+    with pytest.raises(Conflict, match="another revision"):
+        answers.write(iter([ANSWER, pa.table({"other": [1]})]), ".csv", str(tmp_path / "out.csv"))
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".feather"])
+def test_a_large_binary_file_is_read_some_rows_at_a_time(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "PIECE_ROWS_MAX", 100)
+    table, path = pa.table({"i": range(1_000)}), tmp_path / f"x{suffix}"
+    if suffix == ".parquet":
+        pyarrow.parquet.write_table(table, path)
+    else:
+        with (pa.ipc.new_file if suffix == ".feather" else pa.ipc.new_stream)(str(path), table.schema) as writer:
+            writer.write_table(table, max_chunksize=100)
+    parts = [frames.read(body) for _, body in rows.pieces(path, suffix)]
+    assert len(parts) == 10
+    assert pa.concat_tables(parts)["i"].to_pylist() == list(range(1_000))

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +27,7 @@ TYPES = {
     ".feather": "application/vnd.apache.arrow.stream",
 }
 ARROW = TYPES[".arrow"]
+_FILE_MAGIC = b"ARROW1"
 
 Source = Annotated[Path, typer.Argument(metavar="FILE", help="Rows; - for stdin.", show_default=False)]
 Form = Annotated[str | None, typer.Option("--format", "-f", help="csv, json, jsonl, parquet or arrow [the suffix].")]
@@ -42,16 +43,17 @@ def predict(
 ) -> None:
     """Send rows to an endpoint and write the answers.
 
-    CSV, JSON, JSON lines, Parquet and Arrow, by the file's suffix, in and out.
+    CSV, JSON, JSON lines, Parquet and Arrow, by the file's suffix, in and out. The file may be larger than memory: it
+    is read, asked and written in parts, some of them at the same time; only JSON that is no JSON lines is read whole.
     """
     kind_in = kind(str(file), form)
     kind_out = ".json" if as_json else kind(output, form if output == "-" else None, kind_in)
     require_folder(output)
-    asked = client(url).endpoint(endpoint)
-    answers = [asked.ask(body, content_type) for content_type, body in pieces(file, kind_in)]
-    import pyarrow as pa
+    from payoff.cli.answers import write
+    from payoff.client.ordered import in_order
 
-    write(pa.concat_tables(answers, promote_options="permissive"), kind_out, output)
+    asked = client(url).endpoint(endpoint)
+    write(in_order(lambda piece: asked.ask(piece[1], piece[0]), pieces(file, kind_in)), kind_out, output)
 
 
 def outcomes(
@@ -127,7 +129,8 @@ def pieces(file: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
     if suffix in (".parquet", ".arrow", ".feather"):
         from payoff.client import frames
 
-        yield from ((ARROW, frames.stream(piece)) for piece in frames.pieces(_table(file, suffix)))
+        tables = _tables(file, suffix)
+        yield from ((ARROW, frames.stream(piece)) for table in tables for piece in frames.pieces(table))
         return
     with _opened(file) as source:
         if suffix == ".json":
@@ -152,82 +155,54 @@ def by_lines(source: IO[bytes], header: bool) -> Iterator[bytes]:
         yield b"".join(lines)
 
 
-def write(table: "pyarrow.Table", suffix: str, output: str) -> None:
-    """The answers in the format of a suffix, to a file or stdout."""
-    sink: Any = sys.stdout.buffer if output == "-" else output
-    if suffix == ".csv":
-        from pyarrow import csv
-
-        csv.write_csv(_flat(table), sink)
-    elif suffix == ".parquet":
-        from pyarrow import parquet
-
-        parquet.write_table(table, sink)
-    elif suffix in (".arrow", ".feather"):
-        import pyarrow as pa
-
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
-    else:
-        _put(_text(table, suffix), output)
-
-
-def _text(table: "pyarrow.Table", suffix: str) -> bytes:
-    import orjson
-
-    rows = table.to_pylist()
-    if suffix == ".json":
-        return orjson.dumps(rows, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    return b"".join(orjson.dumps(row, default=str, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
-
-
-def _put(text: bytes, output: str) -> None:
-    if output == "-":
-        sys.stdout.buffer.write(text)
-    else:
-        Path(output).write_bytes(text)
-
-
-def _flat(table: "pyarrow.Table") -> "pyarrow.Table":
-    """CSV has no lists: they are written as JSON."""
-    import json
-
-    import pyarrow as pa
-
-    for i, field in enumerate(table.schema):
-        if pa.types.is_nested(field.type):
-            texts = [None if one is None else json.dumps(one, default=str) for one in table[i].to_pylist()]
-            table = table.set_column(i, field.name, pa.array(texts, pa.string()))
-    return table
-
-
 def _opened(file: Path) -> IO[bytes]:
     from payoff.client.artefacts import existing
 
     return sys.stdin.buffer if str(file) == "-" else existing(file, "file of rows").open("rb")
 
 
-def _table(file: Path, suffix: str) -> "pyarrow.Table":
+def _tables(file: Path, suffix: str) -> Iterator["pyarrow.Table"]:
+    """The rows of a binary file, some at a time; stdin is read whole, for such files are read from their end."""
     import pyarrow as pa
 
-    with _opened(file) as source:
-        body = pa.py_buffer(source.read())
     try:
-        if suffix == ".parquet":
-            from pyarrow import parquet
-
-            return parquet.read_table(pa.BufferReader(body))
-        return _ipc(body)
+        with _opened(file) as source:
+            for batch in _batches(source, suffix):
+                yield pa.Table.from_batches([batch])
     except pa.ArrowInvalid as error:
         raise BadInput(f"{file} is not a whole {suffix} file: {error}") from error
 
 
-def _ipc(body: "pyarrow.Buffer") -> "pyarrow.Table":
+def _batches(source: IO[bytes], suffix: str) -> Iterator["pyarrow.RecordBatch"]:
+    """At least one batch, so that the server can say what is missing."""
     import pyarrow as pa
 
-    is_file = body.slice(0, 6).to_pybytes() == b"ARROW1"
-    reader = pa.ipc.open_file(body) if is_file else pa.ipc.open_stream(body)
-    return reader.read_all()
+    if suffix == ".parquet":
+        from pyarrow import parquet
+
+        with parquet.ParquetFile(source if source.seekable() else pa.BufferReader(source.read())) as file:
+            yield from _some(file.iter_batches(PIECE_ROWS_MAX), file.schema_arrow)
+        return
+    whole: Any = source if source.seekable() else pa.BufferReader(source.read())
+    mark = whole.read(len(_FILE_MAGIC))
+    whole.seek(0)
+    if mark == _FILE_MAGIC:
+        with pa.ipc.open_file(whole) as found:
+            yield from _some((found.get_batch(i) for i in range(found.num_record_batches)), found.schema)
+    else:
+        with pa.ipc.open_stream(whole) as stream:
+            yield from _some(stream, stream.schema)
+
+
+def _some(batches: Iterable["pyarrow.RecordBatch"], schema: "pyarrow.Schema") -> Iterator["pyarrow.RecordBatch"]:
+    import pyarrow as pa
+
+    found = False
+    for batch in batches:
+        found = True
+        yield batch
+    if not found:
+        yield pa.RecordBatch.from_pylist([], schema=schema)
 
 
 COMMANDS = (predict, outcomes)
