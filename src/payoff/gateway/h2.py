@@ -96,15 +96,12 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: Any = transport
         self.answers.transport = transport
-        secured, limits = transport.get_extra_info("ssl_object"), self.limits
-        full = len(self.door.open) >= limits.connections_max
+        secured, most = transport.get_extra_info("ssl_object"), self.limits.connections_max
+        full = len(self.door.open) >= most
         self.door.open.add(self)
-        ours = {h2.CALLS_MAX: limits.calls_max, h2.FIRST_WINDOW: STREAM_WINDOW, h2.FRAME_MAX: FRAME_BYTES_MAX}
-        ours[h2.HEAD_LIST_MAX] = limits.head_bytes_max
-        self.answers.say(h2.settings(ours) + h2.grant(0, h2.WINDOW_END - h2.WINDOW_START))
         if full:
             self.door.refused += 1
-            self._end(Code.ENHANCE_YOUR_CALM, f"a worker takes {limits.connections_max:,} connections and has them")
+            self._end(Code.ENHANCE_YOUR_CALM, f"a worker takes {most:,} connections and has them")
         elif secured is not None and secured.selected_alpn_protocol() != "h2":
             self._end(Code.PROTOCOL_ERROR, "over TLS this door speaks h2, agreed on by ALPN")
 
@@ -150,15 +147,20 @@ class Connection(asyncio.Protocol):
         """Whether it is HTTP/2 at all; where the frames begin."""
         if data.startswith(h2.PREFACE):
             self._begun = True
+            self._greet()
             return len(h2.PREFACE)
         if h2.PREFACE.startswith(data):
             self._hold(data, len(h2.PREFACE) - len(data))
         else:
             self._over = True
-            self.answers.choked = True  # our settings would mean nothing to it
-            self.transport.write(_NOT_HTTP_2)
-            self.transport.close()
+            self.answers.close(_NOT_HTTP_2)
         return len(data)
+
+    def _greet(self) -> None:
+        limits = self.limits
+        ours = {h2.CALLS_MAX: limits.calls_max, h2.FIRST_WINDOW: STREAM_WINDOW, h2.FRAME_MAX: FRAME_BYTES_MAX}
+        ours[h2.HEAD_LIST_MAX] = limits.head_bytes_max
+        self.answers.say(h2.settings(ours) + h2.grant(0, h2.WINDOW_END - h2.WINDOW_START))
 
     def _hold(self, rest: bytes, missing: int) -> None:
         self._held += rest
@@ -417,6 +419,8 @@ class Connection(asyncio.Protocol):
     def _end(self, code: Code, words: str) -> None:
         """GOAWAY, and no more."""
         self._over = True
+        if not self._begun:
+            self._greet()
         for call in self.calls.values():
             call.gone = True
         if code is not Code.NO_ERROR:

@@ -1,0 +1,219 @@
+"""A gRPC door on a thread of its own, which knows no inference, and a client that says what it likes."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import hpack
+import hyperframe.frame as frames
+
+from payoff.gateway.grpc_status import Code as Status
+from payoff.gateway.h2 import Door, Limits
+from payoff.gateway.h2_call import Call, Method
+from payoff.gateway.h2_frames import PREFACE, Code
+
+LIMITS = Limits(
+    body_bytes_max=100_000, bodies_bytes_max=150_000, owed_bytes_max=300_000, head_bytes_max=4_000, calls_max=40,
+    noise_max=200, resets_max=60, receive_s_max=0.3, quiet_s_max=0.5, answer_s_max=0.3, idle_s_max=1.2,
+    connections_max=30,
+)  # fmt: skip
+HEADERS = {
+    ":method": "POST", ":scheme": "http", ":path": "/t/Echo", ":authority": "x", "te": "trailers",
+    "content-type": "application/grpc",
+}  # fmt: skip
+
+
+class Server:
+    """Its methods: Echo, Late (an echo that takes its time), Never, Broken, Large, and Stream."""
+
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.seen: list[Call] = []
+        methods = [
+            Method("t/Echo", self._echo),
+            Method("t/Late", lambda call, message: self._after(0.05, call, message)),
+            Method("t/Never", lambda call, message: self.seen.append(call)),
+            Method("t/Broken", lambda call, message: 1 // 0),
+            Method("t/Large", lambda call, message: call.hear(b"x" * int(message))),
+            Method("t/Stream", self._stream, streams=True),
+        ]
+        self.door = Door({f"/{method.name}".encode(): method for method in methods}, limits=limits)
+        self.ready = threading.Event()
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+        self.ready.wait()
+
+    def _echo(self, call: Any, message: bytes) -> None:
+        self.seen.append(call)
+        call.hear(message)
+
+    def _stream(self, call: Any, message: bytes) -> None:
+        """Every other answer is late, so that their order is not the one in which they are ready."""
+        if message.endswith(b"!"):
+            call.hear(ValueError("no"))
+        elif len(message) % 2:
+            self._after(0.01, call, message)
+        else:
+            call.hear(message)
+
+    def _after(self, wait_s: float, call: Any, message: bytes) -> None:
+        self.loop.call_later(wait_s, call.hear, message)
+
+    def _run(self) -> None:
+        self.loop.run_until_complete(self._serve())
+        self.loop.close()
+
+    async def _serve(self) -> None:
+        server = await self.loop.create_server(self.door.connection, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self.leave = asyncio.Event()
+        self.ready.set()
+        while not self.leave.is_set():
+            for connection in list(self.door.open):
+                connection.check_time(self.loop.time())
+            await asyncio.sleep(0.05)
+        for connection in list(self.door.open):
+            connection.transport.abort()
+        server.close()
+        await asyncio.sleep(0)
+
+    def drain(self) -> None:
+        """As a worker does that leaves."""
+        for connection in list(self.door.open):
+            connection.drain()
+
+    def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self.leave.set)
+        self.thread.join()
+
+
+@dataclass
+class Answer:
+    """What came on one stream."""
+
+    headers: dict[str, str] = field(default_factory=dict)
+    data: bytes = b""
+    ended: bool = False
+    reset: Code | None = None
+
+    @property
+    def messages(self) -> list[bytes]:
+        found, at = [], 0
+        while at < len(self.data):
+            size = int.from_bytes(self.data[at + 1 : at + 5], "big")
+            found.append(self.data[at + 5 : at + 5 + size])
+            at += 5 + size
+        return found
+
+    @property
+    def status(self) -> Status | None:
+        return Status(int(self.headers["grpc-status"])) if "grpc-status" in self.headers else None
+
+
+class Client:
+    """Sends frames, and keeps what comes."""
+
+    def __init__(self, port: int, settings: dict[int, int] | None = None, hello: bool = True) -> None:
+        self.line = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
+        self.answers: dict[int, Answer] = {}
+        self.others: list[Any] = []
+        self.gone: frames.GoAwayFrame | None = None
+        self.closed = False
+        self.held = b""
+        self.next = 1
+        if hello:
+            self.send(PREFACE, frames.SettingsFrame(0, settings=settings or {}))
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.line.close()
+
+    def send(self, *pieces: Any) -> None:
+        said = b"".join(piece if isinstance(piece, bytes) else piece.serialize() for piece in pieces)
+        with suppress(OSError):  # the other end has closed: what it said before can be read still
+            self.line.sendall(said)
+
+    def request(self, message: bytes | None = b"", end: bool = True, **headers: str) -> list[Any]:
+        """The frames of a call on the next stream; the keywords are headers, and path is `:path`."""
+        said = HEADERS | {name.replace("path", ":path").replace("_", "-"): value for name, value in headers.items()}
+        stream, self.next = self.next, self.next + 2
+        found = [frames.HeadersFrame(stream, self.encoder.encode(list(said.items())), flags=["END_HEADERS"])]
+        if message is not None:
+            found.append(frames.DataFrame(stream, prefixed(message), flags=["END_STREAM"] if end else []))
+        return found
+
+    def call(self, message: bytes = b"", **headers: str) -> Answer:
+        """A call and its answer."""
+        stream = self.next
+        self.send(*self.request(message, **headers))
+        return self.answer(stream)
+
+    def answer(self, stream: int) -> Answer:
+        self.until(lambda: self.of(stream).ended or self.of(stream).reset is not None)
+        return self.of(stream)
+
+    def of(self, stream: int) -> Answer:
+        return self.answers.setdefault(stream, Answer())
+
+    def until(self, true: Callable[[], object], patience_s: float = 10.0) -> bool:
+        """Read until something is true, or the connection ends; whether it is true."""
+        until = time.monotonic() + patience_s
+        while not true() and not self.closed and time.monotonic() < until:
+            self.read(until - time.monotonic())
+        return bool(true())
+
+    def end(self) -> Code | None:
+        """Why the connection was ended, once it is."""
+        self.until(lambda: False)
+        assert self.closed
+        return None if self.gone is None else Code(self.gone.error_code)
+
+    def read(self, patience_s: float) -> None:
+        self.line.settimeout(max(0.01, patience_s))
+        try:
+            data = self.line.recv(1 << 16)
+        except TimeoutError:
+            return
+        except OSError:
+            data = b""
+        self.closed = not data
+        self.held += data
+        for frame in self.frames():
+            self.take(frame)
+
+    def frames(self) -> Iterator[Any]:
+        while len(self.held) >= 9:
+            frame, size = frames.Frame.parse_frame_header(memoryview(self.held[:9]))
+            if len(self.held) < 9 + size:
+                return
+            frame.parse_body(memoryview(self.held[9 : 9 + size]))
+            self.held = self.held[9 + size :]
+            yield frame
+
+    def take(self, frame: Any) -> None:
+        if isinstance(frame, frames.HeadersFrame):
+            self.of(frame.stream_id).headers |= dict(self.decoder.decode(frame.data))
+        elif isinstance(frame, frames.DataFrame):
+            self.of(frame.stream_id).data += frame.data
+        elif isinstance(frame, frames.RstStreamFrame):
+            self.of(frame.stream_id).reset = Code(frame.error_code)
+        elif isinstance(frame, frames.GoAwayFrame):
+            self.gone = frame
+        else:
+            self.others.append(frame)
+        if "END_STREAM" in frame.flags:
+            self.of(frame.stream_id).ended = True
+
+
+def prefixed(message: bytes, packed: int = 0) -> bytes:
+    """A message as gRPC sends it."""
+    return bytes([packed]) + len(message).to_bytes(4, "big") + message
