@@ -1,6 +1,8 @@
 """Commands that start something: up and demo."""
 
 import os
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +14,13 @@ from payoff.errors import BadInput
 
 Home = Annotated[str, typer.Option(envvar="PAYOFF_HOME", metavar="DIR", help="Where everything is kept.")]
 HOME = "~/.payoff"
+
+
+class LogFormat(StrEnum):
+    """How processes log."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 def up(
@@ -41,14 +50,31 @@ def up(
     tls_client_ca: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Only callers with a certificate that this one has signed.")
     ] = None,
+    log_format: Annotated[LogFormat, typer.Option(help="Of all processes' logs, on stderr.")] = LogFormat.TEXT,
+    slow_ms: Annotated[float, typer.Option(min=0.0, help="Log calls that take longer; 0 for none.")] = 250.0,
+    otel: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Send traces to this OpenTelemetry collector; `env`: to that of OTEL_*."),
+    ] = None,
+    otel_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of calls that come without a trace.")] = 1.0,
     as_json: Json = False,
 ) -> None:
     """Start payoff on this machine; stop it with Ctrl-C."""
     from payoff.cli import up as supervisor
+    from payoff.gateway.exporter import collector
 
-    say = (lambda text: show.put_json({"said": text}, indent=None)) if as_json else typer.echo
+    say = _sayer(log_format, as_json)
     count = workers or max(1, os.cpu_count() or 1)
-    each = {"body_bytes_max": body_max << 20, "hot_max": hot, "pin": supervisor.can_pin(pin), "flight": supervisor.flight_at(flight)}
+    each = {
+        "body_bytes_max": body_max << 20,
+        "hot_max": hot,
+        "log_format": log_format.value,
+        "slow_ms": slow_ms,
+        "otel": collector(otel, os.environ),
+        "otel_share": otel_share,
+        "pin": supervisor.can_pin(pin),
+        "flight": supervisor.flight_at(flight),
+    }
     files = [path and path.expanduser().resolve() for path in (tls_cert, tls_key, tls_client_ca)]
     door = None if grpc == "none" else grpc or supervisor.beside(http)
     settings = supervisor.Settings(_place(home), count, http, door, console, sync, supervisor.shown(*files), each)
@@ -73,6 +99,18 @@ def demo(
     main = import_module("payoff.demo.main")
     place = None if home is None else _place(home)
     main.run(headless=headless, rows=rows, speed=speed, as_json=as_json, home=place, out=out)
+
+
+def _sayer(log_format: LogFormat, as_json: bool) -> Callable[[str], None]:
+    """How the supervisor says what happens."""
+    if log_format is LogFormat.JSON:
+        import logging
+
+        from payoff.doors import logs
+
+        logs.set_up(log_format.value, "supervisor")
+        return logging.getLogger("payoff.up").info
+    return (lambda text: show.put_json({"said": text}, indent=None)) if as_json else typer.echo
 
 
 def _place(home: str) -> Path:

@@ -26,6 +26,7 @@ from payoff.errors import BadInput, Conflict, Unavailable
 from payoff.gateway.board import Board, make_board
 from payoff.gateway.settings import Settings as Worker
 from payoff.gateway.settings import flag, flags
+from payoff.store import sheets
 
 if TYPE_CHECKING:
     from payoff.doors.tls import Pair
@@ -193,6 +194,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
     key, fresh = key_for(settings, dict(os.environ))
     with contextlib.ExitStack() as stack:
         stack.enter_context(lock(settings.home))
+        sheets.sweep(settings.home)
         asked = {"http": settings.http, "grpc": settings.grpc, "console": settings.console}
         doors = {name: stack.enter_context(listen(door, f"--{name}")) for name, door in asked.items() if door}
         read, write = os.pipe()
@@ -215,6 +217,7 @@ def children(settings: Settings, doors: Mapping[str, socket.socket], lifeline: i
     control = [sys.executable, "-m", "payoff.api.control", "--home", str(settings.home)]
     control += ["--lifeline-fd", str(lifeline), *(["--sync"] if settings.sync else []), "--fd", str(console.fileno())]
     control += ["--http-url", f"{scheme(settings)}://{reached_at(http)}"]
+    control += ["--log-format", str(settings.each.get("log_format", "text"))]
     tls = _tls(settings.tls)
     control += [text for name, path in tls.items() for text in (flag(name), str(path))]
     worker = Worker(

@@ -103,6 +103,16 @@ class Exporter:
             return str(error), True
 
 
+def collector(said: str | None, environment: Mapping[str, str]) -> str | None:
+    """The collector that was asked for, if any: its address, or `env` for what OpenTelemetry's variable says."""
+    if said is None:
+        return None
+    found = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT", "") if said == "env" else said
+    if not found:
+        raise BadInput("--otel env, and OTEL_EXPORTER_OTLP_ENDPOINT is not set; write --otel http://HOST:4318")
+    return traces_url(found)
+
+
 def traces_url(url: str) -> str:
     """Where traces go: below the collector's address, as OTEL_EXPORTER_OTLP_ENDPOINT has it; BadInput if it is none."""
     parts = urlsplit(url)
