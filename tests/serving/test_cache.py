@@ -1,5 +1,6 @@
 """Answers kept: by the exact bytes of a row, for a while, so many and so large; never mixed up."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payoff.records import Cache, Column, Columns, Field, Type, take
+from payoff.records import Cache, Column, Columns, Explore, Field, Otherwise, Policy, Role, Rule, Type, take
+from payoff.serving import Answered
 from payoff.serving.cache import Answers
+from tests.serving.house import House, all_of, y
 
 FIELDS = (
     Field("n", Type.INT64),
@@ -141,3 +144,78 @@ def test_texts_of_several_places_and_rows_of_a_slice_are_keys_too() -> None:
     again = answers.find(take(rows, slice(1, 3)))
     assert again.hits.tolist() == [0, 1]
     assert again.outputs["y"].values.tolist() == [[3.0, 4.0], [1.0, 2.0]]
+
+
+# -- at the desk
+
+KEPT = Policy(decision="outputs.y > 4", fallback={"decision": False}, cache=Cache(60.0))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("away", [False, True])
+async def test_equal_rows_are_answered_once_by_the_model_and_each_is_journaled(house: House, away: bool) -> None:
+    served = house.away() if away else house.here(2)
+    live = await house.hot((Role.CHAMPION, served), policy=KEPT)
+    first = await house.call(live, 1, 2, 3)
+    again = await house.call(live, 3, 4, 1)
+    assert (y(first), y(again)) == ([2, 4, 6], [6, 8, 2])
+    assert first.whys == ["champion"] * 3
+    assert again.whys == ["champion, from the cache", "champion", "champion, from the cache"]
+    assert again.decision is not None
+    assert again.decision.values.tolist() == [True, True, False]
+    assert len({*first.ids, *again.ids}) == 6
+    assert [row["inputs"]["x"] for row in house.journal("(from predictions order by id)")] == [1, 2, 3, 3, 4, 1]
+    assert (house.desk.counters.cache_hits, house.desk.counters.cache_misses) == (2, 4)
+    if away:
+        assert house.made(served).batches == [3, 1]
+
+
+@pytest.mark.anyio
+async def test_each_arm_and_each_revision_has_answers_of_its_own(house: House) -> None:
+    arms = (Role.CHAMPION, house.here(2)), (Role.CHALLENGER, house.here(3), 0.5)
+    factors = {"champion-0": 2, "challenger-1": 3}
+    live = await house.hot(*arms, policy=KEPT)
+    for _ in range(5):
+        answered = await house.call(live, *[7.0] * 40, *range(40))
+        rows = zip([7.0] * 40 + list(range(40)), answered.arms, strict=True)
+        assert y(answered) == [x * factors[arm] for x, arm in rows]
+    swapped = await house.hot((Role.CHAMPION, house.here(5)), policy=KEPT)
+    fresh = await house.call(swapped, 7)
+    assert (y(fresh), fresh.whys) == ([35], ["champion"])
+    assert (await house.call(swapped, 7)).whys == ["champion, from the cache"]
+
+
+@pytest.mark.anyio
+async def test_rules_and_chance_hold_for_answers_from_the_cache_too(house: House) -> None:
+    rules = (Rule("inputs.x <> 7", Otherwise.BLOCK), Rule("outputs.y < 100", Otherwise.FALLBACK))
+    policy = replace(KEPT, rules=rules, explore=Explore(0.5))
+    live = await house.hot((Role.CHAMPION, house.here(2)), policy=policy)
+    for _ in range(2):
+        answered = await house.call(live, *range(60))
+        for x, value, why, arm in zip(
+            range(60), answered.outputs["y"].values, answered.whys, answered.arms, strict=True
+        ):
+            assert (why == "blocked by a rule") == (x == 7)
+            assert (arm == "fallback") == (2 * x >= 100)
+            assert value == 2 * x or arm == "fallback"
+    assert house.desk.counters.cache_hits + house.desk.counters.cache_misses + 20 == 120
+    rows = house.journal()
+    assert len(rows) == 120
+    assert {row["choice"] for row in rows} >= {"", "explore", "rule"}
+
+
+@pytest.mark.anyio
+async def test_what_a_model_failed_on_is_not_kept(house: House) -> None:
+    live = await house.hot((Role.CHAMPION, house.away(poison=13)), policy=KEPT)
+    for _ in range(2):
+        heard = await all_of([house.call(live, x) for x in (1, 13, 2)])
+        arms = [one.arms[0] for one in heard if isinstance(one, Answered)]
+        assert arms == ["champion-0", "fallback", "champion-0"]
+
+
+@pytest.mark.anyio
+async def test_without_a_cache_nothing_is_kept(house: House) -> None:
+    live = await house.hot((Role.CHAMPION, house.here(2)))
+    assert live.plain
+    assert live.caches == ()
+    assert (await house.call(live, 1)).whys == (await house.call(live, 1)).whys == ["champion"]

@@ -62,6 +62,8 @@ class Vitals:
             "waiting_rows": self._desk.waiting_rows,
             "shadow_dropped_rows": counters.shadow_dropped,
             "shadow_failed_rows": counters.shadow_failed,
+            "cache_hits": counters.cache_hits,
+            "cache_misses": counters.cache_misses,
             "journal_bytes": writer.written_bytes,
             "journal_rows": writer.flushed,
             "journal_refused_rows": writer.refused,

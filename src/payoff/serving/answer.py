@@ -87,6 +87,11 @@ async def answer_away(
 
 
 def _pieces(live: Live, rows: Rows, points: NDArray[np.float64] | None) -> list[Piece]:
+    pieces = _ways(live, rows, points)
+    return [part for piece in pieces for part in _looked_up(live, piece)] if live.caches else pieces
+
+
+def _ways(live: Live, rows: Rows, points: NDArray[np.float64] | None) -> list[Piece]:
     lanes, whys = live.split.lanes, live.split.whys
     if live.split.single or points is None or not len(points):
         return [Piece(0, lanes[0], whys[0], None, rows)]
@@ -95,12 +100,38 @@ def _pieces(live: Live, rows: Rows, points: NDArray[np.float64] | None) -> list[
     return [Piece(way, lanes[way], whys[way], index, take(rows, index)) for way, index in places]
 
 
+def _looked_up(live: Live, piece: Piece) -> list[Piece]:
+    """The rows whose answers are known, and those whose are not."""
+    if piece.lane == FALLBACK:
+        return [piece]
+    found = live.caches[piece.lane].find(piece.inputs)
+    if not len(found.hits):
+        piece.missed = found
+        return [piece]
+    hits = piece.pick(found.hits)
+    hits.known, hits.why = found.outputs, f"{piece.why}, from the cache"
+    if not len(found.misses):
+        return [hits]
+    misses = piece.pick(found.misses)
+    misses.missed = found
+    return [hits, misses]
+
+
+def _keep(live: Live, piece: Piece, said: Said) -> Said:
+    """What a model said, kept for equal rows."""
+    if piece.missed is not None and not isinstance(said.outputs, Exception):
+        live.caches[piece.lane].keep(piece.missed, said.outputs)
+    return said
+
+
 def _run(live: Live, piece: Piece) -> Said:
     """Here and now."""
     if piece.lane == FALLBACK:
         return _NOBODY
+    if piece.known is not None:
+        return Said(piece.known)
     try:
-        return Said(run(live, piece.lane, piece.inputs))
+        return _keep(live, piece, Said(run(live, piece.lane, piece.inputs)))
     except Exception as error:
         return Said(error)
 
@@ -109,8 +140,10 @@ async def _ask(live: Live, piece: Piece, in_turn: bool) -> Said:
     """Wherever the model is."""
     if piece.lane == FALLBACK:
         return _NOBODY
+    if piece.known is not None:
+        return Said(piece.known)
     try:
-        return Said(*await ask(live, piece.lane, piece.inputs, in_turn))
+        return _keep(live, piece, Said(*await ask(live, piece.lane, piece.inputs, in_turn)))
     except Exception as error:
         return Said(error)
 
@@ -125,6 +158,7 @@ def _finish(live: Live, piece: Piece, said: Said, alone: bool, chance: np.random
         return
     decision = live.decide.evaluate({"inputs": piece.inputs, "outputs": said.outputs}) if live.decide else None
     part = Part(piece.lane, piece.index, piece.inputs, said.outputs, decision, piece.why, None, way=piece.way)
+    part.cached = piece.known is not None
     if live.explore is None and not live.rules:  # the usual case costs nothing
         yield part
         return

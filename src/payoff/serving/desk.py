@@ -22,7 +22,7 @@ from payoff.errors import Abandoned, Busy, DeadlineExceeded, ModelFailed, NotFou
 from payoff.journal.ids import Ids
 from payoff.journal.writer import Writer
 from payoff.records import length
-from payoff.routing import points
+from payoff.routing import FALLBACK, points
 from payoff.serving.answer import answer, answer_away
 from payoff.serving.form import IN_HAND, Caller, Form, Told, read, write
 from payoff.serving.line import Bulk, Call, Done, Line, Points, Rate, keep_points, known_points, stand, together
@@ -476,9 +476,18 @@ class Desk:
         for part in parts:
             note(self._writer, live, part, stamp)
         self._writer.flush()
+        if live.caches:
+            self._count_cached(parts)
         if live.watchers:
             self._watching.add(Seen(live, rows, parts, high, low, at_us))
         return assemble(live, parts, ids)
+
+    def _count_cached(self, parts: list[Part]) -> None:
+        for part in parts:
+            if part.cached:
+                self.counters.cache_hits += len(part)
+            elif part.lane != FALLBACK:
+                self.counters.cache_misses += len(part)
 
     def _points(self, live: Live, rows: Rows) -> Points:
         if live.split.single:

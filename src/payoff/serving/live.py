@@ -7,8 +7,9 @@ from typing import Any
 
 from payoff.expressions import Expression, Scope, parse
 from payoff.journal.frame import Stream
-from payoff.records import Arm, Explore, Field, Revision, Rule, Type, merge
+from payoff.records import Arm, Cache, Explore, Field, Revision, Rule, Type, merge
 from payoff.routing import FALLBACK, Split, explores, split, watchers
+from payoff.serving.cache import Answers
 from payoff.serving.fit import Fit, fit
 from payoff.serving.models import Models
 from payoff.serving.seat import Seat
@@ -37,7 +38,8 @@ class Live:
     explored_why: str
     streams: Mapping[tuple[int, str], Stream]  # by way of the split and choice
     shadow_streams: tuple[Stream, ...]  # one per arm
-    plain: bool = False  # one model answers all, and there are neither rules nor exploring
+    plain: bool = False  # one model answers all, and there are neither rules nor exploring, nor a cache
+    caches: tuple[Answers, ...] = ()  # one per arm, or none at all
     forms: dict[Any, Any] = field(default_factory=dict)  # what doors work out once for it
 
     @property
@@ -99,8 +101,15 @@ def prepare(revision: Revision, models: Models) -> Live:
         explored_why=_explored_why(explore),
         streams=streams(revision, ways, columns),
         shadow_streams=tuple(stream(revision, arm, columns, shadow=True) for arm in revision.arms),
-        plain=ways.single and ways.lanes[0] != FALLBACK and not policy.rules and explore is None,
+        plain=ways.single and ways.lanes[0] != FALLBACK and not policy.rules and explore is None and not policy.cache,
+        caches=tuple(_cache(policy.cache, arm, inputs) for arm in revision.arms) if policy.cache else (),
     )
+
+
+def _cache(how: Cache, arm: Arm, inputs: tuple[Field, ...]) -> Answers:
+    """For one arm: rows are equal where what it is asked is, whatever the other columns say."""
+    asked = {field.name for field in arm.served.signature.inputs}
+    return Answers(how, [field for field in inputs if field.name in asked])
 
 
 def _columns(inputs: tuple[Field, ...], outputs: tuple[Field, ...], decision: Type | None) -> Columns:

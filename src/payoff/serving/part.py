@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from payoff.records import Column, length, take
 from payoff.routing import FALLBACK
+from payoff.serving.cache import Found
 from payoff.serving.fit import constant
 from payoff.serving.live import Live
 
@@ -22,6 +23,13 @@ class Piece:
     why: str
     index: NDArray[np.intp] | None
     inputs: Rows
+    known: Rows | None = None  # what a model answered to equal rows a moment ago: nobody is asked again
+    missed: Found | None = None  # what a cache knew of these rows and others; what is answered to these, it keeps
+
+    def pick(self, rows: NDArray[np.intp]) -> "Piece":
+        """Some of its rows."""
+        index = rows if self.index is None else self.index[rows]
+        return Piece(self.way, self.lane, self.why, index, take(self.inputs, rows))
 
 
 @dataclass(slots=True)
@@ -40,6 +48,7 @@ class Part:
     way: int = 0  # the piece of the split its rows fell in; means nothing for those that only watch
     choice: str = ""  # how they came to this lane, as the journal has it
     propensity: NDArray[np.float64] | None = None  # per row, the chance of its decision; None: it was certain
+    cached: bool = False  # whether its outputs were known, and no model was asked
 
     def __len__(self) -> int:
         return length(self.inputs)
@@ -58,6 +67,7 @@ class Part:
             way=self.way,
             choice=self.choice,
             propensity=None if self.propensity is None else self.propensity[rows],
+            cached=self.cached,
         )
 
 

@@ -27,7 +27,8 @@ class Counters:
     failed: int = 0
     late: int = 0  # of those that failed: calls whose time was over before their turn
     abandoned: int = 0  # and calls whose callers had gone
-    cached: int = 0  # of those that were answered: rows that no model was asked for
+    cache_hits: int = 0  # rows that were answered without asking a model
+    cache_misses: int = 0
     shadowed: int = 0
     shadow_dropped: int = 0
     shadow_failed: int = 0
