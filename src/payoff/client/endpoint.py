@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from itertools import accumulate, chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,7 @@ class Endpoint:
         answers = list(in_order(lambda piece: self.ask(frames.stream(piece)), frames.pieces(taken.table)))
         return taken.back(pa.concat_tables(answers, promote_options="permissive"))
 
-    def predict_stream(self, rows: Iterable[Any], *, keep_good: bool = False) -> Iterator[Any]:
+    def predict_stream(self, rows: Iterable[Any], *, keep_good: bool = False) -> Generator[Any, None, None]:
         """Answers while the rows are still coming: dicts in one request that stays open, one dict back for each.
 
         A row that cannot be answered raises its error; with `keep_good` it comes back as {"error", "kind", "line"} in

@@ -101,9 +101,15 @@ class Wire:
 
     def converse(self, url: str, chunks: Iterable[bytes], content_type: str, accept: str) -> Iterator[bytes]:
         """A POST whose answer is read while it is still being sent: the lines of the answer as they come."""
-        with _named(url):
-            headers = {"accept": accept, "content-type": content_type, **self._headers}
-            yield from self._pool.converse("POST", url, chunks, headers, _sound)
+        headers = {"accept": accept, "content-type": content_type, **self._headers}
+        amiss: list[Exception] = []
+        try:
+            with _named(url):
+                yield from self._pool.converse("POST", url, _heard(chunks, amiss), headers, _sound)
+        except Unavailable:
+            if amiss:  # it was the rows that failed, and not the connection
+                raise amiss[0] from None
+            raise
 
     def _exchange(self, method: str, url: str, body: Body | None, accept: str) -> Reply:
         headers = {"accept": accept, **self._headers} | ({"content-type": body.content_type} if body else {})
@@ -116,6 +122,15 @@ def pause_s(reply: Reply, tried: int) -> float:
     hint = reply.headers.get("retry-after", "")
     longest = min(float(hint), PATIENCE_S) if hint.isdigit() else min(5.0, 0.1 * 2.0**tried)
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+
+
+def _heard(chunks: Iterable[bytes], amiss: list[Exception]) -> Iterator[bytes]:
+    """The chunks; what they raise is noted on its way out."""
+    try:
+        yield from chunks
+    except Exception as error:
+        amiss.append(error)
+        raise
 
 
 def _sound(reply: Reply) -> Reply:
