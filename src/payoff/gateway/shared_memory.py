@@ -10,8 +10,8 @@ import errno
 import hashlib
 import os
 import stat
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -23,7 +23,8 @@ from payoff.store.files import folder, replace, told
 
 REGIONS_MAX = 256
 _NAME_MAX = 200
-_OBJECTS = Path("/dev/shm")  # noqa: S108 - where Linux shows them: shm_overview(7)
+_FILE_BYTES_MAX = 4_096
+_OBJECTS = "/dev/shm/"  # noqa: S108 - where Linux shows them: shm_overview(7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Region:
     byte_size: int
 
 
-_REGION = msgspec.json.Decoder(Region)
+_region = lru_cache(REGIONS_MAX)(msgspec.json.Decoder(Region).decode)
 
 
 class Regions:
@@ -68,13 +69,13 @@ class Regions:
             raise TooLarge(f"{REGIONS_MAX} regions are registered, which is the limit; unregister some")
         with told(f"registering region {region.name!r}"):
             folder(self._folder)
-            replace(path, msgspec.json.encode(region))
+            replace(Path(path), msgspec.json.encode(region))
 
     def unregister(self, name: str | None) -> None:
         """The name stands for nothing any more; None for all of them. What is not there is fine."""
         self._check_allowed()
         for one in self._names() if name is None else [name]:
-            self._path(one).unlink(missing_ok=True)
+            Path(self._path(one)).unlink(missing_ok=True)
 
     def registered(self, name: str | None) -> list[Region]:
         """One region, or all of them; NotFound if there is no such one."""
@@ -141,25 +142,26 @@ class Regions:
             raise NotFound(f"no region {shorten(name)} is registered; there are: {names}")
         return found
 
-    def _find(self, path: Path) -> Region | None:
+    def _find(self, path: str) -> Region | None:
         try:
-            return _REGION.decode(path.read_bytes())
-        except (FileNotFoundError, msgspec.MsgspecError):
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
             return None
+        try:
+            return _region(os.read(fd, _FILE_BYTES_MAX))
+        except msgspec.MsgspecError:
+            return None
+        finally:
+            os.close(fd)
 
     def _names(self) -> list[str]:
-        with suppress(FileNotFoundError):
-            return sorted(
-                found.name
-                for path in self._folder.iterdir()
-                if path.suffix == ".json" and (found := self._find(path)) is not None
-            )
-        return []
+        paths = map(str, self._folder.glob("*.json"))
+        return sorted(found.name for path in paths if (found := self._find(path)) is not None)
 
-    def _path(self, name: str) -> Path:
+    def _path(self, name: str) -> str:
         if not name or len(name) > _NAME_MAX:
             raise BadInput(f"a region is called {shorten(name)}; expected a name of 1 to {_NAME_MAX} characters")
-        return self._folder / f"{hashlib.sha256(name.encode()).hexdigest()}.json"
+        return f"{self._folder}/{hashlib.sha256(name.encode()).hexdigest()}.json"
 
     def _size(self, key: str) -> int:
         fd = _open(key, os.O_RDWR)
@@ -169,7 +171,7 @@ class Regions:
             os.close(fd)
 
     def _is_there(self, key: str) -> bool:
-        return os.path.lexists(_OBJECTS / key.removeprefix("/"))
+        return os.path.lexists(_OBJECTS + key.removeprefix("/"))
 
 
 def _open(key: str, how: int) -> int:
@@ -177,10 +179,8 @@ def _open(key: str, how: int) -> int:
     name = key.removeprefix("/")
     if not name or "/" in name or "\0" in name or name in (".", "..") or len(name.encode()) > 255:
         raise BadInput(f"key {shorten(key)} is no name of shared memory; expected one like '/inputs', as for shm_open")
-    if not _OBJECTS.is_dir():
-        raise BadInput(f"this system shows no shared memory under {_OBJECTS}; send the data in the body")
     try:
-        fd = os.open(_OBJECTS / name, how | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.open(_OBJECTS + name, how | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise BadInput(f"shared memory {shorten(key)} cannot be used: {_reason(error)}") from error
     if not stat.S_ISREG(os.fstat(fd).st_mode):
