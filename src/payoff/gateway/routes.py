@@ -8,14 +8,16 @@ import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable
+from math import ceil
 from typing import Any
 
 from payoff.codecs import compression, formats
 from payoff.codecs.codec import Codec
 from payoff.doors import admit, kind, status
-from payoff.errors import BadInput, NotFound, PayoffError
+from payoff.errors import BadInput, Busy, NotFound, PayoffError
 from payoff.gateway import metrics, rows
 from payoff.gateway.http import Connection, Head, Reply, Request, refusal
+from payoff.gateway.patience import patience
 from payoff.gateway.stream import streams
 from payoff.gateway.streamed import Streamed
 from payoff.gateway.tensors import Tensors
@@ -98,13 +100,17 @@ class Routes:
     def _to_rows(self, name: str, head: Head) -> "Way":
         _expect(head, b"POST")
         codec, answer_codec = _codecs(head)
-        desk = self._desk
+        desk, limits = self._desk, patience(head)
 
         def ask(request: Request) -> None:
             live = desk.find(name)
             form = rows.form(live, codec, answer_codec)
             asked = form.ask(request.body)
-            desk.take(live, form, asked, asked.rows, request)
+            if limits is None:
+                desk.take(live, form, asked, asked.rows, request)
+            else:
+                until_us = limits.deadline_us()
+                desk.take(live, form, asked, asked.rows, request, priority=limits.priority, deadline_us=until_us)
 
         return ask
 
@@ -166,13 +172,22 @@ class MethodRefused(BadInput):
     """The path is right and the method is not."""
 
 
+class CodingRefused(BadInput):
+    """The body is packed in a way that is not read here."""
+
+
 def explain(error: Exception, request: Any) -> Reply:
     """An error as a reply. Ours are made for the caller; a fault gets a number that stands in the log too."""
     if isinstance(error, MethodRefused):
         return refusal(405, error.args[0], "bad_input", b"allow: %b\r\n" % error.args[1])
+    if isinstance(error, CodingRefused):
+        codings = b"accept-encoding: %b\r\n" % ", ".join(compression.CODINGS).encode()
+        return refusal(415, str(error), "bad_input", codings)
     if isinstance(error, PayoffError):
         code = status(error)
-        headers = {401: b'www-authenticate: Bearer realm="payoff"\r\n', 429: b"retry-after: 1\r\n"}.get(code, b"")
+        headers = b'www-authenticate: Bearer realm="payoff"\r\n' if code == 401 else b""
+        if isinstance(error, Busy):
+            headers = b"retry-after: %d\r\n" % ceil(error.retry_after_s or 1)
         return refusal(code, str(error), kind(error), headers)
     incident = secrets.token_hex(4)
     log.error("incident %s on %r", incident, request.path[:200], exc_info=error)
@@ -207,7 +222,10 @@ def _length(head: Head) -> int | None:
 
 
 def _coding(head: Head) -> str | None:
-    return compression.coding(_text(head, b"content-encoding", ""))
+    try:
+        return compression.coding(_text(head, b"content-encoding", ""))
+    except BadInput as error:
+        raise CodingRefused(str(error)) from error
 
 
 def _unpacking(way: Way, coding: str, bytes_max: int) -> Way:
