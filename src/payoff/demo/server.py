@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,10 @@ class Server:
 
 
 @contextmanager
-def running(home: Path, workers: int = 2, patience_s: float = 30.0) -> Iterator[Server]:
-    """`payoff up` on free loopback ports, until the block ends."""
+def running(home: Path, workers: int = 2, patience_s: float = 30.0, flags: Sequence[str] = ()) -> Iterator[Server]:
+    """`payoff up` on free loopback ports, with these flags besides, until the block ends."""
     command = [sys.executable, "-m", "payoff.cli.main", "up", "--home", str(home), "--workers", str(workers)]
-    command += ["--http", "127.0.0.1:0", "--console", "127.0.0.1:0"]
+    command += ["--http", "127.0.0.1:0", "--console", "127.0.0.1:0", *flags]
     home.mkdir(parents=True, exist_ok=True)
     with (home / "server.log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: S603

@@ -1,0 +1,201 @@
+"""A payoff under full load over all its doors, while versions are promoted, rolled back, killed and revived, workers
+die, and the journal is compacted: what every caller was told, against what is written, and every process's memory.
+"""
+
+import os
+import random
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+import payoff
+from payoff.demo.server import Server, running
+from payoff.journal.query import Journal
+from tests.walks import models
+from tests.walks.crowd import Caller, Stage, crowd
+from tests.walks.wire import echo
+
+FILE = """
+endpoint: echo
+arms: {champion: {model: echo, version: 1}}
+decision: outputs.same_x > 0
+fallback: {decision: false}
+"""
+FROM_MODEL = """
+select count(*) from predictions where outputs.same_id is not null and not (
+    outputs.same_id = inputs.id and outputs.same_x = inputs.x and outputs.same_word = inputs.word
+    and inputs.x = inputs.id + 0.25 and inputs.word = 'w' || inputs.id)
+"""
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of it."""
+
+    seconds: float = 0.0
+    rows: dict[str, int] = field(default_factory=dict)  # that were answered, by way
+    calls: int = 0
+    breaks: int = 0  # connections that broke with the worker behind them
+    deaths: int = 0
+    arms: Counter[str] = field(default_factory=Counter)
+    orders: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)  # answers that are another's, refusals, breaks without a cause
+    journaled: int = 0
+    twice: int = 0  # rows of the journal that share an id
+    missing: int = 0  # answered rows that the journal has not, or has otherwise
+    unheard: int = 0  # rows of the journal of which a caller on a broken connection never heard
+    unasked: int = 0  # rows of the journal that nobody asked
+    mixed: int = 0  # rows of the journal whose outputs are not those of their inputs
+    memory: dict[int, list[tuple[float, float]]] = field(default_factory=dict)  # MB of a process, by second
+    roles: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> int:
+        return sum(self.rows.values())
+
+    def growth(self) -> dict[str, float]:
+        """MB per minute, by process, over the second half of what it lived."""
+        found = {}
+        for pid, seen in self.memory.items():
+            late = [one for one in seen if one[0] >= (seen[0][0] + seen[-1][0]) / 2]
+            if len(late) >= 8:
+                found[f"{self.roles[pid]} ({pid})"] = _slope(late) * 60
+        return found
+
+
+def _slope(points: list[tuple[float, float]]) -> float:
+    """Of the line through the points, by least squares."""
+    mean_x, mean_y = (sum(values) / len(points) for values in zip(*points, strict=True))
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    return float(sum((x - mean_x) * (y - mean_y) for x, y in points) / spread)
+
+
+def soak(folder: Path, seconds: float, *, deaths: bool, each: int = 1) -> Report:
+    """Load for so long, with workers killed on the way if `deaths`; then everything that was said and written."""
+    report, home = Report(), folder / "home"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        place = f"127.0.0.1:{free.getsockname()[1]}"
+    with running(home, workers=2, flags=("--flight", place)) as server:
+        stage = _stage(server, home, folder)
+        callers = list(crowd(stage, each))
+        sides = [threading.Thread(target=_orders, args=(server, stage, report))]
+        sides += [threading.Thread(target=_watch, args=(server, stage, report))]
+        if deaths:
+            sides.append(threading.Thread(target=_deaths, args=(server, stage, seconds)))
+        begun = time.monotonic()
+        for thread in [*callers, *sides]:
+            thread.start()
+        while time.monotonic() < begun + seconds and not any(caller.wrong for caller in callers):
+            time.sleep(0.2)
+        stage.over.set()
+        for thread in [*callers, *sides]:
+            thread.join()
+        report.seconds, report.deaths = time.monotonic() - begun, len(stage.deaths)
+    _collect(report, callers)
+    _books(report, home, callers)
+    return report
+
+
+def _stage(server: Server, home: Path, folder: Path) -> Stage:
+    """The endpoint with its first version as champion and two more to choose from."""
+    client = payoff.connect(server.api)
+    for version in (1, 2, 3):
+        path = folder / f"echo-{version}.onnx"
+        path.write_bytes(echo(version))
+        role: dict[str, Any] = {} if version == 1 else {"as_": "challenger", "traffic": 0.2 * version}
+        client.deploy(str(path), name="echo", **role)
+        if version == 1:
+            client.apply(FILE)
+    doors = dict(line.split(" ", 1) for line in (home / "run" / "doors").read_text().splitlines())
+    return Stage(server.inference.removeprefix("http://"), doors.get("grpc", ""))
+
+
+def _orders(server: Server, stage: Stage, report: Report) -> None:
+    """One order after the other; none may be refused but for what the table of moves says."""
+    endpoint = payoff.connect(server.api).endpoint("echo")
+    chance = random.Random(5)
+    while not stage.over.wait(chance.uniform(0.2, 0.8)):
+        arms = {arm["name"]: arm["role"] for arm in endpoint.describe()["arms"]}
+        killed = [name for name, role in arms.items() if role == "killed"]
+        others = [name for name, role in arms.items() if role == "challenger"]
+        verb = "revive" if killed else chance.choice(["kill", "promote", "rollback", "ramp"])
+        stage.killed = True  # from before the first to after the last kill: an answer may be on its way
+        with suppress(payoff.errors.Conflict):  # nothing to roll back to
+            if verb == "revive":
+                endpoint.revive("soak", killed[0])
+            elif verb == "kill":
+                endpoint.kill("soak")
+            elif verb == "rollback":
+                endpoint.rollback(reason="soak")
+            elif others:
+                endpoint.order(verb, arm=chance.choice(others), **({"traffic": 0.3} if verb == "ramp" else {}))
+        report.orders[verb] += 1
+
+
+def _deaths(server: Server, stage: Stage, seconds: float) -> None:
+    """A worker is killed now and then in the first two thirds, so that the rest shows the memory of those that live."""
+    chance = random.Random(7)
+    until = time.monotonic() + seconds * 2 / 3
+    while not stage.over.wait(chance.uniform(seconds / 8, seconds / 5)) and time.monotonic() < until:
+        workers = [pid for pid in models.children(server.pid) if "payoff.gateway.worker" in models.command(pid)]
+        if workers:
+            stage.deaths.append(time.monotonic())
+            with suppress(ProcessLookupError):
+                os.kill(chance.choice(workers), signal.SIGKILL)
+
+
+def _watch(server: Server, stage: Stage, report: Report) -> None:
+    """The memory of the tree's processes, once a second."""
+    while not stage.over.wait(1.0):
+        for pid in models.children(server.pid):
+            role = next((one for one in ("worker", "control") if one in models.command(pid)), "")
+            with suppress(OSError, StopIteration):
+                status = Path(f"/proc/{pid}/status").read_text().splitlines()
+                kept = next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
+                if role:
+                    report.roles[pid] = role
+                    report.memory.setdefault(pid, []).append((time.monotonic(), kept / 1024))
+
+
+def _collect(report: Report, callers: list[Caller]) -> None:
+    rows: Counter[str] = Counter()
+    for caller in callers:
+        rows[caller.way] += len(caller.ids)
+        report.calls += caller.calls
+        report.breaks += caller.breaks
+        report.arms += caller.arms
+        report.wrong += caller.wrong
+    report.rows = dict(rows)
+
+
+def _books(report: Report, home: Path, callers: list[Caller]) -> None:
+    """Everything that was said against everything that is written."""
+    base = Journal(home).connect()
+    told = pa.table({
+        "id": [one for caller in callers for one in caller.ids],
+        "number": [one for caller in callers for one in caller.numbers],
+    })  # fmt: skip
+    lost = pa.table({"number": pa.array([one for caller in callers for one in caller.lost], pa.int64())})
+    base.register("told", told)
+    base.register("lost", lost)
+
+    def count(sql: str) -> int:
+        ((found,),) = base.sql(sql).fetchall()
+        return int(found)
+
+    report.journaled = count("select count(*) from predictions")
+    report.twice = report.journaled - count("select count(distinct id) from predictions")
+    kept = "select count(*) from told join predictions p on p.id = told.id and p.inputs.id = told.number"
+    report.missing = len(told) - count(kept)
+    unheard = "from predictions p anti join told on p.id = told.id"
+    report.unheard = count(f"select count(*) {unheard} where inputs.id in (select number from lost)")
+    report.unasked = count(f"select count(*) {unheard}") - report.unheard
+    report.mixed = count(FROM_MODEL)
