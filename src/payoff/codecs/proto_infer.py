@@ -256,6 +256,8 @@ def response(body: bytes, header_length: int | None, more: Mapping[str, Any]) ->
             made.raw_output_contents.append(data)
             if nulls:
                 about[NULLS] = orjson.dumps(nulls).decode()
+        else:
+            made.raw_output_contents.append(b"")  # it lies in shared memory, and clients count on one for each output
         put(tensor.parameters, about)
     return bytes(made.SerializeToString())
 

@@ -11,17 +11,19 @@ from typing import Any
 import orjson
 
 from payoff.clock import now_us
-from payoff.codecs import wire
+from payoff.codecs import proto_infer, wire
 from payoff.codecs.proto import SERVING, fill, message, parsed
-from payoff.codecs.proto_infer import parameters, request
-from payoff.errors import BadInput, NotFound, PayoffError
+from payoff.codecs.proto_infer import request
+from payoff.errors import NotFound, PayoffError
 from payoff.gateway.grpc_form import Shapes, check_id, told
 from payoff.gateway.grpc_status import explain
 from payoff.gateway.h2_call import Call, Method, Turn
 from payoff.gateway.http import Reply
+from payoff.gateway.shared_memory import Regions
+from payoff.gateway.tensors import Tensors
 from payoff.gateway.v2 import V2
+from payoff.gateway.wished import specially
 from payoff.serving import Desk, Live
-from payoff.serving.line import PRIORITY_MAX
 
 SERVICE, HEALTH = "inference.GRPCInferenceService", "grpc.health.v1.Health"
 Caller = Call | Turn
@@ -32,8 +34,9 @@ _ERROR, _RESPONSE = 1, 2  # fields of ModelStreamInferResponse
 class Infer:
     """ModelInfer, one call or one turn of a stream."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, regions: Regions) -> None:
         self._desk = desk
+        self._regions = regions
         self._shapes = Shapes()
 
     def take(self, caller: Caller, data: bytes) -> None:
@@ -49,18 +52,22 @@ class Infer:
             return
         if asked.shape.id_at is not None:
             check_id(asked)
-        timeout_us = caller.head.timeout_us
-        deadline_us = None if timeout_us is None else now_us() + timeout_us
-        self._desk.take(live, form, asked, asked.shape.rows, caller, deadline_us=deadline_us)
+        self._desk.take(live, form, asked, asked.shape.rows, caller, deadline_us=_deadline_us(caller))
 
     def _take_new(self, caller: Caller, data: bytes) -> None:
         said = request(data)
         live = find(self._desk, said.model_name, said.model_version)
-        form = told(live)
-        asked = form.ask(said)
-        priority, deadline_us = _order(parameters(said.parameters), caller.head.timeout_us)
-        self._desk.take(live, form, asked, asked.rows, caller, priority=priority, deadline_us=deadline_us)
+        asked = Tensors.of(live).ask(*proto_infer.told(said), self._regions.read)
+        form, priority, own_us = specially(self._regions, live, asked)
+        deadlines_us = [us for us in (_deadline_us(caller), own_us) if us is not None]
+        deadline_us = min(deadlines_us, default=None)
+        self._desk.take(live, told(live, form), asked, asked.rows, caller, priority=priority, deadline_us=deadline_us)
         self._shapes.keep(data, said, live)
+
+
+def _deadline_us(caller: Caller) -> int | None:
+    timeout_us = caller.head.timeout_us
+    return None if timeout_us is None else now_us() + timeout_us
 
 
 def find(desk: Desk, name: str, version: str) -> Live:
@@ -72,16 +79,6 @@ def find(desk: Desk, name: str, version: str) -> Live:
             "chooses the model version"
         )
     return live
-
-
-def _order(said: Mapping[str, Any], timeout_us: int | None) -> tuple[int, int | None]:
-    """A call's priority, and until when it is worth answering: the shorter of gRPC's deadline and Triton's timeout."""
-    urgency, own_us = said.get("priority", 0), said.get("timeout", 0)
-    if type(urgency) is not int or type(own_us) is not int or urgency < 0 or own_us < 0:
-        raise BadInput("parameters priority and timeout are whole numbers from 0 on; timeout is in microseconds")
-    given = [us for us in (timeout_us, own_us) if us]
-    priority = max(0, PRIORITY_MAX + 1 - urgency) if urgency else 0  # 1 is the most urgent, 0 is not said
-    return priority, now_us() + min(given) if given else None
 
 
 def in_stream(said: Any) -> bytes:
@@ -102,7 +99,7 @@ class Services:
 
     def methods(self) -> dict[bytes, Method]:
         """By the paths they are called at."""
-        infer = Infer(self._desk)
+        infer = Infer(self._desk, self._v2.regions)
         found = [
             Method(f"{SERVICE}/ModelInfer", infer.take),
             Method(f"{SERVICE}/ModelStreamInfer", infer.take, streams=True, write=in_stream),

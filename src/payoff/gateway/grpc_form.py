@@ -13,6 +13,7 @@ from payoff.errors import BadInput
 from payoff.gateway import table, tensors
 from payoff.gateway.http import Reply
 from payoff.gateway.tensors import Tensors
+from payoff.gateway.wished import Wished
 from payoff.records import Column, Field
 from payoff.serving import Answered, Live
 from payoff.serving.form import parted
@@ -42,12 +43,8 @@ class Told:
 
     name = "grpc"
 
-    def __init__(self, form: Tensors) -> None:
+    def __init__(self, form: Tensors | Wished) -> None:
         self._form = form
-
-    def ask(self, request: Any) -> oip.Request:
-        """A parsed ModelInferRequest; BadInput if it is amiss."""
-        return self._form.ask(*proto_infer.told(request))
 
     def read(self, asked: Sequence[oip.Request]) -> Rows:
         """The rows of all these requests."""
@@ -66,7 +63,7 @@ class Seen:
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        self._told = Told(Tensors.of(live))
+        self._told = told(live, Tensors.of(live))
         self._inputs = [(field, field.type.dtype) for field in live.inputs]
         self._outputs = tensors.outputs(live)
         self._writers: dict[Any, _Writer] = {}
@@ -175,11 +172,11 @@ def seen(live: Live) -> Seen:
     return found
 
 
-def told(live: Live) -> Told:
-    """The form of all its other requests."""
-    found: Told | None = live.forms.get(Told)
+def told(live: Live, form: Tensors | Wished) -> Told:
+    """The form of this revision's other requests, by the form that they have at the HTTP door."""
+    found: Told | None = live.forms.get(form)
     if found is None:
-        found = live.forms[Told] = Told(Tensors.of(live))
+        found = live.forms[form] = Told(form)
     return found
 
 

@@ -18,21 +18,27 @@ from payoff.gateway.shared_memory import Regions
 from payoff.gateway.tensors import Tensors, outputs, reply
 from payoff.records import Column, Field
 from payoff.serving import Answered, Desk, Live
-from payoff.serving.form import Caller, Form, parted
+from payoff.serving.form import Caller, parted
 from payoff.serving.line import PRIORITY_MAX
 from payoff.serving.part import Rows
 
 
 def take_specially(desk: Desk, regions: Regions, live: Live, asked: oip.Request, caller: Caller) -> None:
     """Take a call that has parameters, or wishes for its outputs; BadInput if it cannot be as it asks to be."""
+    form, priority, deadline_us = specially(regions, live, asked)
+    desk.take(live, form, asked, asked.rows, caller, priority=priority, deadline_us=deadline_us)
+
+
+def specially(regions: Regions, live: Live, asked: oip.Request) -> "tuple[Tensors | Wished, int, int | None]":
+    """The form of a call, its priority at the desk, and until when it is worth answering."""
     said = urgency(asked.parameters)
     deadline_us = None if said.timeout_us is None else now_us() + said.timeout_us
     priority = max(0, PRIORITY_MAX + 1 - said.priority) if said.priority else 0
-    form: Form = Tensors.of(live)
-    if asked.wishes:
-        form = wished = Wished.of(live, regions)
-        wished.check(asked)
-    desk.take(live, form, asked, asked.rows, caller, priority=priority, deadline_us=deadline_us)
+    if not asked.wishes:
+        return Tensors.of(live), priority, deadline_us
+    wished = Wished.of(live, regions)
+    wished.check(asked)
+    return wished, priority, deadline_us
 
 
 class Wished:
