@@ -29,7 +29,11 @@ from benchmarks.unrecorded_worker import Unrecorded
 from payoff.demo.server import running
 from payoff.gateway.follow import Follower
 from payoff.gateway.http import Connection, Door
+from payoff.gateway.repository import Repository
 from payoff.gateway.routes import Routes, explain
+from payoff.gateway.shared_memory import Regions
+from payoff.gateway.tensors import ROWS_MAX
+from payoff.gateway.v2 import V2
 from payoff.journal.ids import Ids
 from payoff.journal.writer import Writer
 from payoff.serving import Desk, Heat
@@ -159,7 +163,9 @@ async def measured(home: Path, model: str, request: bytes, batch: int, on: bool,
         desk = Desk(writer, Ids(0))  # type: ignore[arg-type]
         follower = Follower(home, 0, desk, Heat())
         await follower.start()
-        routes = Routes(desk, None, frozenset({"127.0.0.1"}))
+        regions = Regions(home, allowed=False, bytes_max=1 << 20)
+        v2 = V2(desk, home, regions, Repository(desk, follower.models.heat_all), ROWS_MAX)
+        routes = Routes(desk, v2, None, frozenset({"127.0.0.1"}), 64 << 20)
         driver = Driver(Door(routes.answer, explain), batch, request)
         await warm(driver, model)
         found = await timed(driver, batch, options)

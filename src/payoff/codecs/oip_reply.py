@@ -89,8 +89,9 @@ class Writer:
         names = [b"" if id is None else b',"id":%b' % dump(id) for id in ids]
         told = (*parameters.items(),)
         form = (*(cut.raw is not None for cut in cuts),)
+        layouts = {n: self._layout(n, form, told) for n in {*counts}}
         texts = [
-            self._layout(n, form, told) % holes
+            layouts[n] % holes
             for n, holes in zip(counts, zip(names, *(cut.holes for cut in cuts), strict=True), strict=True)
         ]
         tails = [cut.raw for cut in cuts if cut.raw is not None]

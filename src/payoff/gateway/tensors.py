@@ -14,6 +14,7 @@ from payoff.records import Field, Signature
 from payoff.serving import Answered, Live
 from payoff.serving.form import parted
 from payoff.serving.part import Rows
+from payoff.serving.reply import Same
 
 ROWS_MAX = 100_000  # of one call: more would keep the other callers of the worker waiting
 WHY = frozenset(field.name for field in table.WHY)
@@ -36,6 +37,7 @@ class Tensors:
         self._outputs = outputs(live)
         self._brief = tuple(field for field in self._outputs if field.name not in WHY)
         self._writers: dict[Any, oip_reply.Writer] = {}
+        self._said: dict[Same | None, dict[str, Any]] = {}
 
     @staticmethod
     def of(live: Live) -> "Tensors":
@@ -70,8 +72,18 @@ class Tensors:
         brief = answered.same is not None and asked[0].outputs is None
         columns = table.columns(answered, why=not brief)
         writer = self._writer(asked[0], brief)
-        said = {"revision": self._live.revision.number} | (_why(answered) if brief else {})
+        said = self._parameters(answered.same if brief else None)
         return [reply(body, head) for body, head in writer.write(columns, counts, [one.id for one in asked], said)]
+
+    def _parameters(self, same: Same | None) -> dict[str, Any]:
+        """What a response says of all its rows."""
+        found = self._said.get(same)
+        if found is None:
+            if len(self._said) >= _WRITERS_MAX:
+                self._said.clear()
+            why = {} if same is None else {name: value for name, value in same._asdict().items() if value is not None}
+            found = self._said[same] = {"revision": self._live.revision.number} | why
+        return found
 
     def _writer(self, request: oip.Request, brief: bool) -> oip_reply.Writer:
         key = (request.outputs, request.binary, brief)
@@ -96,8 +108,3 @@ def reply(body: bytes, head: int | None) -> Reply:
     if head is None:
         return Reply(body)
     return Reply(body, b"application/octet-stream", headers=b"inference-header-content-length: %d\r\n" % head)
-
-
-def _why(answered: Answered) -> dict[str, Any]:
-    assert answered.same is not None  # noqa: S101 - whoever is brief has looked
-    return {name: value for name, value in answered.same._asdict().items() if value is not None}

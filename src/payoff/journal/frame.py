@@ -211,10 +211,16 @@ def _plain(number: int, plan: Layout, batch: Noted) -> list[Buffer] | None:
     if batch.key is not None or batch.violations is not None or type(batch.why) is not str:
         return None
     n, why = batch.n, batch.why.encode("utf-8", "backslashreplace")
-    fixed = [batch.id_hi, batch.id_lo, *(_eight(each, n) for each in (batch.at_us, batch.latency_us, batch.cpu_ns))]
-    groups = {"inputs": batch.inputs, "outputs": batch.outputs, "decision": {"decision": batch.decision}}
+    fixed = [
+        batch.id_hi, batch.id_lo, _eight(batch.at_us, n), _eight(batch.latency_us, n), _eight(batch.cpu_ns, n)
+    ]  # fmt: skip
     for group, name, dtype in plan.fixed_names:
-        column = groups[group].get(name) if group in groups else None
+        if group == "inputs":
+            column = batch.inputs.get(name)
+        elif group == "outputs":
+            column = batch.outputs.get(name)
+        else:
+            column = batch.decision if group == "decision" else None
         if column is None or column.valid is not None:
             return None
         values = column.values

@@ -7,7 +7,7 @@ from pathlib import Path
 from payoff.clock import Clock, now_us
 from payoff.errors import TooLarge, Unavailable
 from payoff.journal import segment
-from payoff.journal.frame import Buffer, Layout, Learned, Noted, Stream, block, encode, encode_stream, layout, slices
+from payoff.journal.frame import ROWS_MAX, Buffer, Layout, Learned, Noted, Stream, block, encode, encode_stream, layout, slices
 
 _STREAMS_MAX = 65_535  # a stream's number is 16 bits; a segment that has so many makes way for a new one
 _FLUSH_BYTES_MAX = 1 << 30
@@ -58,7 +58,10 @@ class Writer:
             if len(self._layouts) >= _STREAMS_MAX:
                 self._layouts.clear()
             plan = self._layouts[stream] = layout(stream)
-        frames = [buffer for part in slices(batch) for buffer in encode(number, plan, part)]
+        if batch.n <= ROWS_MAX:
+            frames = encode(number, plan, batch)
+        else:
+            frames = [buffer for part in slices(batch) for buffer in encode(number, plan, part)]
         if number == len(self._numbers):
             self._frames.append(encode_stream(number, stream))
             self._numbers[stream] = number
@@ -123,9 +126,9 @@ class Writer:
         )
 
     def _append(self, raw: bytes) -> None:
-        view = memoryview(raw)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        written = os.write(self._fd, raw)
+        while written < len(raw):
+            written += os.write(self._fd, memoryview(raw)[written:])
         if self.sync:
             os.fdatasync(self._fd)
         self._size += len(raw)

@@ -1,14 +1,14 @@
 """Answers as callers see them: the parts of a batch put back into the callers' order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from payoff.records import Column, concat
 from payoff.serving.live import Live
-from payoff.serving.part import Part
+from payoff.serving.part import Part, Rows
 from payoff.serving.streams import FALLBACK_ARM
 
 
@@ -20,78 +20,78 @@ class Same(NamedTuple):
     why: str
 
 
+class Said(NamedTuple):
+    """Who answered each row, why, and which rules it broke."""
+
+    arm: str
+    version: int | None
+    why: str
+    violations: str
+
+
 @dataclass(slots=True)
 class Answered:
-    """One table of answers: for each row its id, outputs, decision, and why."""
+    """One table of answers: for each row its id, outputs, decision, and why.
+
+    Who answered and why is kept once where it is the `same`, as it is in most batches, and else by row in `each`.
+    """
 
     live: Live
     ids: list[str]
-    outputs: dict[str, Column]
+    outputs: Rows
     decision: Column | None
-    arms: list[str]
-    versions: list[int | None]
-    whys: list[str]
-    violations: list[str]
-    same: Same | None = None
+    same: Same | None
+    each: list[Said] | None = None
+
+    @property
+    def arms(self) -> list[str]:
+        return [self.same.arm] * len(self.ids) if self.same else [said.arm for said in self.each or ()]
+
+    @property
+    def versions(self) -> list[int | None]:
+        return [self.same.version] * len(self.ids) if self.same else [said.version for said in self.each or ()]
+
+    @property
+    def whys(self) -> list[str]:
+        return [self.same.why] * len(self.ids) if self.same else [said.why for said in self.each or ()]
+
+    @property
+    def violations(self) -> list[str]:
+        return [""] * len(self.ids) if self.same else [said.violations for said in self.each or ()]
 
     def slice(self, start: int, stop: int) -> "Answered":
         """The answers from `start` up to `stop`."""
         rows = slice(start, stop)
         return Answered(
-            live=self.live,
-            ids=self.ids[rows],
-            outputs={name: column.take(rows) for name, column in self.outputs.items()},
-            decision=None if self.decision is None else self.decision.take(rows),
-            arms=self.arms[rows],
-            versions=self.versions[rows],
-            whys=self.whys[rows],
-            violations=self.violations[rows],
-            same=self.same,
+            self.live,
+            self.ids[rows],
+            {name: column.take(rows) for name, column in self.outputs.items()},
+            None if self.decision is None else self.decision.take(rows),
+            self.same,
+            None if self.each is None else self.each[rows],
         )
-
-
-def join(pieces: Sequence[Answered]) -> Answered:
-    """Several tables of one call, one after the other."""
-    first = pieces[0]
-    decisions = [{"decision": piece.decision} for piece in pieces if piece.decision is not None]
-    return Answered(
-        live=first.live,
-        ids=[id_ for piece in pieces for id_ in piece.ids],
-        outputs=concat([piece.outputs for piece in pieces]),
-        decision=concat(decisions)["decision"] if decisions else None,
-        arms=[arm for piece in pieces for arm in piece.arms],
-        versions=[version for piece in pieces for version in piece.versions],
-        whys=[why for piece in pieces for why in piece.whys],
-        violations=[text for piece in pieces for text in piece.violations],
-    )
 
 
 def assemble(live: Live, parts: Sequence[Part], ids: list[str]) -> Answered:
     """The parts of a batch as one table, in the order the rows came."""
-    tables = [_table(live, part) for part in parts]
+    part = parts[0]
+    if len(parts) == 1 and part.violations is None and part.blocked is None:
+        return Answered(live, ids, part.outputs, part.decision, _same(live, part))
     if len(parts) == 1:
-        whole, part = tables[0], parts[0]
-        if len(part) and part.violations is None and part.blocked is None:
-            whole.same = Same(whole.arms[0], whole.versions[0], part.why)
-    else:
-        order = np.argsort(np.concatenate([part.index for part in parts if part.index is not None]))
-        whole = _reorder(join(tables), order.tolist())
-    whole.ids = ids
-    return whole
+        return replace(_table(live, part), ids=ids)
+    order = np.argsort(np.concatenate([part.index for part in parts if part.index is not None]))
+    return _joined([_table(live, part) for part in parts], order.tolist(), ids)
+
+
+def _same(live: Live, part: Part) -> Same:
+    arm = live.arm_of(part.lane)
+    return Same(arm.name, arm.version, part.why) if arm else Same(FALLBACK_ARM, None, part.why)
 
 
 def _table(live: Live, part: Part) -> Answered:
-    arm, count = live.arm_of(part.lane), len(part)
-    table = Answered(
-        live=live,
-        ids=[],
-        outputs=part.outputs,
-        decision=part.decision,
-        arms=[arm.name if arm else FALLBACK_ARM] * count,
-        versions=[arm.version if arm else None] * count,
-        whys=[part.why] * count,
-        violations=["; ".join(broken) for broken in part.violations] if part.violations else [""] * count,
-    )
+    same, count = _same(live, part), len(part)
+    broken = ["; ".join(rules) for rules in part.violations] if part.violations else [""] * count
+    table = Answered(live, [], part.outputs, part.decision, None, [Said(*same, rules) for rules in broken])
     if part.blocked is not None and part.blocked.any():
         _block(table, part.blocked)
     return table
@@ -101,7 +101,8 @@ def _block(table: Answered, blocked: np.ndarray[tuple[int], np.dtype[np.bool_]])
     """A blocked row is answered with nulls and the rule that blocked it."""
     table.outputs = {name: _blank(column, blocked) for name, column in table.outputs.items()}
     table.decision = None if table.decision is None else _blank(table.decision, blocked)
-    table.whys = ["blocked by a rule" if gone else why for gone, why in zip(blocked, table.whys, strict=True)]
+    told = zip(blocked, table.each or (), strict=True)
+    table.each = [said._replace(why="blocked by a rule") if gone else said for gone, said in told]
 
 
 def _blank(column: Column, gone: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Column:
@@ -109,14 +110,16 @@ def _blank(column: Column, gone: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> 
     return Column(column.values, valid & ~gone)
 
 
-def _reorder(table: Answered, order: list[int]) -> Answered:
+def _joined(pieces: Sequence[Answered], order: list[int], ids: list[str]) -> Answered:
+    """Several tables as one, its rows in an order of their own."""
+    decisions = [{"decision": piece.decision} for piece in pieces if piece.decision is not None]
+    outputs = concat([piece.outputs for piece in pieces])
+    each = [said for piece in pieces for said in piece.each or ()]
     return Answered(
-        live=table.live,
-        ids=[],
-        outputs={name: column.take(order) for name, column in table.outputs.items()},
-        decision=None if table.decision is None else table.decision.take(order),
-        arms=[table.arms[row] for row in order],
-        versions=[table.versions[row] for row in order],
-        whys=[table.whys[row] for row in order],
-        violations=[table.violations[row] for row in order],
+        pieces[0].live,
+        ids,
+        {name: column.take(order) for name, column in outputs.items()},
+        concat(decisions)["decision"].take(order) if decisions else None,
+        None,
+        [each[row] for row in order],
     )
