@@ -21,6 +21,7 @@ from payoff.doors.tls import HTTP, HTTP2, Tls
 from payoff.errors import PayoffError
 from payoff.gateway import process
 from payoff.gateway.accept import Acceptor
+from payoff.gateway.alert import Alert
 from payoff.gateway.board import Board, Turns
 from payoff.gateway.follow import Follower
 from payoff.gateway.http import Connection, Door, Limits
@@ -148,7 +149,8 @@ async def work(settings: Settings) -> None:
 
 
 def look_on(desk: Desk, sheet: Sheet, settings: Settings) -> Callable[[], None]:
-    """Who sees the batches go by: the log of slow calls, and traces if they are asked for. What to call at the end."""
+    """Who sees the batches go by: what keeps the loop awake, the log of slow calls, and traces if they are asked for. What to call at the end."""
+    desk.onlookers.append(Alert())
     if settings.slow_ms > 0:
         desk.onlookers.append(SlowLog(settings.slow_ms, sheet.own))
     if settings.otel is None:
