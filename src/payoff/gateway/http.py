@@ -433,7 +433,7 @@ class Connection(asyncio.Protocol):
 
     def _stays(self, keep_alive: bool) -> bool:
         """Whether the connection goes on after the answer that is being written."""
-        return keep_alive and not self.door.closing and not (self.said_all and not self.waiting)
+        return keep_alive and (bool(self.waiting) or not (self.door.closing or self.said_all))
 
     def ended(self, keep_alive: bool) -> None:
         """What was asked last has its answer: on to the next, or to the end."""
@@ -450,9 +450,9 @@ class Connection(asyncio.Protocol):
             self._pump()
 
     def _hang_up(self) -> None:
-        """End the connection. Where a body is still coming, it is let run out for a while: closed at once, the client
+        """End the connection. Where something may still be coming, it is let run out for a while: closed at once, the client
         might be told of a reset, and not what we said."""
-        if self.streamed is None or not self.transport.can_write_eof():
+        if (self.streamed is None and not self.door.closing) or not self.transport.can_write_eof():
             self.transport.close()
             return
         self.streamed = None
