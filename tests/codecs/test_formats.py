@@ -22,7 +22,7 @@ JSON, CSV, ARROW = (formats.CODECS.take(name) for name in ("json", "csv", "arrow
         ("Text/CSV;charset=UTF-8", "csv"),
         ("application/x-ndjson", "ndjson"),
         ("application/vnd.apache.arrow.stream", "arrow"),
-        ("application/vnd.apache.arrow.file", "arrow"),
+        ("application/vnd.apache.arrow.file", "arrow-file"),
         ("application/vnd.apache.parquet", "parquet"),
     ],
 )
@@ -37,7 +37,7 @@ def test_an_unknown_content_type_is_answered_with_the_known_ones() -> None:
         formats.by_content_type("image/png")
     with pytest.raises(BadInput, match="charset 'latin1' is not read here; send UTF-8"):
         formats.by_content_type("text/csv; charset=latin1")
-    with pytest.raises(NotFound, match="there are: arrow, csv, json, ndjson, parquet"):
+    with pytest.raises(NotFound, match="there are: arrow, arrow-file, csv, json, ndjson, parquet"):
         formats.CODECS.take("avro")
 
 
@@ -68,7 +68,7 @@ def test_nothing_acceptable_is_answered_with_what_there_is() -> None:
 @pytest.mark.parametrize(
     ("file", "name"),
     [("a/b.CSV", "csv"), ("x.json", "json"), ("x.jsonl", "ndjson"), ("x.ndjson", "ndjson"), ("x.y.parquet", "parquet"),
-     ("x.arrow", "arrow"), ("x.arrows", "arrow"), ("x.feather", "arrow")],
+     ("x.arrow", "arrow"), ("x.arrows", "arrow"), ("x.feather", "arrow-file")],
 )  # fmt: skip
 def test_a_suffix_names_a_codec(file: str, name: str) -> None:
     assert formats.by_suffix(file).name == name

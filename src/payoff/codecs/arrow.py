@@ -5,6 +5,7 @@ A file is a stream between two marks, with an index behind it that nobody needs 
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pyarrow as pa
 
@@ -100,12 +101,18 @@ def answer_table(answer: Answer) -> pa.Table:
     return to_arrow(answer.columns, answer.fields).replace_schema_metadata(about)
 
 
-def write(table: pa.Table) -> bytes:
-    """A table as an Arrow stream."""
+def encode_file(answer: Answer) -> bytes:
+    """The same as an Arrow file."""
+    return write(answer_table(answer), pa.ipc.new_file)
+
+
+def write(table: pa.Table, opener: Any = pa.ipc.new_stream) -> bytes:
+    """A table as an Arrow stream, or as a file."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
+    with opener(sink, table.schema) as writer:
         writer.write_table(table)
     return bytes(sink.getvalue().to_pybytes())
 
 
+FILE = Codec("arrow-file", "application/vnd.apache.arrow.file", decode, encode_file)
 CODEC = Codec("arrow", "application/vnd.apache.arrow.stream", decode, encode)

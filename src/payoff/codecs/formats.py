@@ -15,6 +15,7 @@ CODECS = Plugins[Codec](
     "codec",
     {
         "arrow": "payoff.codecs.arrow:CODEC",
+        "arrow-file": "payoff.codecs.arrow:FILE",
         "csv": "payoff.codecs.csv:CODEC",
         "json": "payoff.codecs.rows:CODEC",
         "ndjson": "payoff.codecs.ndjson:CODEC",
@@ -32,7 +33,7 @@ CONTENT_TYPES = {
     "text/csv": "csv",
     "application/csv": "csv",
     "application/vnd.apache.arrow.stream": "arrow",
-    "application/vnd.apache.arrow.file": "arrow",
+    "application/vnd.apache.arrow.file": "arrow-file",
     "application/vnd.apache.parquet": "parquet",
     "application/x-parquet": "parquet",
     "application/parquet": "parquet",
@@ -48,7 +49,7 @@ SUFFIXES = {
     ".parquet": "parquet",
     ".arrow": "arrow",
     ".arrows": "arrow",
-    ".feather": "arrow",
+    ".feather": "arrow-file",
 }
 
 _FORMS = "application/x-www-form-urlencoded"

@@ -1,10 +1,11 @@
 """A file of rows to an Arrow table where no fields say what is what: the types come from the file, or from the text.
 
-In CSV a column is int64, float64, bool (true and false, in words), date or timestamp if every cell reads as such, and
+In CSV a column is int64, uint64, float64, bool (true and false, in words), date or timestamp if every cell reads as such, and
 text otherwise; whole numbers with leading zeros, like postal codes, are text.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
@@ -21,7 +22,8 @@ from payoff.records.columns import Column
 from payoff.records.signature import Field, Type
 
 _GUESSES = [
-    (r"^[+-]?(?:0|[1-9][0-9]{0,17})$", Type.INT64),
+    (r"^[+-]?(?:0|[1-9][0-9]{0,18})$", Type.INT64),
+    (r"^(?:0|[1-9][0-9]{0,19})$", Type.UINT64),
     (r"^(?i:[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|nan|[+-]?inf)$", Type.FLOAT64),
     (r"^(?i:true|false)$", Type.BOOL),
     (r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", Type.DATE),
@@ -56,12 +58,19 @@ def of_lists(lists: dict[str, Any]) -> pa.Table:
         if type(values) is not list:
             raise BadInput(f"column {name!r} is {shorten(values)}; expected a list with one value per row")
         try:
-            arrays[name] = pa.array(values)
+            arrays[name] = _array(values)
         except (pa.ArrowException, OverflowError, ValueError, TypeError) as error:
             raise BadInput(f"column {name!r} has values of more than one type: {error}") from error
     if len({len(values) for values in arrays.values()}) > 1:
         raise BadInput("the columns are not equally long: " + ", ".join(f"{n!r} {len(a)}" for n, a in arrays.items()))
     return pa.table(arrays)
+
+
+def _array(values: list[Any]) -> Any:
+    try:
+        return pa.array(values)
+    except OverflowError:
+        return pa.array(values, pa.uint64())
 
 
 def _json(body: bytes, rows_max: int) -> pa.Table:
@@ -90,17 +99,16 @@ def _guess(name: str, texts: ChunkedArray) -> tuple[Field, Column]:
     cells = cells.filter(pc.fill_null(pc.not_equal(cells, ""), False))
     for pattern, kind in _GUESSES:
         if len(cells) and pc.all(pc.match_substring_regex(cells, pattern)).as_py():
-            try:
-                field = Field(name, kind, nullable=True)
+            field = Field(name, kind, nullable=True)
+            with suppress(BadInput):  # a number that int64 does not hold, a date that is none
                 return field, csv.read_column(field, texts)
-            except BadInput:
-                break  # it looked like a date and is none: then it is text
     field = Field(name, Type.TEXT, nullable=True)
     return field, csv.read_column(field, texts)
 
 
 _READERS: dict[str, Callable[[bytes, int], pa.Table]] = {
     "arrow": lambda body, rows_max: arrow.table(body, rows_max=rows_max),
+    "arrow-file": lambda body, rows_max: arrow.table(body, rows_max=rows_max),
     "csv": _csv,
     "json": _json,
     "ndjson": lambda body, rows_max: of_records(ndjson.records(body, rows_max)),
