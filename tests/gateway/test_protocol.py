@@ -181,9 +181,17 @@ def test_what_is_no_number_in_json_is_refused_in_a_request_and_null_in_an_answer
 
 
 def test_a_call_whose_time_is_over_is_told_so(client: httpx.Client) -> None:
-    reply = client.post(INFER, json=said(1, parameters={"timeout": 60_000_000, "priority": 1}))
-    assert output(reply, "y") == [2]
+    for parameters in ({"timeout": 60_000_000, "priority": 1}, {"timeout": 0, "priority": 9_999}):
+        assert output(client.post(INFER, json=said(1, parameters=parameters)), "y") == [2]
+    assert client.post(INFER, json=said(1, parameters={"timeout": 1})).status_code == 504
     assert client.post(INFER, json=said(1, parameters={"timeout": "soon"})).status_code == 400
+
+
+def test_headers_say_how_urgent_a_call_is_and_its_parameters_go_before_them(client: httpx.Client) -> None:
+    headers = {"payoff-timeout-ms": "60000", "payoff-priority": "3"}
+    assert output(client.post(INFER, json=said(1), headers=headers), "y") == [2]
+    assert client.post(INFER, json=said(1, parameters={"timeout": 1}), headers=headers).status_code == 504
+    assert client.post(INFER, json=said(1), headers={"payoff-timeout-ms": "soon"}).status_code == 400
 
 
 # -- paths

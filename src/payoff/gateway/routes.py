@@ -119,7 +119,7 @@ class Routes:
     def _to_infer(self, name: str, version: str | None, head: Head) -> "Way":
         _expect(head, b"POST")
         header_length = _length(head)
-        desk, v2 = self._desk, self._v2
+        desk, v2, limits = self._desk, self._v2, patience(head)
 
         def ask(request: Request) -> None:
             live = desk.lives.get(name) if version is None else None
@@ -127,8 +127,8 @@ class Routes:
                 live = v2.live(name, version)
             form = Tensors.of(live)
             asked = form.ask(request.body, header_length, v2.regions.read)
-            if asked.parameters or asked.wishes:
-                take_specially(desk, v2.regions, live, asked, request)
+            if limits is not None or asked.parameters or asked.wishes:
+                take_specially(desk, v2.regions, live, asked, request, limits)
             else:
                 desk.take(live, form, asked, asked.rows, request)
 

@@ -14,6 +14,7 @@ from payoff.codecs.urgency import urgency
 from payoff.errors import BadInput
 from payoff.gateway import table
 from payoff.gateway.http import Reply
+from payoff.gateway.patience import Patience
 from payoff.gateway.shared_memory import Regions
 from payoff.gateway.tensors import Tensors, outputs, reply
 from payoff.records import Column, Field
@@ -22,18 +23,26 @@ from payoff.serving.form import Caller, parted
 from payoff.serving.line import PRIORITY_MAX
 from payoff.serving.part import Rows
 
+_NO_LIMITS = Patience(0, None)
 
-def take_specially(desk: Desk, regions: Regions, live: Live, asked: oip.Request, caller: Caller) -> None:
+
+def take_specially(
+    desk: Desk, regions: Regions, live: Live, asked: oip.Request, caller: Caller, limits: Patience | None
+) -> None:
     """Take a call that has parameters, or wishes for its outputs; BadInput if it cannot be as it asks to be."""
-    form, priority, deadline_us = specially(regions, live, asked)
+    form, priority, deadline_us = specially(regions, live, asked, limits or _NO_LIMITS)
     desk.take(live, form, asked, asked.rows, caller, priority=priority, deadline_us=deadline_us)
 
 
-def specially(regions: Regions, live: Live, asked: oip.Request) -> "tuple[Tensors | Wished, int, int | None]":
-    """The form of a call, its priority at the desk, and until when it is worth answering."""
+def specially(
+    regions: Regions, live: Live, asked: oip.Request, limits: Patience = _NO_LIMITS
+) -> "tuple[Tensors | Wished, int, int | None]":
+    """The form of a call, its priority at the desk, and until when it is worth answering. `limits` is what its head
+    says; what its parameters say goes before that."""
     said = urgency(asked.parameters)
-    deadline_us = None if said.timeout_us is None else now_us() + said.timeout_us
-    priority = max(0, PRIORITY_MAX + 1 - said.priority) if said.priority else 0
+    timeout_us = limits.timeout_us if said.timeout_us is None else said.timeout_us
+    deadline_us = None if timeout_us is None else now_us() + timeout_us
+    priority = max(0, PRIORITY_MAX + 1 - said.priority) if said.priority else limits.priority
     if not asked.wishes:
         return Tensors.of(live), priority, deadline_us
     wished = Wished.of(live, regions)
