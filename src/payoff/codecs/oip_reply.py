@@ -1,13 +1,12 @@
 """Open Inference Protocol v2 over HTTP: columns to responses, JSON or raw bytes, those of a batch in one go."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from payoff.codecs.celltext import dump, escaped, flat, raw
+from payoff.codecs.celltext import dump, escaped, flat, flat_ids, raw
 from payoff.codecs.checks import refuse_unknown
 from payoff.codecs.oip import Request
 from payoff.codecs.tensors import DATATYPES
@@ -57,11 +56,9 @@ def encode(
     return Writer(name, version, fields, frozenset()).write(outputs, [n], [id], parameters or {})[0][0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Cut:
+class _Cut(NamedTuple):
     """An output of a batch, cut into calls: what fills the hole in each call's JSON, and the bytes that follow it."""
 
-    field: Field
     holes: list[bytes] | list[int]
     raw: list[bytes] | None
 
@@ -82,9 +79,10 @@ class Writer:
         self._layouts: dict[Any, bytes] = {}
 
     def write(
-        self, outputs: Columns, counts: Sequence[int], ids: Sequence[str | None], parameters: Mapping[str, Any]
-    ) -> list[Reply]:
-        """One response for each call of so many rows; `outputs` has the rows of all of them."""
+        self, outputs: Mapping[str, Column | list[str]], counts: Sequence[int], ids: Sequence[str | None],
+        parameters: Mapping[str, Any],
+    ) -> list[Reply]:  # fmt: skip
+        """One response for each call of so many rows; `outputs` has the rows of all of them, ids as a list."""
         cuts = [self._cut(field, outputs[field.name], counts) for field in self._wanted]
         names = [b"" if id is None else b',"id":%b' % dump(id) for id in ids]
         told = (*parameters.items(),)
@@ -101,11 +99,15 @@ class Writer:
             (b"".join((text, *parts)), len(text)) for text, parts in zip(texts, zip(*tails, strict=True), strict=True)
         ]
 
-    def _cut(self, field: Field, column: Column, counts: Sequence[int]) -> _Cut:
+    def _cut(self, field: Field, column: Column | list[str], counts: Sequence[int]) -> _Cut:
+        if isinstance(column, list):
+            if field.name not in self._binary:
+                return _Cut(flat_ids(column, counts), None)
+            column = Column(np.array(column, object))
         if field.name not in self._binary or not _has_raw(field, column):
-            return _Cut(field, flat(field, column, counts), None)
+            return _Cut(flat(field, column, counts), None)
         parts = raw(Column(_raw_values(field, column)), counts)
-        return _Cut(field, [*map(len, parts)], parts)
+        return _Cut([*map(len, parts)], parts)
 
     def _layout(self, n: int, form: tuple[bool, ...], parameters: tuple[tuple[str, Any], ...]) -> bytes:
         """A response to n rows with a hole for the id, and one for each output."""

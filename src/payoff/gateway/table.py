@@ -33,6 +33,16 @@ def flat(answered: Answered, how: Listing = "records") -> Answer:
     return Answer(live.name, live.revision.number, columns(answered), named, how)
 
 
+def brief(answered: Answered) -> dict[str, Column | list[str]]:
+    """Ids, outputs and decision alone, for those to whom the why is told otherwise."""
+    found: dict[str, Column | list[str]] = {"prediction_id": answered.ids}
+    for name, column in answered.outputs.items():
+        found[_free(name)] = column
+    if answered.decision is not None:
+        found["decision"] = answered.decision
+    return found
+
+
 def columns(answered: Answered, why: bool = True) -> dict[str, Column]:
     """The columns of a flat answer, in their order; without those that say why, if they are told otherwise."""
     columns = {"prediction_id": _texts(answered.ids)}

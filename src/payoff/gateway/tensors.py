@@ -70,7 +70,7 @@ class Tensors:
 
     def _written(self, answered: Answered, asked: Sequence[oip.Request], counts: Sequence[int]) -> list[Reply]:
         brief = answered.same is not None and asked[0].outputs is None
-        columns = table.columns(answered, why=not brief)
+        columns = table.brief(answered) if brief else table.columns(answered)
         writer = self._writer(asked[0], brief)
         said = self._parameters(answered.same if brief else None)
         return [reply(body, head) for body, head in writer.write(columns, counts, [one.id for one in asked], said)]
