@@ -3,7 +3,9 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -148,6 +150,18 @@ def test_what_cannot_be_answered_is_refused_in_words_and_the_connection_ends(
 
 def test_a_silent_connection_is_closed_after_a_while(server: Server) -> None:
     assert server.say(b"") == b""
+
+
+def test_a_client_that_does_not_take_its_answers_is_let_go_of(server: Server) -> None:
+    with socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        line.settimeout(0.5)
+        line.connect(("127.0.0.1", server.port))
+        with suppress(TimeoutError, ConnectionError):  # until neither reads any more
+            while True:
+                line.sendall(b"POST /a HTTP/1.1\r\nContent-Length: 900\r\n\r\n" + bytes(900))
+        while server.door.open:
+            time.sleep(0.01)
 
 
 def test_a_refusal_waits_for_the_answers_before_it(server: Server) -> None:

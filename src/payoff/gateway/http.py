@@ -190,6 +190,7 @@ class Connection(asyncio.Protocol):
         self.between = True  # requests: the parser holds no part of one
         self.deadline = self.loop.time() + self.limits.idle_s_max
         self.receiving = False
+        self.unsent, self.deaf_from = 0, 0.0  # bytes that the client has not taken, and since when it takes none
         self.unread = 0  # bytes of a request that the parser has, and has not yet said a word of
         self.owed = 0  # bytes of a body that the parser does not see, after an offer to upgrade
 
@@ -477,7 +478,13 @@ class Connection(asyncio.Protocol):
         self._enqueue(refusal(status, what, {413: "too_large", 503: "unavailable"}.get(status, "bad_input")))
 
     def check_time(self, now: float) -> None:
-        """End a connection that takes too long to say something."""
+        """End a connection that takes too long to say something, or to hear it."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent != self.unsent:  # it reads, however slowly, or there was more to say
+            self.unsent, self.deaf_from = unsent, now
+        elif unsent and now - self.deaf_from >= self.limits.idle_s_max:
+            self.transport.abort()
+            return
         if self.ending or now < self.deadline:
             return
         if self.streamed is not None and self.streamed.waits:
