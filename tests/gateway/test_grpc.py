@@ -49,17 +49,29 @@ class Doors:
 
 @contextmanager
 def doors(home: Path, *flags: str, key: str | None = None) -> Iterator[Doors]:
-    with socket.create_server(("127.0.0.1", 0)) as http, socket.create_server(("127.0.0.1", 0)) as rpc:
-        command = [sys.executable, "-m", "payoff.gateway.worker", "--home", str(home), "--fd", str(http.fileno())]
-        command += ["--grpc-fd", str(rpc.fileno()), *flags]
-        environment = {**os.environ, **({"PAYOFF_KEY": key} if key else {})}
-        process = subprocess.Popen(command, pass_fds=(http.fileno(), rpc.fileno()), env=environment)
-        places = [f"127.0.0.1:{door.getsockname()[1]}" for door in (http, rpc)]
-        try:
-            yield Doors(f"http://{places[0]}", places[1], process)
-        finally:
-            process.terminate()
-            assert process.wait(30) == 0
+    """A worker with both doors."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as http,
+        socket.create_server(("127.0.0.1", 0)) as rpc,
+        started(home, http, rpc, *flags, key=key) as found,
+    ):
+        yield found
+
+
+@contextmanager
+def started(
+    home: Path, http: socket.socket, rpc: socket.socket, *flags: str, key: str | None = None
+) -> Iterator[Doors]:
+    command = [sys.executable, "-m", "payoff.gateway.worker", "--home", str(home), "--fd", str(http.fileno())]
+    command += ["--grpc-fd", str(rpc.fileno()), *flags]
+    environment = {**os.environ, **({"PAYOFF_KEY": key} if key else {})}
+    process = subprocess.Popen(command, pass_fds=(http.fileno(), rpc.fileno()), env=environment)
+    places = [f"127.0.0.1:{door.getsockname()[1]}" for door in (http, rpc)]
+    try:
+        yield Doors(f"http://{places[0]}", places[1], process)
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
 
 
 @pytest.fixture(scope="module")

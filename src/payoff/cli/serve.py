@@ -23,6 +23,13 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class GrpcServer(StrEnum):
+    """Whose server is behind the gRPC door."""
+
+    OWN = "own"
+    GRPCIO = "grpcio"
+
+
 def up(
     home: Home = HOME,
     workers: Annotated[int | None, typer.Option(min=1, max=256, help="Inference processes [one per core].")] = None,
@@ -31,6 +38,9 @@ def up(
         str | None,
         typer.Option(metavar="HOST:PORT", help="The gRPC door, or `none` [the port after that of the inference door]."),
     ] = None,
+    grpc_server: Annotated[
+        GrpcServer, typer.Option(help="Who speaks gRPC: payoff itself, or grpcio (`pip install 'payoff[grpc]'`).")
+    ] = GrpcServer.OWN,
     flight: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="An Arrow Flight door for scoring in bulk [there is none].")
     ] = None,
@@ -73,6 +83,7 @@ def up(
         "otel": collector(otel, os.environ),
         "otel_share": otel_share,
         "pin": supervisor.can_pin(pin),
+        "grpc_server": supervisor.has_grpcio(grpc_server.value),
         "flight": supervisor.flight_at(flight),
     }
     files = [path and path.expanduser().resolve() for path in (tls_cert, tls_key, tls_client_ca)]

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -98,6 +99,13 @@ def beside(http: str) -> str:
     return f"{f'[{host}]' if ':' in host else host}:{port + 1 if port else 0}"
 
 
+def has_grpcio(server: str) -> str:
+    """The gRPC server that was asked for; BadInput if it is not there."""
+    if server == "grpcio" and find_spec("grpc") is None:
+        raise BadInput("--grpc-server grpcio needs grpcio; install it with: pip install 'payoff[grpc]'")
+    return server
+
+
 def flight_at(text: str | None) -> str | None:
     """Where the Arrow Flight door is to be; BadInput if that cannot be."""
     if text is None:
@@ -144,17 +152,23 @@ def lock(home: Path) -> TextIO:
     return file
 
 
-def listen(door: str, flag: str, patience_s: float = 3.0) -> socket.socket:
-    """The door's listening socket. Children of a supervisor that just died need a moment to let go of it."""
+def listen(door: str, flag: str, patience_s: float = 3.0, shared: bool = False) -> socket.socket:
+    """The door's listening socket. Children of a supervisor that just died need a moment to let go of it.
+
+    `shared`: it only keeps the place, at which others listen themselves.
+    """
     host, port = address(door)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     until = time.monotonic() + patience_s
     while True:
         door_socket = socket.socket(family, socket.SOCK_STREAM)
         door_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            door_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
             door_socket.bind((host, port))
-            door_socket.listen(BACKLOG)
+            if not shared:
+                door_socket.listen(BACKLOG)
             return door_socket
         except OSError as error:
             door_socket.close()
@@ -196,7 +210,12 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
         stack.enter_context(lock(settings.home))
         sheets.sweep(settings.home)
         asked = {"http": settings.http, "grpc": settings.grpc, "console": settings.console}
-        doors = {name: stack.enter_context(listen(door, f"--{name}")) for name, door in asked.items() if door}
+        shared = {"grpc"} if settings.each.get("grpc_server") == "grpcio" else {""}
+        doors = {
+            name: stack.enter_context(listen(door, f"--{name}", shared=name in shared))
+            for name, door in asked.items()
+            if door is not None
+        }
         read, write = os.pipe()
         stack.callback(os.close, write)
         board_fd = make_board(settings.workers)

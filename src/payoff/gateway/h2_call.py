@@ -28,7 +28,7 @@ class Method:
     name: str
     take: Callable[[Any, bytes], None]
     streams: bool = False
-    again: Callable[["Call"], None] | None = None
+    again: Callable[[Any], None] | None = None
     write: Callable[[Any], bytes] = lambda said: said  # an answer of a stream to bytes; also of an Exception, if it can
 
 

@@ -20,6 +20,7 @@ class Settings:
     home: Path
     fd: int  # the listening socket of the HTTP door
     grpc_fd: int | None = None  # and of the gRPC door, if there is one
+    grpc_server: str = "own"  # or "grpcio"
     index: int = 0
     workers: int = 1
     lifeline_fd: int | None = None  # readable when the supervisor is gone

@@ -128,7 +128,7 @@ async def work(settings: Settings) -> None:
     doors = Doors(settings, Board(settings.board_fd, settings.workers), settings.tls, process.raise_files())
     process.settle()
     open_http(doors, desk, follower)
-    open_grpc(doors, desk, follower)
+    await open_grpc(doors, desk, follower)
     vitals = Vitals(sheet, desk, writer, follower.models, doors.numbers)
     lives = (follower.follow(), keep_house(doors, writer, follower, vitals), vitals.feel_lag())
     tasks = [asyncio.create_task(life) for life in lives]
@@ -200,7 +200,7 @@ def open_http(doors: Doors, desk: Desk, follower: Follower) -> None:
     doors.open(settings.fd, door, lambda: Connection(door))
 
 
-def open_grpc(doors: Doors, desk: Desk, follower: Follower) -> None:
+async def open_grpc(doors: Doors, desk: Desk, follower: Follower) -> None:
     """The gRPC door, if there is one."""
     settings = doors.settings
     if settings.grpc_fd is None:
@@ -210,8 +210,13 @@ def open_grpc(doors: Doors, desk: Desk, follower: Follower) -> None:
     here = is_here(settings.grpc_fd)
     regions = Regions(settings.home, allowed=here, bytes_max=settings.body_bytes_max)
     v2 = V2(desk, settings.home, regions, Repository(desk, follower.models.heat_all), ROWS_MAX)
-    hall = grpc_door.door(desk, v2, settings.key, LOOPBACK if here else None, settings.body_bytes_max)
-    doors.open(settings.grpc_fd, hall, hall.connection, HTTP2)
+    limits = grpc_door.limits(settings.body_bytes_max, doors.connections_max)
+    if settings.grpc_server == "grpcio":
+        hall = await grpc_door.of_grpcio(grpc_door.door(desk, v2, settings.key, None, limits), settings)
+        doors.halls.append(hall)
+        return
+    door = grpc_door.door(desk, v2, settings.key, LOOPBACK if here else None, limits)
+    doors.open(settings.grpc_fd, door, door.connection, HTTP2)
 
 
 def is_here(fd: int) -> bool:
