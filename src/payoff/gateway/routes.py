@@ -120,13 +120,14 @@ class Routes:
         _expect(head, b"POST")
         header_length = _length(head)
         desk, v2, limits = self._desk, self._v2, patience(head)
+        fetch = v2.regions.read
 
         def ask(request: Request) -> None:
             live = desk.lives.get(name) if version is None else None
             if live is None:
                 live = v2.live(name, version)
             form = Tensors.of(live)
-            asked = form.ask(request.body, header_length, v2.regions.read)
+            asked = form.ask(request.body, header_length, fetch)
             if limits is not None or asked.parameters or asked.wishes:
                 take_specially(desk, v2.regions, live, asked, request, limits)
             else:
