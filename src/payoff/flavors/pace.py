@@ -18,9 +18,11 @@ from payoff.records.columns import Column, Columns, length, take
 from payoff.records.signature import Field, Type
 
 SIZES = (1, 8, 32, 128, 512, 2_048)
-CALLS_MAX, SIZE_S_MAX, CALL_S_MAX = 5, 0.005, 0.010  # of one size; a call slower than that is the last that is tried
+CALLS_MAX, SIZE_S_MAX = 5, 0.005  # of one size
+PATIENCE_S = 1.0  # of all sizes beyond a single row
 LARGE_S = 0.002  # a model whose call of one row takes longer holds up the others of its worker
 LOOP_S_MAX, THREAD_S_MAX = 0.005, 0.050  # of one call in the event loop, and in a thread
+TIMES_MAX = 4  # or so many times what a row takes alone, where that is longer
 BATCH_S = 0.000_06  # what a batch costs beside the model: the journal, the answers
 WORSE_MAX = 1.25  # a batch whose rows cost more than so many times the cheapest is too large
 
@@ -42,6 +44,11 @@ class Pace:
         """Whether a call of one row would hold up others."""
         return self.one_row_s > LARGE_S
 
+    @property
+    def call_s_max(self) -> float:
+        """How long a call may take."""
+        return max(THREAD_S_MAX, TIMES_MAX * self.one_row_s) if self.large else LOOP_S_MAX
+
     def of(self, rows: int) -> float:
         """The seconds of a call of so many rows; beyond what was measured, as it went on last."""
         if len(self.rows) == 1:
@@ -50,10 +57,12 @@ class Pace:
         (low, high), (quick, slow) = self.rows[place - 1 : place + 1], self.seconds[place - 1 : place + 1]
         return quick + max(0.0, slow - quick) * (rows - low) / (high - low)
 
-    def rows_max(self, call_s_max: float) -> int:
+    @property
+    def rows_max(self) -> int:
         """The most rows, a power of two up to the largest of SIZES, that pay in one call of at most `call_s_max`."""
         sizes = [1 << power for power in range(SIZES[-1].bit_length())]
-        costs = {size: (BATCH_S + self.of(size)) / size for size in sizes if size == 1 or self.of(size) <= call_s_max}
+        most_s = self.call_s_max
+        costs = {size: (BATCH_S + self.of(size)) / size for size in sizes if size == 1 or self.of(size) <= most_s}
         cheapest = min(costs.values())
         return max(size for size, cost in costs.items() if cost <= WORSE_MAX * cheapest)
 
@@ -61,15 +70,17 @@ class Pace:
 def measure(run: Run, rows: Columns) -> Pace:
     """Call the model with these rows, again and again, in rising numbers; the first call of a size warms it up.
 
-    Takes some 50 ms, or five calls of a model for which one row is slow. Whatever `run` raises is raised.
+    Takes some 50 ms for a model that is not large, and PATIENCE_S or two calls at most. What `run` raises is raised.
     """
-    sizes, seconds = list[int](), list[float]()
-    for size in SIZES:
-        sizes.append(size)
-        seconds.append(_shortest(run, take(rows, np.arange(size) % length(rows))))
-        if seconds[-1] > CALL_S_MAX:
+    began = time.perf_counter()
+    pace = Pace((1,), (_shortest(run, take(rows, [0])),))
+    for size in SIZES[1:]:
+        worst_s = 2 * pace.seconds[-1] * size / pace.rows[-1]
+        if pace.seconds[-1] > pace.call_s_max or time.perf_counter() - began + worst_s > PATIENCE_S:
             break
-    return Pace(tuple(sizes), tuple(seconds))
+        taken_s = _shortest(run, take(rows, np.arange(size) % length(rows)))
+        pace = Pace((*pace.rows, size), (*pace.seconds, max(taken_s, pace.seconds[-1])))
+    return pace
 
 
 def _shortest(run: Run, rows: Columns) -> float:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from threading import Lock
 
 from payoff.flavors import Loaded
-from payoff.flavors.pace import LOOP_S_MAX, THREAD_S_MAX
 from payoff.records import Column, Columns
 
 THREADS_MAX = 32  # models that compute at the same time; the others wait for a thread
@@ -25,8 +24,8 @@ class Threads:
         if pace is None:
             return loaded
         if pace.large and loaded.frees_lock:
-            return replace(self._away(loaded), rows_max=pace.rows_max(THREAD_S_MAX))
-        return replace(loaded, rows_max=pace.rows_max(LOOP_S_MAX))
+            loaded = self._away(loaded)
+        return replace(loaded, rows_max=pace.rows_max)
 
     def _away(self, loaded: Loaded) -> Loaded:
         clock = _Clock()
