@@ -1,4 +1,4 @@
-"""What callers say of their patience is held to at a real worker, beside models quick and slow, and one with a cache."""
+"""What callers say of their patience is held to at a real worker, beside models quick, slow and with a cache."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
