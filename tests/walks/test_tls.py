@@ -67,7 +67,10 @@ def up(home: Path, files: Files, *flags: str) -> Iterator[dict[str, str]]:
         while not doors.exists():
             assert process.poll() is None
             time.sleep(0.02)
-        yield dict(line.split() for line in doors.read_text().splitlines())
+        found = dict(line.split() for line in doors.read_text().splitlines())
+        for door in ("http", "console"):
+            connect(found[door], files).close()
+        yield found
     finally:
         process.terminate()
         process.wait()
