@@ -163,6 +163,7 @@ def listen(door: str, flag: str, patience_s: float = 3.0, shared: bool = False) 
     while True:
         door_socket = socket.socket(family, socket.SOCK_STREAM)
         door_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _notice_the_gone(door_socket)
         if shared:
             door_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
@@ -177,6 +178,15 @@ def listen(door: str, flag: str, patience_s: float = 3.0, shared: bool = False) 
                     f"cannot listen on {door}: {error.strerror}; choose another with {flag} HOST:PORT"
                 ) from error
             time.sleep(0.1)
+
+
+def _notice_the_gone(door_socket: socket.socket) -> None:
+    """Connections are probed when nothing comes, and end when what is sent to them finds nobody; they inherit this."""
+    door_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3),
+                          ("TCP_USER_TIMEOUT", 300_000)):  # fmt: skip
+        if hasattr(socket, option):  # the second is macOS's name of the first, the last is Linux's; seconds, and ms
+            door_socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def where(door_socket: socket.socket) -> str:
