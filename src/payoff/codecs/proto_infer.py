@@ -132,7 +132,7 @@ class Shape:
         if request.parameters or any(output.parameters for output in request.outputs):
             return None
         names = {tensor.name: place for place, tensor in enumerate(request.inputs)}
-        if len(names) != len(inputs) or len(request.raw_input_contents) != len(inputs):
+        if names.keys() != {field.name for field in inputs} or len(request.raw_input_contents) != len(request.inputs):
             return None
         if any(not _is_plain(field, request.inputs[names[field.name]]) for field in inputs):
             return None
