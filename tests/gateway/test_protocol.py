@@ -3,9 +3,11 @@ and what becomes of requests that have been tampered with."""
 
 import gzip
 import json
+import secrets
 import subprocess
 import zlib
 from collections.abc import Callable, Iterator
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,33 @@ def test_curl_needs_no_more_than_its_flag(client: httpx.Client) -> None:
     head, _, answer = done.stdout.partition(b"\r\n\r\n")
     assert b"content-encoding: gzip" in head
     assert len(json.loads(answer)["outputs"][1]["data"]) == 2_000
+
+
+# -- several workers
+
+
+def test_every_worker_reads_and_counts_what_another_was_told(home: Path) -> None:
+    memory = SharedMemory(f"payoff-{secrets.token_hex(6)}", create=True, size=8)
+    assert memory.buf is not None
+    memory.buf[:] = np.array([1, 8], np.float32).tobytes()
+    place = {"shared_memory_region": memory.name, "shared_memory_byte_size": 8}
+    body = {"inputs": [{"name": "x", "shape": [2], "datatype": "FP32", "parameters": place}]}
+
+    def rows(url: str) -> int:
+        (told,) = httpx.get(f"{url}/v2/models/times/stats", timeout=60).json()["model_stats"]
+        return int(told["inference_count"])
+
+    flags = ("--workers", "2", "--index")
+    with worker(home, None, *flags, "0") as one, worker(home, None, *flags, "1") as other:
+        region = f"/v2/systemsharedmemory/region/{memory.name}"
+        before = rows(other)
+        httpx.post(f"{one}{region}/register", json={"key": memory.name, "byte_size": 8}, timeout=60)
+        assert output(httpx.post(f"{other}{INFER}", json=body, timeout=60), "y") == [2, 16]
+        assert rows(one) == rows(other) == before + 2
+        httpx.post(f"{other}{region}/unregister", timeout=60)
+        assert httpx.post(f"{one}{INFER}", json=body, timeout=60).status_code == 404
+    memory.close()
+    memory.unlink()
 
 
 # -- numbers that JSON cannot say
