@@ -269,7 +269,8 @@ def _plain(value: Any) -> Any:
 
 @pytest.fixture
 def collector() -> Iterator[str]:
-    Collector.spans, Collector.busy = [], []
+    Collector.spans.clear()
+    Collector.busy.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -279,7 +280,7 @@ def collector() -> Iterator[str]:
 
 def test_a_traced_call_comes_to_the_collector_with_its_stages(home: Path, tmp_path: Path, collector: str) -> None:
     trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-    Collector.busy = [503]
+    Collector.busy.append(503)
     with up(home, "--otel", collector, "--otel-share", "0", OTEL_SERVICE_NAME="scores") as server:
         deploy(server, tmp_path)
         url = f"{server.inference}/predict/times"

@@ -60,6 +60,7 @@ class Vitals:
             "rss_bytes": rss_bytes(os.getpid()),
             "loop_lag_ns": self._lag_ns,
             "waiting_rows": self._desk.waiting_rows,
+            "waiting_calls": self._desk.waiting_calls,
             "shadow_dropped_rows": counters.shadow_dropped,
             "shadow_failed_rows": counters.shadow_failed,
             "cache_hits": counters.cache_hits,

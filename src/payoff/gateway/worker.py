@@ -130,6 +130,7 @@ async def work(settings: Settings) -> None:
     open_http(doors, desk, follower)
     await open_grpc(doors, desk, follower)
     vitals = Vitals(sheet, desk, writer, follower.models, doors.numbers)
+    vitals.tick()
     lives = (follower.follow(), keep_house(doors, writer, follower, vitals), vitals.feel_lag())
     tasks = [asyncio.create_task(life) for life in lives]
     if settings.flight is not None and settings.index == 0:

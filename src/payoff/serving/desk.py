@@ -131,6 +131,12 @@ class Desk:
         return self._waiting_rows
 
     @property
+    def waiting_calls(self) -> int:
+        """Calls that wait for their turn."""
+        lines = sum(len(line.calls) + len(line.bulk) for line in self._lines.values())
+        return len(self._calls) + len(self._bulk) + lines
+
+    @property
     def idle(self) -> bool:
         """Whether nobody waits for an answer or a record."""
         return not (self._calls or self._bulk or self._lines or self._flights or self._watching.waits)
