@@ -38,7 +38,7 @@ class Server:
             Method("t/Echo", self._echo),
             Method("t/Late", lambda call, message: self._after(0.05, call, message)),
             Method("t/Never", lambda call, message: self.seen.append(call)),
-            Method("t/Broken", lambda call, message: 1 // 0),
+            Method("t/Broken", self._break),
             Method("t/Large", lambda call, message: call.hear(b"x" * int(message))),
             Method("t/Stream", self._stream, streams=True),
         ]
@@ -51,6 +51,9 @@ class Server:
     def _echo(self, call: Any, message: bytes) -> None:
         self.seen.append(call)
         call.hear(message)
+
+    def _break(self, call: Any, message: bytes) -> None:
+        raise ZeroDivisionError
 
     def _stream(self, call: Any, message: bytes) -> None:
         """Every other answer is late, so that their order is not the one in which they are ready."""
@@ -142,13 +145,13 @@ class Client:
         with suppress(OSError):  # the other end has closed: what it said before can be read still
             self.line.sendall(said)
 
-    def request(self, message: bytes | None = b"", end: bool = True, **headers: str) -> list[Any]:
+    def request(self, message: bytes | None = b"", **headers: str) -> list[Any]:
         """The frames of a call on the next stream; the keywords are headers, and path is `:path`."""
         said = HEADERS | {name.replace("path", ":path").replace("_", "-"): value for name, value in headers.items()}
         stream, self.next = self.next, self.next + 2
-        found = [frames.HeadersFrame(stream, self.encoder.encode(list(said.items())), flags=["END_HEADERS"])]
+        found: list[Any] = [frames.HeadersFrame(stream, self.encoder.encode(list(said.items())), flags=["END_HEADERS"])]
         if message is not None:
-            found.append(frames.DataFrame(stream, prefixed(message), flags=["END_STREAM"] if end else []))
+            found.append(frames.DataFrame(stream, prefixed(message), flags=["END_STREAM"]))
         return found
 
     def call(self, message: bytes = b"", **headers: str) -> Answer:
@@ -201,7 +204,9 @@ class Client:
 
     def take(self, frame: Any) -> None:
         if isinstance(frame, frames.HeadersFrame):
-            self.of(frame.stream_id).headers |= dict(self.decoder.decode(frame.data))
+            self.of(frame.stream_id).headers |= {
+                str(name): str(value) for name, value in self.decoder.decode(frame.data)
+            }
         elif isinstance(frame, frames.DataFrame):
             self.of(frame.stream_id).data += frame.data
         elif isinstance(frame, frames.RstStreamFrame):

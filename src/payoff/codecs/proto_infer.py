@@ -105,8 +105,8 @@ def _output(output: Any) -> dict[str, Any]:
 class Shape:
     """What requests have in common that differ only in their id and the bytes of their tensors.
 
-    `inputs` are the fields of an endpoint, all of which the request has as raw bytes of their own datatype; None from
-    `of` if it is another kind of request. `rows` and the names of the `outputs` are as the request said.
+    All fields of an endpoint are there as raw bytes of their own datatype, and `at` says where. `rows` and the names of
+    the `outputs` are as the request said.
     """
 
     def __init__(self, first: bytes, holes: list[tuple[int, int]]) -> None:
@@ -127,8 +127,8 @@ class Shape:
         return found if found[::2] == self._fixed else None
 
     @staticmethod
-    def of(data: bytes, request: Any, inputs: Sequence[Field]) -> "Shape | None":
-        """The shape of a request that was judged and found right."""
+    def of(data: bytes, request: Any, inputs: Sequence[Field], rows: int) -> "Shape | None":
+        """The shape of a request of so many rows that was judged and found right; None if it is not so simple."""
         if request.parameters or any(output.parameters for output in request.outputs):
             return None
         names = {tensor.name: place for place, tensor in enumerate(request.inputs)}
@@ -145,7 +145,7 @@ class Shape:
         raws = [2 * place + 1 for place, number in enumerate(numbers) if number == _RAW_IN]
         shape.at = [raws[names[field.name]] for field in inputs]
         shape.id_at = 2 * numbers.index(_ID) + 1 if _ID in numbers else None
-        shape.rows = request.inputs[0].shape[0] if request.inputs else 0
+        shape.rows = rows
         shape.outputs = tuple(output.name for output in request.outputs) or None
         return shape
 

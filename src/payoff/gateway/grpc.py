@@ -62,7 +62,7 @@ class Infer:
         deadlines_us = [us for us in (_deadline_us(caller), own_us) if us is not None]
         deadline_us = min(deadlines_us, default=None)
         self._desk.take(live, told(live, form), asked, asked.rows, caller, priority=priority, deadline_us=deadline_us)
-        self._shapes.keep(data, said, live)
+        self._shapes.keep(data, said, live, asked.rows)
 
 
 def _deadline_us(caller: Caller) -> int | None:

@@ -144,9 +144,9 @@ class Shapes:
                 return live, form, Asked(shape, parts)
         return None
 
-    def keep(self, data: bytes, request: Any, live: Live) -> None:
+    def keep(self, data: bytes, request: Any, live: Live, rows: int) -> None:
         """Remember what this request, which was found right, looks like, if it is one of those that can be."""
-        shape = Shape.of(data, request, live.inputs) if len(data) <= _KEPT_BYTES_MAX else None
+        shape = Shape.of(data, request, live.inputs, rows) if len(data) <= _KEPT_BYTES_MAX else None
         if shape is None:
             return
         if len(self._by_size) >= _SIZES_MAX:
