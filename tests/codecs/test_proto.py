@@ -34,9 +34,9 @@ def asked(rows: int, id: str, order: list[str], outputs: list[str], seed: int) -
     return made
 
 
-def shape_of(made: Any) -> Shape | None:
+def shape_of(made: Any, rows: int = 2) -> Shape | None:
     data = made.SerializeToString()
-    return Shape.of(data, proto_infer.request(data), FIELDS)
+    return Shape.of(data, proto_infer.request(data), FIELDS, rows)
 
 
 @pytest.mark.parametrize("theirs", [*service_pb2.DESCRIPTOR.message_types_by_name])
@@ -77,7 +77,7 @@ def test_a_request_like_one_before_it_is_cut_where_protobuf_finds_its_parts(
     rows: int, ids: tuple[str, str], order: list[str], outputs: list[str], seeds: tuple[int, int]
 ) -> None:
     first, second = (asked(rows, id, order, outputs, seed) for id, seed in zip(ids, seeds, strict=True))
-    shape = shape_of(first)
+    shape = shape_of(first, rows)
     assert shape is not None
     assert (shape.rows, shape.outputs) == (rows, tuple(outputs) or None)
     data = second.SerializeToString()
@@ -96,7 +96,7 @@ def test_a_request_with_a_byte_changed_is_of_the_shape_only_if_it_means_the_same
     rows: int, data: st.DataObject
 ) -> None:
     made = asked(rows, "id", ["a", "b", "c"], ["y"], 1)
-    shape, whole = shape_of(made), made.SerializeToString()
+    shape, whole = shape_of(made, rows), made.SerializeToString()
     assert shape is not None
     at = data.draw(st.integers(0, len(whole) - 1))
     changed = whole[:at] + bytes([data.draw(st.integers(0, 255))]) + whole[at + 1 :]
@@ -141,9 +141,9 @@ def test_what_is_unusual_about_a_request_is_never_passed_over(name: str) -> None
 def test_a_second_id_or_a_field_that_nobody_knows_is_not_mistaken_for_the_first() -> None:
     whole = asked(1, "", ["a", "b", "c"], [], 1).SerializeToString()
     two = whole + wire.piece(3, b"x") + wire.piece(3, b"y")
-    assert Shape.of(two, proto_infer.request(two), FIELDS) is None
+    assert Shape.of(two, proto_infer.request(two), FIELDS, 1) is None
     odd = b"\x18\x05" + whole  # field 3 as a number: protobuf passes over it
-    shape = Shape.of(odd, proto_infer.request(odd), FIELDS)
+    shape = Shape.of(odd, proto_infer.request(odd), FIELDS, 1)
     assert shape is not None
     assert shape.id_at is None
 
@@ -188,7 +188,7 @@ def test_spoiled_requests_are_read_or_refused_and_nothing_else_happens() -> None
         try:
             request = proto_infer.request(bytes(whole))
             proto_infer.told(request)
-            Shape.of(bytes(whole), request, FIELDS)
+            Shape.of(bytes(whole), request, FIELDS, 1)
         except BadInput:
             refused += 1
     assert refused
