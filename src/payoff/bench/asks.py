@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 from urllib.parse import quote
 
+from payoff.codecs import proto
 from payoff.errors import BadInput
 
 DIFFERENT_MAX = 64
@@ -27,11 +28,26 @@ def requests(
     protocol: str, endpoint: str, fields: Fields, records: Sequence[Record], rows: int, host: str, key: str | None
 ) -> list[bytes]:
     """Different requests of `rows` rows each, taken in turn from the records. BadInput if a row does not fit."""
-    make = PROTOCOLS[protocol]
-    count, said = min(DIFFERENT_MAX, max(1, len(records))), [_plain(record) for record in records]
-    pieces = [[said[(start * rows + row) % len(said)] for row in range(rows)] for start in range(count)]
-    name = quote(endpoint, safe="")
-    return [_whole(*make(name, fields, piece), host, key) for piece in pieces]
+    make, name = HTTP[protocol], quote(endpoint, safe="")
+    return [_whole(*make(name, fields, piece), host, key) for piece in _pieces(records, rows)]
+
+
+def messages(endpoint: str, fields: Fields, records: Sequence[Record], rows: int) -> list[bytes]:
+    """The same for gRPC: messages with their length first."""
+    made = []
+    for piece in _pieces(records, rows):
+        said = {"model_name": endpoint, "inputs": [_head(field, rows) for field in fields],
+                "raw_input_contents": [raw(field, piece) for field in fields]}  # fmt: skip
+        message = proto.fill(proto.message("inference.ModelInferRequest")(), said).SerializeToString()
+        made.append(b"\0" + len(message).to_bytes(4, "big") + message)
+    return made
+
+
+def _pieces(records: Sequence[Record], rows: int) -> list[list[Record]]:
+    """Rows for each of the different requests."""
+    said = [_plain(record) for record in records]
+    count = min(DIFFERENT_MAX, max(1, len(said)))
+    return [[said[(start * rows + row) % len(said)] for row in range(rows)] for start in range(count)]
 
 
 def _plain(record: Record) -> Record:
@@ -72,9 +88,11 @@ def _arrow(name: str, fields: Fields, piece: Sequence[Record]) -> tuple[str, dic
     return f"/predict/{name}", {"content-type": ARROW_TYPE, "accept": ARROW_TYPE}, frames.stream(table)
 
 
-PROTOCOLS: dict[str, Callable[[str, Fields, Sequence[Record]], tuple[str, dict[str, str], bytes]]] = {
+HTTP: dict[str, Callable[[str, Fields, Sequence[Record]], tuple[str, dict[str, str], bytes]]] = {
     "json": _json, "binary": _binary, "arrow": _arrow, "rows": _rows,
 }  # fmt: skip
+GRPC = "grpc"
+PROTOCOLS = (*HTTP, GRPC)
 
 
 def _whole(path: str, headers: Mapping[str, str], body: bytes, host: str, key: str | None) -> bytes:

@@ -22,7 +22,7 @@ from payoff.bench.report import Report
 from payoff.bench.step import Step
 from payoff.bench.tally import merged, percentile_us
 from payoff.client.client import Client
-from payoff.errors import BadInput, ModelFailed, PayoffError, Unavailable
+from payoff.errors import ModelFailed, PayoffError, Unavailable
 from payoff.records.names import drill_of
 
 RECORDED_MAX = 200  # rows that were recorded, taken where none are given
@@ -60,6 +60,8 @@ class Target:
     host: str
     port: int
     tls: bool
+    grpc: bool
+    key: str | None
     requests: list[str]  # base64
     pids: list[int]
 
@@ -138,14 +140,17 @@ def copy_of(file: dict[str, Any], name: str) -> dict[str, Any]:
 def aim(client: Client, name: str, wanted: Wanted, rows: Sequence[Record], key: str | None) -> Target:
     """The requests for an endpoint's door."""
     told = client.endpoint(name).describe()
-    door = urlsplit(told["urls"]["predict"])
-    if door.hostname is None or door.port is None:
-        raise BadInput(f"{told['urls']['predict']} is no address to load")
-    fields = told["signature"]["inputs"]
-    made = asks.requests(wanted.protocol, name, fields, rows, wanted.rows, door.netloc, key)
-    pids = worked.family(_workers(client))
+    grpc = wanted.protocol == asks.GRPC
+    address = told["urls"].get("grpc" if grpc else "predict")
+    if address is None:
+        raise Unavailable("this payoff has no gRPC door; start it with `payoff up --grpc HOST:PORT`")
+    door, fields = urlsplit(address), told["signature"]["inputs"]
+    tls = door.scheme in ("https", "grpcs")
+    host, port = door.hostname or "", door.port or (443 if tls else 80)
+    made = (asks.messages(name, fields, rows, wanted.rows) if grpc else
+            asks.requests(wanted.protocol, name, fields, rows, wanted.rows, door.netloc, key))  # fmt: skip
     encoded = [base64.b64encode(one).decode() for one in made]
-    return Target(door.hostname, door.port, door.scheme == "https", encoded, pids)
+    return Target(host, port, tls, grpc, key, encoded, worked.family(_workers(client)))
 
 
 def _workers(client: Client) -> list[int]:
@@ -177,7 +182,8 @@ def step(target: Target, connections: int, wanted: Wanted) -> Step:
 
 def _job(target: Target, wanted: Wanted, share: int, first: bool, clients: int) -> dict[str, Any]:
     return {
-        "host": target.host, "port": target.port, "tls": target.tls, "requests": target.requests,
+        "host": target.host, "port": target.port, "tls": target.tls, "grpc": target.grpc, "key": target.key,
+        "requests": target.requests,
         "connections": share, "seconds": wanted.seconds, "rate": wanted.rate and wanted.rate / clients,
         "pids": target.pids if first else [],
     }  # fmt: skip

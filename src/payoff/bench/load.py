@@ -15,7 +15,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import uvloop
 
@@ -30,6 +30,14 @@ AGAIN_S = 0.05  # after a connection that could not be made or was lost
 WHY_CHARS = 300
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
+
+
+class AnyCaller(Protocol):
+    """One connection, of whatever protocol: told what to ask, it tells the load when it is answered, and lost."""
+
+    lost: "asyncio.Future[None]"
+
+    def ask(self, request: bytes) -> None: ...
 
 
 @dataclass(slots=True)
@@ -57,9 +65,9 @@ class Load:
         self._first = asyncio.Event()
         self._rate: float | None = job.get("rate")
         self._next = 0
-        self._free: deque[Caller] = deque()
+        self._free: deque[AnyCaller] = deque()
         self._due: deque[float] = deque()
-        self._busy: dict[Caller, float] = {}  # who waits for an answer, and since when it was due
+        self._busy: dict[AnyCaller, float] = {}  # who waits for an answer, and since when it was due
 
     async def run(self) -> Seen:
         """Until the time is over and the last answers are there."""
@@ -99,16 +107,23 @@ class Load:
         """Keeps one connection, making it again where it is lost."""
         loop = asyncio.get_running_loop()
         while time.perf_counter() < self.ends:
-            caller = Caller(self)
+            caller = self._caller()
             try:
                 await loop.create_connection(lambda caller=caller: caller, self.job["host"], self.job["port"],
-                                             ssl=_trust() if self.job.get("tls") else None)  # fmt: skip
+                                             ssl=_trust(self.job) if self.job.get("tls") else None)  # fmt: skip
             except OSError as error:
                 self.fail(time.perf_counter(), f"no connection: {error}")
             else:
                 self.free(caller)
                 await caller.lost
             await asyncio.sleep(AGAIN_S)
+
+    def _caller(self) -> "AnyCaller":
+        if self.job.get("grpc"):
+            from payoff.bench.rpc import RpcCaller  # hpack is not needed otherwise
+
+            return RpcCaller(self)
+        return Caller(self)
 
     async def _pace(self, rate: float) -> None:
         """Makes requests due, at fixed times from the start."""
@@ -127,12 +142,12 @@ class Load:
         else:
             self.seen.unsent += 1
 
-    def _ask(self, caller: "Caller", due: float) -> None:
+    def _ask(self, caller: "AnyCaller", due: float) -> None:
         self._next += 1
         self._busy[caller] = due
         caller.ask(self.bodies[self._next % len(self.bodies)])
 
-    def free(self, caller: "Caller") -> None:
+    def free(self, caller: "AnyCaller") -> None:
         """A connection has nothing to do: the next request, if one is due."""
         now = time.perf_counter()
         if self._due:
@@ -142,14 +157,14 @@ class Load:
         elif now < self.ends:
             self._ask(caller, now)
 
-    def drop(self, caller: "Caller") -> None:
+    def drop(self, caller: "AnyCaller") -> None:
         """A connection is gone, with the request it was to answer."""
         if caller in self._free:
             self._free.remove(caller)
         if caller in self._busy:
             self.fail(self._busy.pop(caller), "the connection was closed before the answer")
 
-    def answered(self, caller: "Caller", status: bytes, body: bytes) -> None:
+    def answered(self, caller: "AnyCaller", status: bytes, body: bytes) -> None:
         """An answer is there."""
         due = self._busy.pop(caller)
         if status == b"200":
@@ -158,7 +173,7 @@ class Load:
         else:
             self.fail(due, body.decode("utf-8", "replace"))
 
-    def waits(self, caller: "Caller") -> bool:
+    def waits(self, caller: "AnyCaller") -> bool:
         """Whether an answer is due on this connection."""
         return caller in self._busy
 
@@ -226,10 +241,13 @@ def whole(data: bytes) -> int | None:
     return end + 4
 
 
-def _trust() -> Any:
+def _trust(job: dict[str, Any]) -> Any:
     from payoff.client.trust import trust
 
-    return trust().context()
+    context = trust().context()
+    if job.get("grpc"):
+        context.set_alpn_protocols(["h2"])
+    return context
 
 
 def main() -> None:
