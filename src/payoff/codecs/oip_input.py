@@ -17,7 +17,7 @@ from payoff.records.columns import Column, concat
 from payoff.records.signature import Field, Type
 
 # How the standard library packs these; it refuses what does not fit, and is the fastest way there is.
-_CODES = {
+CODES = {
     Type.INT8: "b", Type.INT16: "h", Type.INT32: "i", Type.INT64: "q", Type.UINT8: "B", Type.UINT16: "H",
     Type.UINT32: "I", Type.UINT64: "Q", Type.FLOAT32: "f", Type.FLOAT64: "d",
 }  # fmt: skip
@@ -46,7 +46,7 @@ class Input:
         self._dtype = field.type.dtype
         self._datatype = DATATYPES[field.type]
         self._is_float = field.type.is_float
-        self._code = _CODES.get(field.type, "")
+        self._code = CODES.get(field.type, "")
 
     def rows(self, shape: Any) -> int:
         """n, where the shape is one the field takes."""

@@ -7,6 +7,7 @@ import orjson
 
 from payoff.codecs import oip, oip_reply, schema
 from payoff.codecs.codec import prepared
+from payoff.codecs.oip_known import Known, Shapes
 from payoff.codecs.places import Fetch, no_memory
 from payoff.gateway import table
 from payoff.gateway.http import Reply
@@ -36,6 +37,8 @@ class Tensors:
         self._reader = prepared(oip.Oip, live.inputs, ROWS_MAX)
         self._outputs = outputs(live)
         self._brief = tuple(field for field in self._outputs if field.name not in WHY)
+        self.shapes = Shapes(self._reader, live.inputs)
+        self.seen = Seen(self)
         self._writers: dict[Any, oip_reply.Writer] = {}
         self._said: dict[Same | None, dict[str, Any]] = {}
 
@@ -95,6 +98,20 @@ class Tensors:
             name, version = self._live.name, str(self._live.revision.number)
             found = self._writers[key] = oip_reply.Writer(name, version, wanted, request.binary)
         return found
+
+
+class Seen:
+    """Calls like those before them: only their numbers are new."""
+
+    name = "oip"
+
+    def __init__(self, tensors: Tensors) -> None:
+        self._tensors = tensors
+        self.read = tensors.shapes.columns
+
+    def write(self, answered: Answered, asked: Sequence[Known], counts: Sequence[int]) -> list[Reply]:
+        """As to all others."""
+        return self._tensors.write(answered, [one.shape.request for one in asked], counts)
 
 
 def metadata(live: Live) -> Reply:

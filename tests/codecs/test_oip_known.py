@@ -1,0 +1,114 @@
+"""Requests whose envelope is known are read as those that are read with care."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payoff.codecs.oip import Oip
+from payoff.codecs.oip_known import Known, Shapes
+from payoff.errors import BadInput
+from payoff.records import Field, Type
+
+FIELD, BADLY_NAMED = Field("x", Type.FLOAT32, (2,)), Field("data", Type.FLOAT32, (2,))
+NUMBERS = st.one_of(st.floats(-(2.0**99), 2.0**99, width=32), st.integers(-(2**60), 2**60))
+
+
+def body(rows: Sequence[Sequence[Any]], *, spaced: bool = False, **more: Any) -> bytes:
+    flat = [value for row in rows for value in row]
+    tensor = {"name": "x", "shape": [len(rows), 2], "datatype": "FP32", "data": flat}
+    separators = None if spaced else (",", ":")
+    return json.dumps({"inputs": [tensor], **more}, separators=separators).encode()
+
+
+class House:
+    """What a door does with bodies."""
+
+    def __init__(self, *fields: Field) -> None:
+        self.oip = Oip(fields)
+        self.shapes = Shapes(self.oip, fields)
+
+    def teach(self, text: bytes, header_length: int | None = None) -> None:
+        self.shapes.keep(text, header_length, self.oip.ask(text, header_length))
+
+    def values(self, *known: Known | None) -> list[Any]:
+        found = [one for one in known if one is not None]
+        assert len(found) == len(known), "not known"
+        return next(iter(self.shapes.columns(found).values())).values.tolist()
+
+
+@pytest.fixture
+def house() -> House:
+    return House(FIELD)
+
+
+@given(st.lists(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=3), min_size=1, max_size=5), st.booleans())
+def test_a_batch_of_known_requests_is_read_as_each_of_them_alone(
+    calls: list[list[tuple[Any, Any]]], spaced: bool
+) -> None:
+    house = House(FIELD)
+    for n in {len(call) for call in calls}:
+        house.teach(body([(0, 0)] * n, spaced=spaced))
+    texts = [body(call, spaced=spaced) for call in calls]
+    alone = [house.oip.columns([house.oip.ask(text)])["x"].values for text in texts]
+    assert house.values(*(house.shapes.find(text, None) for text in texts)) == np.concatenate(alone).tolist()
+
+
+@given(st.lists(NUMBERS, min_size=0, max_size=6), st.lists(NUMBERS, min_size=2, max_size=2))
+def test_numbers_too_many_or_too_few_never_move_the_rows_of_others(odd: list[Any], good: list[Any]) -> None:
+    house = House(FIELD)
+    house.teach(body([(0, 0)]))
+    text = body([(0, 0)]).replace(b"[0,0]", json.dumps(odd).encode())
+    known = house.shapes.find(text, None)
+    assert (known is None) == (len(odd) != 2)
+    assert house.values(house.shapes.find(body([good]), None)) == [np.float32(good).tolist()]
+
+
+@pytest.mark.parametrize("said", ["1,true", "1,null", '1,"2"', "[1,2]", "1,NaN", "1,[2"])
+def test_what_is_not_numbers_is_not_known(house: House, said: str) -> None:
+    house.teach(body([(0, 0)]))
+    assert house.shapes.find(body([(0, 0)]).replace(b"0,0", said.encode()), None) is None
+
+
+@pytest.mark.parametrize("said", ["1,", ",1", "1,--2", "1,1e", "1,1e99", "1,0x1", "1,2 3", ","])
+def test_what_only_looks_like_numbers_is_refused_in_the_usual_words(house: House, said: str) -> None:
+    house.teach(body([(0, 0)]))
+    text = body([(0, 0)]).replace(b"0,0", said.encode())
+    known = house.shapes.find(text, None)
+    with pytest.raises(BadInput) as usual:
+        house.oip.columns([house.oip.ask(text)])
+    if known is not None:
+        with pytest.raises(BadInput) as heard:
+            house.shapes.columns([known])
+        assert str(heard.value) == str(usual.value)
+
+
+@pytest.mark.parametrize("text", [
+    b'{"inputs":[{"name":"data","shape":[1,2],"datatype":"FP32","data":[1,2]}]}',  # the name is the first "data"
+    b'{"x":{"data":[1,2]},"inputs":[{"name":"data","shape":[1,2],"datatype":"FP32","data":[1,2]}]}',
+    b'{"inputs":[{"name":"data","shape":[1,2],"datatype":"FP32","d\\u0061ta":[1,2]}]}',
+    b'{"id":"a","inputs":[{"name":"data","shape":[1,2],"datatype":"FP32","data":[1,2]}]}',
+])  # fmt: skip
+def test_a_request_that_could_be_mistaken_is_not_remembered(text: bytes) -> None:
+    house = House(BADLY_NAMED)
+    house.teach(text)
+    other = text.replace(b"[1,2]", b"[3,4]")
+    assert house.shapes.find(other, None) is None or house.values(house.shapes.find(other, None)) == [[3, 4]]
+
+
+def test_raw_bytes_are_known_by_the_json_before_them(house: House) -> None:
+    about = {"name": "x", "shape": [1, 2], "datatype": "FP32", "parameters": {"binary_data_size": 8}}
+    head = json.dumps({"inputs": [about], "parameters": {"binary_data_output": True}}).encode()
+    house.teach(head + np.float32([1, 2]).tobytes(), len(head))
+    first, second = (house.shapes.find(head + np.float32(row).tobytes(), len(head)) for row in ([3, 4], [5, 6]))
+    assert house.values(first, second) == [[3, 4], [5, 6]]
+    assert first is not None
+    assert first.shape.request.binary == "all"
+    assert house.shapes.find(head + b"1234567", len(head)) is None
+    nan = house.shapes.find(head + np.float32([np.nan, 1]).tobytes(), len(head))
+    with pytest.raises(BadInput, match="missing value"):
+        house.values(nan)
