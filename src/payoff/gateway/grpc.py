@@ -41,6 +41,22 @@ class Infer:
 
     def take(self, caller: Caller, data: bytes) -> None:
         """Give a ModelInferRequest to the desk; its caller hears a ModelInferResponse."""
+        try:
+            self._take(caller, data)
+        except Exception as error:
+            self._count(data, error)
+            raise
+
+    def _count(self, data: bytes, error: Exception) -> None:
+        """A call that did not come as far as the desk, which counts the others."""
+        try:
+            name = request(data).model_name
+        except PayoffError:
+            name = ""
+        if self._desk.meter is not None:
+            self._desk.meter.failed(name if name in self._desk.lives else "", "grpc", error)
+
+    def _take(self, caller: Caller, data: bytes) -> None:
         found = self._shapes.find(data)
         if found is None:
             self._take_new(caller, data)

@@ -28,7 +28,9 @@ class Asker:
 
     def __init__(self, context: Any) -> None:
         left_s = context.time_remaining()
-        self.head = Head(timeout_us=None if left_s is None else max(1, int(left_s * 1e6)))
+        timeout_us = None if left_s is None else max(1, int(left_s * 1e6))
+        self.head = Head(_headers(context), timeout_us=timeout_us)
+        self.address = str(context.peer()).partition(":")[2]
         self.wire = self
         self.told: Any = None
         self.said: asyncio.Queue[Any] = asyncio.Queue()
@@ -54,6 +56,12 @@ class Asker:
     def send(self, call: "Asker", message: bytes) -> None:
         """One of many answers."""
         self.said.put_nowait(message)
+
+
+def _headers(context: Any) -> dict[bytes, bytes]:
+    """What the client sent beside the message."""
+    pairs = context.invocation_metadata() or ()
+    return {name.encode(): value if isinstance(value, bytes) else value.encode() for name, value in pairs}
 
 
 class Hall:

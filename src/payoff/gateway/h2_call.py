@@ -35,6 +35,8 @@ class Method:
 class Wire(Protocol):
     """Where answers go."""
 
+    transport: Any
+
     def reply(self, call: "Call", message: bytes) -> None: ...
     def send(self, call: "Call", message: bytes) -> None: ...
     def finish(self, call: "Call", status: Status) -> None: ...
@@ -76,6 +78,12 @@ class Call:
 
     def __init__(self, wire: Wire, source: Source, number: int, head: Head, room: int) -> None:
         self.wire, self.source, self.number, self.head, self.room = wire, source, number, head, room
+
+    @property
+    def address(self) -> str:
+        """Where the caller is."""
+        peer = self.wire.transport.get_extra_info("peername")
+        return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else ""
 
     def hear(self, said: Any) -> None:
         """The answer, or what went wrong."""
@@ -182,6 +190,10 @@ class Turn:
     @property
     def head(self) -> Head:
         return self.call.head
+
+    @property
+    def address(self) -> str:
+        return self.call.address
 
     def hear(self, said: Any) -> None:
         """The answer, or what went wrong: it is told in the stream, which goes on."""

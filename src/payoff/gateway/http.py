@@ -86,20 +86,6 @@ class Request:
         peer = self.connection.transport.get_extra_info("peername")
         return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else ""
 
-    @property
-    def traceparent(self) -> str | None:
-        """The caller's span, in the words of W3C Trace Context."""
-        return self._text(b"traceparent")
-
-    @property
-    def tracestate(self) -> str | None:
-        """What others say of that trace."""
-        return self._text(b"tracestate")
-
-    def _text(self, header: bytes) -> str | None:
-        value = self.head.headers.get(header)
-        return None if value is None else value.decode("latin-1")
-
     def hear(self, said: Any) -> None:
         """The answer: a Reply, or what went wrong."""
         if not self.gone:

@@ -72,7 +72,7 @@ class Tracer:
         for call in batch:
             rows = slice(start, start + call.count)
             start = rows.stop
-            above = parent(_said(call, "traceparent"))
+            above = parent(_said(call, b"traceparent"))
             if self._traces(above):
                 fields = {**_about(call), "payoff.arm": arms(whole, rows), "payoff.batch_rows": len(whole.arms)}
                 ids, stages_ns = whole.ids[rows], lap.stages_ns(call.arrived_us)
@@ -81,7 +81,7 @@ class Tracer:
     def missed(self, batch: Sequence[Call], error: Exception, ended_us: int) -> None:
         """The same for calls without an answer."""
         for call in batch:
-            above = parent(_said(call, "traceparent"))
+            above = parent(_said(call, b"traceparent"))
             if self._traces(above):
                 self._take(call, above, ended_us, {}, _about(call), (), f"{type(error).__name__}: {error}"[:500])
 
@@ -105,7 +105,7 @@ class Tracer:
         self, call: Call, above: Parent | None, ended_us: int, stages_ns: Mapping[str, int],
         attributes: Mapping[str, Value], ids: Sequence[str], failed: str | None = None,
     ) -> None:  # fmt: skip
-        state = (_said(call, "tracestate") or "")[:_STATE_MAX] if above is not None else ""
+        state = (_said(call, b"tracestate") or "")[:_STATE_MAX] if above is not None else ""
         name = f"infer {call.live.name}"
         traced = Traced(above, state, name, call.arrived_us, ended_us, stages_ns, attributes, ids, failed)
         self._exporter.take(lambda: spans(traced))
@@ -135,7 +135,8 @@ def _about(call: Call) -> dict[str, Value]:
     }  # fmt: skip
 
 
-def _said(call: Call, header: str) -> str | None:
-    """A header, of a caller that has any."""
-    found: str | None = getattr(call.caller, header, None)
-    return found
+def _said(call: Call, header: bytes) -> str | None:
+    """A header, of a caller that has any: those of every door keep theirs in their `head`."""
+    head = getattr(call.caller, "head", None)
+    value: bytes | None = None if head is None else head.headers.get(header)
+    return None if value is None else value.decode("latin-1")
