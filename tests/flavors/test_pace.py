@@ -97,3 +97,12 @@ def test_an_engine_is_changed_for_a_clear_gain_only() -> None:
 def test_a_model_without_sample_rows_is_measured_on_a_row_of_zeros() -> None:
     row = blank((Field("n", Type.INT64), Field("image", Type.FLOAT32, (2, 2)), Field("word", Type.TEXT)))
     assert [column.values.tolist() for column in row.values()] == [[0], [[[0, 0], [0, 0]]], [""]]
+
+
+def test_time_that_others_had_the_processor_is_not_the_models() -> None:
+    def run(columns: Columns) -> dict[str, Column]:
+        time.sleep(0.003)
+        return {}
+
+    assert measure(run, ROWS).large
+    assert not measure(run, ROWS, time.thread_time).large

@@ -192,6 +192,7 @@ def _whole(steps: Sequence[Loaded], run: Any, ask: Any) -> Loaded:
         lambda: [pid for step in steps for pid in step.pids()],
         sum(step.held_bytes for step in steps),
         engine="; ".join(dict.fromkeys(step.engine for step in steps if step.engine)),
+        threads=1 if all(step.threads == 1 for step in steps) else 0,
         frees_lock=all(step.frees_lock for step in steps),
     )
 

@@ -17,17 +17,17 @@ ONLY_IF_ASKED = ("tensorrt",)  # it builds an engine for each shape, which takes
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """One of onnxruntime's execution providers; `threads` are of the CPU."""
+    """One of onnxruntime's execution providers; `threads` are of the CPU, none where something else computes."""
 
     name: str
     provider: str
-    threads: int = 1
+    threads: int = 0
 
     def __str__(self) -> str:
         return self.name if self.name != CPU.name else f"cpu, {self.threads} thread{'s'[: self.threads > 1]}"
 
 
-CPU = Engine("cpu", "CPUExecutionProvider")
+CPU = Engine("cpu", "CPUExecutionProvider", 1)
 
 
 def others(available: Sequence[str], threads_max: int, asked: Sequence[str] = ()) -> list[Engine]:

@@ -122,7 +122,7 @@ class Loaded:
     pids: Callable[[], list[int]] = list  # of the processes that hold it, where it is not in this one
     held_bytes: int = 0  # of this process's memory
     engine: str = ""  # what computes it, in words: "CPU, 1 thread"
-    threads: int = 1  # that compute one call
+    threads: int = 1  # of this process that compute one call, the caller's among them; 0: something else does
     frees_lock: bool = False  # whether `run` gives other threads of this process the interpreter while it computes
     threaded: bool = False  # whether `ask` is `run`, in a thread of this process
     pace: Pace | None = None  # how fast it is here; None: nobody measured it

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,28 +67,30 @@ class Pace:
         return max(size for size, cost in costs.items() if cost <= WORSE_MAX * cheapest)
 
 
-def measure(run: Run, rows: Columns) -> Pace:
+def measure(run: Run, rows: Columns, clock: Callable[[], float] = time.perf_counter) -> Pace:
     """Call the model with these rows, again and again, in rising numbers; the first call of a size warms it up.
 
+    `clock` counts seconds: those of this thread's work, where nothing else works for the model, are right on a machine
+    that is busy with other things.
     Takes some 50 ms for a model that is not large, and PATIENCE_S or two calls at most. What `run` raises is raised.
     """
-    began = time.perf_counter()
-    pace = Pace((1,), (_shortest(run, take(rows, [0])),))
+    began = clock()
+    pace = Pace((1,), (_shortest(run, take(rows, [0]), clock),))
     for size in SIZES[1:]:
         worst_s = 2 * pace.seconds[-1] * size / pace.rows[-1]
-        if pace.seconds[-1] > pace.call_s_max or time.perf_counter() - began + worst_s > PATIENCE_S:
+        if pace.seconds[-1] > pace.call_s_max or clock() - began + worst_s > PATIENCE_S:
             break
-        taken_s = _shortest(run, take(rows, np.arange(size) % length(rows)))
+        taken_s = _shortest(run, take(rows, np.arange(size) % length(rows)), clock)
         pace = Pace((*pace.rows, size), (*pace.seconds, max(taken_s, pace.seconds[-1])))
     return pace
 
 
-def _shortest(run: Run, rows: Columns) -> float:
+def _shortest(run: Run, rows: Columns, clock: Callable[[], float]) -> float:
     spent, taken = 0.0, list[float]()
     while len(taken) < 2 or (len(taken) < CALLS_MAX and spent < SIZE_S_MAX):
-        began = time.perf_counter()
+        began = clock()
         run(rows)
-        taken.append(time.perf_counter() - began)
+        taken.append(clock() - began)
         spent += taken[-1]
     return min(taken)
 

@@ -38,7 +38,7 @@ def open_session(path: Path, engine: Engine = CPU) -> ort.InferenceSession:
 def options_of(engine: Engine) -> ort.SessionOptions:
     """How payoff runs a graph; each of these was measured (decision 28)."""
     options = ort.SessionOptions()
-    options.intra_op_num_threads = engine.threads
+    options.intra_op_num_threads = max(1, engine.threads)
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads burn no core of others
     options.enable_cpu_mem_arena = False  # an arena never gives back what the largest batch once needed

@@ -5,6 +5,7 @@ sample rows is taken.
 """
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -62,7 +63,8 @@ class Proof:
         if loaded.ask is not None:
             return loaded
         with suppress(PayoffError):  # rows of zeros may be none that it can answer
-            return replace(loaded, pace=measure(loaded.run, self._rows()))
+            clock = time.thread_time if loaded.threads == 1 else time.perf_counter
+            return replace(loaded, pace=measure(loaded.run, self._rows(), clock))
         return loaded
 
     def _rows(self) -> Columns:

@@ -35,7 +35,7 @@ class Threads:
             try:
                 return loaded.run(columns)
             finally:  # its threads work side by side with this one
-                clock.add((time.thread_time_ns() - began_ns) * loaded.threads)
+                clock.add((time.thread_time_ns() - began_ns) * max(1, loaded.threads))
 
         async def ask(columns: Columns) -> dict[str, Column]:
             return await asyncio.get_running_loop().run_in_executor(self._pool, run, columns)
