@@ -150,7 +150,10 @@ async def work(settings: Settings) -> None:
 
 
 def look_on(desk: Desk, sheet: Sheet, settings: Settings) -> Callable[[], None]:
-    """Who sees the batches go by: what keeps the loop awake, the log of slow calls, and traces if they are asked for. What to call at the end."""
+    """Who sees the batches go by: what keeps the loop awake, the log of slow calls, and traces if they are asked for.
+
+    Gives what to call at the end.
+    """
     desk.onlookers.append(Alert())
     if settings.slow_ms > 0:
         desk.onlookers.append(SlowLog(settings.slow_ms, sheet.own))
