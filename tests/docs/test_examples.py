@@ -28,7 +28,10 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 def here(text: str, server: Server) -> str:
     """The same text with the default doors replaced by the server's."""
-    return text.replace("http://127.0.0.1:8000", server.inference).replace("http://127.0.0.1:8080", server.api)
+    doors = {"http://127.0.0.1:8000": server.inference, "127.0.0.1:8001": server.grpc}
+    for default, door in {**doors, "http://127.0.0.1:8080": server.api}.items():
+        text = text.replace(default, door)
+    return text
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
