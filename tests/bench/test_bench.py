@@ -14,7 +14,7 @@ import pytest
 import payoff
 from payoff.bench.asks import PROTOCOLS
 from payoff.bench.bench import Wanted, bench, copy_of
-from payoff.bench.report import Report
+from payoff.bench.report import Report, figures
 from payoff.bench.step import Step
 from payoff.client.client import Client
 from payoff.demo.server import Server, running
@@ -200,3 +200,8 @@ def test_advice_follows_from_the_figures(found: Report, advice: str) -> None:
 def test_what_cannot_be_seen_is_said() -> None:
     assert "CPU and memory are unknown" in "\n".join(report(step(1, 100), cores=None).lines())
     assert "Nothing was carried" in "\n".join(report(step(1, 0, failed=5)).lines())
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.0000186, "0.0000186"), (38.94, "38.9"), (81_234.5, "81,234"), (0, "0")])
+def test_figures_are_written_out(value: float, said: str) -> None:
+    assert figures(value) == said

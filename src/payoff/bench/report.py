@@ -1,5 +1,6 @@
 """What a bench says: its steps, the knee, what it costs, and what to set, in plain words and as plain values."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -83,9 +84,11 @@ class Report:
         if found.cpu_s_per_1000 is None:
             yield "CPU and memory are unknown: the workers run on another machine, or cannot be seen from here."
             return
-        text = f"A million predictions take {found.cpu_s_per_1000 * 1_000:,.0f} CPU seconds of the workers"
+        text = f"A million predictions take {figures(found.cpu_s_per_1000 * 1_000)} CPU seconds of the workers"
         if self.per_million is not None:
-            text += f": {self.per_million:.3g} {self.currency} at {self.core_hour:g} a core-hour, for computing alone"
+            text += (
+                f": {figures(self.per_million)} {self.currency} at {self.core_hour:g} a core-hour, for computing alone"
+            )
         yield f"{text}."
         if self.memory_bytes is not None:
             yield f"The workers hold {self.memory_bytes / 1e6:,.0f} MB."
@@ -122,6 +125,12 @@ class Report:
         elif not clogged and reached(self.steps):
             yield (f"the workers are not busy ({busy:.1f} of a core each): they wait for something else, another "
                    "machine, a runner or the disk; or the load on the same cores left them no more")  # fmt: skip
+
+
+def figures(value: float) -> str:
+    """A positive number with three figures, never in powers of ten."""
+    places = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
+    return f"{value:,.{places}f}"
 
 
 def ms(us: int | None) -> str:

@@ -80,7 +80,8 @@ def tell(found: "Report") -> None:
 
     where = "itself: recorded as its own" if found.live else "on a copy of it"
     a_request = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
-    typer.echo(show.safe(f"{found.endpoint}, {where}; {found.protocol}, {a_request} a request, rows {found.source}\n"))
+    typer.echo(show.safe(f"{found.endpoint}, {where}; {found.protocol}, {a_request} a request, rows {found.source}"))
+    typer.echo("")
     rows = [{"connections": one.connections, "rows/s": f"{one.rows_per_s:,.0f}", "p50 ms": ms(one.p50_us),
              "p90 ms": ms(one.p90_us), "p99 ms": ms(one.p99_us), "max ms": ms(one.max_us), "failed": one.failed,
              "CPU s per 1,000": None if one.cpu_s_per_1000 is None else round(one.cpu_s_per_1000, 4)}
