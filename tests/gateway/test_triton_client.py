@@ -129,6 +129,17 @@ def test_outputs_come_in_the_order_asked_each_in_the_form_asked(client: Any) -> 
     assert result.as_numpy("y").tolist() == [2, 16]
 
 
+def test_rows_that_no_version_answered_can_be_read_as_bytes(client: Any) -> None:
+    values = np.array([1, 2_000_000, 8], np.float32)  # the second breaks a rule, and the fallback answers
+    result = client.infer("times", [tensor("x", values)])
+    assert result.as_numpy("version").tolist() == [2, 0, 2]
+    assert result.as_numpy("why").tolist() == [b"champion", b"fallback: a rule was broken", b"champion"]
+    np.testing.assert_array_equal(result.as_numpy("y"), np.array([2, np.nan, 16], np.float32))
+    wanted = [triton.InferRequestedOutput("version", binary_data=False)]
+    said = client.infer("times", [tensor("x", values)], outputs=wanted).get_output("version")
+    assert said["data"] == [2, None, 2]
+
+
 def test_parameters_of_the_callers_own_are_fine(client: Any) -> None:
     asked = [tensor("x", np.ones(1, np.float32))]
     result = client.infer("times", asked, priority=1, timeout=60_000_000, parameters={"customer": "c", "n": 3})

@@ -1,6 +1,6 @@
 """Answers and endpoints as the Open Inference Protocol speaks of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import orjson
@@ -11,7 +11,7 @@ from payoff.codecs.oip_known import Known, Shapes
 from payoff.codecs.places import Fetch, no_memory
 from payoff.gateway import table
 from payoff.gateway.http import Reply
-from payoff.records import Field, Signature
+from payoff.records import Column, Field, Signature
 from payoff.serving import Answered, Live
 from payoff.serving.form import parted
 from payoff.serving.part import Rows
@@ -73,7 +73,7 @@ class Tensors:
 
     def _written(self, answered: Answered, asked: Sequence[oip.Request], counts: Sequence[int]) -> list[Reply]:
         brief = answered.same is not None and asked[0].outputs is None
-        columns = table.brief(answered) if brief else table.columns(answered)
+        columns = table.brief(answered) if brief else all_columns(answered, asked[0].binary)
         writer = self._writer(asked[0], brief)
         said = self._parameters(answered.same if brief else None)
         return [reply(body, head) for body, head in writer.write(columns, counts, [one.id for one in asked], said)]
@@ -112,6 +112,16 @@ class Seen:
     def write(self, answered: Answered, asked: Sequence[Known], counts: Sequence[int]) -> list[Reply]:
         """As to all others."""
         return self._tensors.write(answered, [one.shape.request for one in asked], counts)
+
+
+def all_columns(answered: Answered, binary: Collection[str]) -> dict[str, Column]:
+    """All that an answer has. `binary` are the outputs wanted as raw bytes, which cannot say null: there, the version of
+    a row that no version answered is 0. Versions count from 1."""
+    columns = table.columns(answered)
+    version = columns["version"]
+    if version.valid is not None and (binary == "all" or "version" in binary):
+        columns["version"] = Column(version.values)
+    return columns
 
 
 def metadata(live: Live) -> Reply:

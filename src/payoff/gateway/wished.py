@@ -12,12 +12,11 @@ from payoff.codecs.oip_output import Wish
 from payoff.codecs.places import Place
 from payoff.codecs.urgency import urgency
 from payoff.errors import BadInput
-from payoff.gateway import table
 from payoff.gateway.http import Reply
 from payoff.gateway.patience import Patience
 from payoff.gateway.shared_memory import Regions
-from payoff.gateway.tensors import Tensors, outputs, reply
-from payoff.records import Column, Field
+from payoff.gateway.tensors import Tensors, all_columns, outputs, reply
+from payoff.records import Field
 from payoff.serving import Answered, Desk, Live
 from payoff.serving.form import Caller, parted
 from payoff.serving.line import PRIORITY_MAX
@@ -88,14 +87,14 @@ class Wished:
             return error
 
     def _written(self, answered: Answered, asked: oip.Request, count: int) -> Reply:
-        columns: dict[str, Column] = table.columns(answered)
         fields = {field.name: field for field in oip_reply.pick(asked, outputs(self._live))}
+        places = {field.name: wish.place for field, wish in self._wishes(asked) if wish.place is not None}
+        binary = asked.binary if asked.binary == "all" else asked.binary | places.keys()
+        columns = all_columns(answered, binary)
         for field, wish in self._wishes(asked):
             if wish.classes is not None:
                 fields[field.name] = classified(field, wish.classes)
                 columns[field.name] = classify(field, columns[field.name], wish.classes)
-        places = {field.name: wish.place for field, wish in self._wishes(asked) if wish.place is not None}
-        binary = frozenset(places) if asked.binary == "all" else asked.binary | places.keys()
         number = self._live.revision.number
         writer = oip_reply.Writer(self._live.name, str(number), [*fields.values()], binary)
         body, head = writer.write(columns, [count], [asked.id], {"revision": number})[0]
