@@ -115,7 +115,7 @@ class Seen:
 
 
 def all_columns(answered: Answered, binary: Collection[str]) -> dict[str, Column]:
-    """All that an answer has. `binary` are the outputs wanted as raw bytes, which cannot say null: there, the version of
+    """All that an answer has. `binary` are the outputs wanted as raw bytes, which cannot say null: there the version of
     a row that no version answered is 0. Versions count from 1."""
     columns = table.columns(answered)
     version = columns["version"]
