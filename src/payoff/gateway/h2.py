@@ -231,12 +231,12 @@ class Connection(asyncio.Protocol):
 
     def _take_in(self, call: Call, payload: bytes) -> None:
         """A part of a body; room for the next part, if it is wanted."""
-        if self._bodies_bytes + len(payload) > self.limits.bodies_bytes_max:
-            most = f"{self.limits.bodies_bytes_max:,} bytes"
-            call.hear(TooLarge(f"the calls of one connection that are not whole may have {most}; send fewer at a time"))
-            return
         call.feed(payload)
         self.relieve(call)
+        if self._bodies_bytes > self.limits.bodies_bytes_max and not call.gone:
+            most = f"{self.limits.bodies_bytes_max:,} bytes"
+            call.hear(TooLarge(f"the calls of one connection that are not whole may have {most}; send fewer at a time"))
+            self.relieve(call)
 
     def relieve(self, call: Call) -> None:
         """Count what is left of a call's body, and let more of it come if that is wanted."""
