@@ -23,6 +23,7 @@ from payoff.records.signature import Field
 
 _NUMBER = b"0123456789+-.eE, \t\r\n"
 _SHAPES_MAX, _BYTES_MAX = 256, 4_096  # of the bytes around the numbers
+_BODY_BYTES_MAX = 32_768  # in a larger one the envelope costs next to nothing
 _PLAIN, _TENSOR = {"inputs", "outputs", "parameters"}, {"name", "shape", "datatype", "data"}
 _RAW_TENSOR = {"name", "shape", "datatype", "parameters"}
 
@@ -53,7 +54,7 @@ class Shapes:
 
     def find(self, body: bytes, header_length: int | None) -> Known | None:
         """The request, if one like it came before."""
-        if not self._known:
+        if not self._known or len(body) > _BODY_BYTES_MAX:
             return None
         if header_length is not None:
             shape = self._known.get(body[:header_length])
@@ -65,7 +66,7 @@ class Shapes:
 
     def keep(self, body: bytes, header_length: int | None, request: Request) -> None:
         """Remember what is around the numbers of a request that was found right, if it is one of those that can be."""
-        if self._field is None or request.id is not None or request.wishes or not request.rows:
+        if self._field is None or len(body) > _BODY_BYTES_MAX or request.id is not None or request.wishes or not request.rows:
             return
         tensor = next(iter(request.said.values())).tensor
         if request.parameters.keys() - {"binary_data_output"} or tensor.get("datatype") != DATATYPES[self._field.type]:
