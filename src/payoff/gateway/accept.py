@@ -16,7 +16,7 @@ from typing import Any
 
 from payoff.gateway.board import Turns
 
-PATIENCE_S = 0.005  # a connection waits so long for a worker that has fewer
+PATIENCE_S = 0.02  # a connection waits so long for a worker that has fewer
 PAUSE_S = 0.1  # before the next try when this process has no file left
 HANDSHAKE_S_MAX = 10.0
 GOODBYE_S_MAX = 1.0  # for a caller to say that it has heard the end of a TLS connection
@@ -95,9 +95,11 @@ class Acceptor:
                 return
 
     def _insist(self) -> None:
-        """Those with fewer connections did not come for it."""
+        """Those with fewer connections did not come for what waits."""
         self._insisting = None
-        self._accept()
+        for _ in range(BURST):
+            if not self._accept():
+                return
 
     def _accept(self) -> bool:
         """Take one connection; False if there is none to be had."""
