@@ -85,10 +85,15 @@ def test_large_weights_are_laid_out_once_and_mapped(tmp_path: Path) -> None:
     assert np.allclose(first.run(rows)["y"].values, expected, rtol=1e-5)
     assert mapped(shared) >= 16 << 20
     (made,) = shared.iterdir()
+    (shared / "heavy-0123").mkdir()  # of another onnxruntime
+    (shared / "other-0123").mkdir()
     stamp = made.stat().st_mtime_ns
     again = onnx.FLAVOR.load(version, kept)
     assert np.array_equal(again.run(rows)["y"].values, first.run(rows)["y"].values)
-    assert [one.stat().st_mtime_ns for one in shared.iterdir()] == [stamp]
+    assert made.stat().st_mtime_ns == stamp
+    made.rename(shared / "heavy-4567")
+    onnx.FLAVOR.load(version, kept)
+    assert {one.name for one in shared.iterdir()} == {made.name, "other-0123"}
 
 
 def test_where_weights_cannot_be_laid_out_the_model_is_loaded_as_it_is(tmp_path: Path) -> None:

@@ -44,6 +44,17 @@ def test_a_model_that_is_very_slow_is_asked_twice_and_no_more() -> None:
     assert pace.rows_max == 4  # as far as one call tells
 
 
+def test_rows_that_are_large_are_not_piled_up() -> None:
+    asked: list[int] = []
+
+    def run(columns: Columns) -> dict[str, Column]:
+        asked.append(length(columns))
+        return {}
+
+    measure(run, {"image": Column(np.zeros((1, 1_000, 500), np.float32))})
+    assert max(asked) == 32  # 64 MB
+
+
 def test_what_a_model_raises_is_raised() -> None:
     def run(columns: Columns) -> dict[str, Column]:
         raise ValueError("not these")

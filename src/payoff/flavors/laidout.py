@@ -34,6 +34,7 @@ def laid_out(model: Path, digest: str, shared: Path) -> Path:
     if not made.is_dir():
         try:
             _make(model, made)
+            _sweep(made, digest)
         except Exception as error:  # a full disk, a graph that cannot be written: it can be run as it is
             log.warning("the weights of %s are not shared between workers: %s", digest[:12], reason(error))
             return model
@@ -56,6 +57,13 @@ def _make(model: Path, made: Path) -> None:
             room.rename(made)
     finally:
         shutil.rmtree(room, ignore_errors=True)
+
+
+def _sweep(made: Path, digest: str) -> None:
+    """What another onnxruntime made is of no use any more; who has mapped it keeps what is mapped."""
+    for old in made.parent.glob(f"{digest}-*"):
+        if old != made:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _mark() -> str:

@@ -20,6 +20,7 @@ from payoff.records.signature import Field, Type
 SIZES = (1, 8, 32, 128, 512, 2_048)
 CALLS_MAX, SIZE_S_MAX = 5, 0.005  # of one size
 PATIENCE_S = 1.0  # of all sizes beyond a single row
+BYTES_MAX = 64 << 20  # of the rows of one call, where they are large, such as images
 LARGE_S = 0.002  # a model whose call of one row takes longer holds up the others of its worker
 LOOP_S_MAX, THREAD_S_MAX = 0.005, 0.050  # of one call in the event loop, and in a thread
 TIMES_MAX = 4  # or so many times what a row takes alone, where that is longer
@@ -76,7 +77,10 @@ def measure(run: Run, rows: Columns, clock: Callable[[], float] = time.perf_coun
     """
     began = clock()
     pace = Pace((1,), (_shortest(run, take(rows, [0]), clock),))
+    row_bytes = sum(column.values.nbytes for column in rows.values()) // length(rows)
     for size in SIZES[1:]:
+        if size * row_bytes > BYTES_MAX:
+            break
         worst_s = 2 * pace.seconds[-1] * size / pace.rows[-1]
         if pace.seconds[-1] > pace.call_s_max or clock() - began + worst_s > PATIENCE_S:
             break
