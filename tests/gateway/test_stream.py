@@ -351,6 +351,10 @@ async def test_what_is_no_stream_is_refused(house: House, spoil: Callable[[bytes
     assert words in json.loads(client.body)["error"]
 
 
+async def test_what_comes_after_the_end_of_an_arrow_stream_is_not_kept(house: House) -> None:
+    assert (await Sent(house, "arrow", "arrow").whole(batches(3) + batches(3))).was_cut
+
+
 async def test_an_arrow_answer_that_cannot_go_on_is_cut_so_that_nobody_takes_it_for_whole(house: House) -> None:
     sent = Sent(house, "arrow", "arrow")
     sent.stream.start()

@@ -61,14 +61,28 @@ class Claim:
 
 def chunks(body: memoryview) -> Iterator[Chunk]:
     """The column chunks of a file, group by group."""
+    for group in _structs(Reader(_footer(body)).struct(), 4):
+        for chunk in _structs(group, 1):
+            yield _chunk(chunk.get((3, STRUCT), {}))
+
+
+def without_types(body: memoryview) -> bytes:
+    """The footer as a file of its own, in which the Arrow types of the columns are not found.
+
+    With them pyarrow reads lists as lists of fixed size, and ends the process where their lengths are broken (seen with
+    pyarrow 26.0.1). What columns are stored as says enough.
+    """
+    footer = bytes(_footer(body)).replace(b"ARROW:schema", b"ARROW:unread")
+    return b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
+def _footer(body: memoryview) -> memoryview:
     size = int.from_bytes(body[-_END:-4], "little")
     if bytes(body[-4:]) != b"PAR1" or size + _END > len(body):
         raise BadInput("body is not readable Parquet: it does not end as such a file does; send all of it")
     if size > FOOTER_BYTES_MAX:
         raise TooLarge(f"the Parquet file has {size:,} bytes about itself; the limit is {FOOTER_BYTES_MAX:,}")
-    for group in _structs(Reader(body[-size - _END : -_END]).struct(), 4):
-        for chunk in _structs(group, 1):
-            yield _chunk(chunk.get((3, STRUCT), {}))
+    return body[-size - _END : -_END]
 
 
 def _chunk(about: Struct) -> Chunk:

@@ -29,13 +29,12 @@ def decode(
 def table(body: bytes, *, rows_max: int = ROWS_MAX) -> pa.Table:
     """The table in a Parquet file; rows, and what they expand to, are counted before any is read."""
     with arrow_errors("Parquet"):
-        with pq.ParquetFile(pa.BufferReader(body)) as file:
-            check_count(file.metadata.num_rows, rows_max)
-            check_width(file.metadata.num_columns)
-            wide = file.metadata.schema
-            widths = [wide.column(place).length or 0 for place in range(len(wide))]
+        about = pq.read_metadata(pa.BufferReader(pages.without_types(memoryview(body))))
+        check_count(about.num_rows, rows_max)
+        check_width(about.num_columns)
+        widths = [about.schema.column(place).length or 0 for place in range(about.num_columns)]
         repeated = check_claims(memoryview(body), max(widths, default=0))
-        with pq.ParquetFile(pa.BufferReader(body), read_dictionary=repeated) as file:
+        with pq.ParquetFile(pa.BufferReader(body), metadata=about, read_dictionary=repeated) as file:
             read = file.read(use_threads=False)
         read.validate(full=True)
     return _unshared(read) if repeated else read

@@ -88,6 +88,7 @@ class Lines:
 
     def end(self) -> None:
         """Nothing more comes: the last line needs no line end."""
+        self.held += 1  # as if it had one
         self._add(b"".join(self._begun))
         self._begun, self._begun_bytes = [], 0
 
@@ -155,7 +156,7 @@ class Batches:
     def feed(self, chunk: bytes) -> None:
         """More of the body; BadInput for what is no Arrow stream, TooLarge for a batch that is larger than a call."""
         self._bytes += chunk
-        while not self._over and (message := self._message()) is not None:
+        while (message := self._message()) is not None:
             kind, whole = message
             if kind in (_SCHEMA, _DICTIONARY):
                 self._before += whole
@@ -167,7 +168,7 @@ class Batches:
 
     def end(self) -> None:
         """Nothing more comes; a message must not end in the middle."""
-        if self._bytes and not self._over:
+        if self._bytes:
             raise BadInput(f"the Arrow stream ends inside of a message, {len(self._bytes)} bytes after the last one")
         if not (self._number or self._whole):
             self._whole.append(self._before)  # no rows, which are answered with none
@@ -189,6 +190,8 @@ class Batches:
         """The next message, if all of it is here: a mark, the size of its metadata, these, and its body."""
         from payoff.codecs import flat
 
+        if self._over and self._bytes:
+            raise BadInput("more comes after the end of the Arrow stream; send one stream in a request")
         if len(self._bytes) < _HEAD:
             return None
         size = int.from_bytes(self._bytes[4:_HEAD], "little", signed=True)
@@ -197,7 +200,8 @@ class Batches:
         _check_size(size)
         if size == 0:
             self._over = True
-            return None
+            del self._bytes[:_HEAD]
+            return self._message()
         if len(self._bytes) < _HEAD + size:
             return None
         about = flat.Table.root(memoryview(bytes(self._bytes[_HEAD : _HEAD + size])))

@@ -1,7 +1,7 @@
 """A file of rows to an Arrow table where no fields say what is what: the types come from the file, or from the text.
 
-In CSV a column is int64, uint64, float64, bool (true and false, in words), date or timestamp if every cell reads as such, and
-text otherwise; whole numbers with leading zeros, like postal codes, are text.
+In CSV a column is int64, uint64, float64, bool (true and false, in words), date or timestamp if every cell reads as
+such, and text otherwise; whole numbers with leading zeros, like postal codes, are text.
 """
 
 from collections.abc import Callable, Iterable
