@@ -435,13 +435,17 @@ class Desk:
     def _tell(self, batch: list[Call], whole: Answered, parts: list[Part], watch: Stopwatch) -> None:
         watch.journaled()
         amiss = 0
-        for call, said in zip(batch, write(batch, whole), strict=True):
-            self._leave(call)
-            self.counters.answered += call.count
+        answers = write(batch, whole)
+        for call, said in zip(batch, answers, strict=True):
+            if call.line is not None:
+                call.line.rows -= call.count
             if isinstance(said, Exception):
                 amiss += 1
                 self._miss(call, said)
             _hear(call, said)
+        rows = len(whole.ids)
+        self._waiting_rows -= rows
+        self.counters.answered += rows
         if len(batch) > amiss:
             self._measure(batch, whole, parts, watch.stop(), amiss)
 
@@ -465,8 +469,11 @@ class Desk:
             self.counters.failed += 1
             self._miss(call, error)
             _hear(call, error)
-        for each in self.onlookers:
-            each.missed(batch, error, now_us())
+        try:
+            for each in self.onlookers:
+                each.missed(batch, error, now_us())
+        except Exception:
+            log.exception("calls without an answer could not be shown")
 
     def _leave(self, call: Call) -> None:
         self._waiting_rows -= call.count
