@@ -4,6 +4,7 @@ A path leads to what answers each method there. What payoff does not do is refus
 merely asks is answered, for tools ask before they begin.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
@@ -29,7 +30,7 @@ from payoff.version import VERSION
 
 EXTENSIONS = (
     "binary_tensor_data", "classification", "logging", "model_configuration", "model_repository", "parameters",
-    "statistics", "trace",
+    "schedule_policy", "statistics", "trace",
 )  # fmt: skip
 _TRACE = {
     "trace_level": ["OFF"], "trace_rate": "1000", "trace_count": "-1", "log_frequency": "0", "trace_file": "",
@@ -129,12 +130,14 @@ class V2:
         signature = Signature(live.inputs, tensors.outputs(live))
         return _json(model_config.config(name, signature, self._rows_max))
 
-    def _statistics(self, body: bytes, name: str, version: str | None) -> Reply:
+    async def _statistics(self, body: bytes, name: str, version: str | None) -> Reply:
+        """On a thread, as the next: with many endpoints it takes a while, and calls go first."""
         live = self.live(name, version)
-        return _json(statistics([(totals.total(self.home, name), str(live.revision.number))]))
+        found = await asyncio.to_thread(totals.total, self.home, name)
+        return _json(statistics([(found, str(live.revision.number))]))
 
-    def _all_statistics(self, body: bytes) -> Reply:
-        found = totals.totals(sheets.read(self.home))
+    async def _all_statistics(self, body: bytes) -> Reply:
+        found = await asyncio.to_thread(lambda: totals.totals(sheets.read(self.home)))
         lives = self._desk.lives
         return _json(
             statistics((one, str(lives[one.endpoint].revision.number)) for one in found if one.endpoint in lives)
