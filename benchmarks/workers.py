@@ -3,8 +3,8 @@
     python -m benchmarks.workers [--repeats 5]
 
 `payoff up` with two workers and one small ONNX model. Memory: of a worker that served nothing yet. Replaced: from
-`kill -9` to the successor's first report, and the longest that a new caller waited meanwhile. What two workers do together
-is a case of `benchmarks.door`.
+`kill -9` to the successor's first report, and the longest that a new caller waited meanwhile. What two workers do
+together is a case of `benchmarks.door`.
 """
 
 import argparse

@@ -17,6 +17,7 @@ from typing import Any
 from payoff.gateway.board import Turns
 
 PATIENCE_S = 0.02  # a connection waits so long for a worker that has fewer
+AGAIN_S = 0.001  # the next one, if they still have not come
 PAUSE_S = 0.1  # before the next try when this process has no file left
 HANDSHAKE_S_MAX = 10.0
 GOODBYE_S_MAX = 1.0  # for a caller to say that it has heard the end of a TLS connection
@@ -59,6 +60,7 @@ class Acceptor:
         self._turns = turns
         self._tls = tls
         self._loop = asyncio.get_running_loop()
+        self._stalled = -1  # how many those had who did not come
         self._short = False  # of open files
         self._insisting: asyncio.TimerHandle | None = None
         self.open: set[Any] = Counted(self._say)
@@ -88,18 +90,19 @@ class Acceptor:
         for _ in range(BURST):
             if not self._turns.mine(len(self.open) + len(self.coming)):
                 if self._insisting is None:
-                    self._insisting = self._loop.call_later(PATIENCE_S, self._insist)
+                    wait_s = AGAIN_S if self._turns.least() == self._stalled else PATIENCE_S
+                    self._insisting = self._loop.call_later(wait_s, self._insist)
                 os.sched_yield()  # it may be waiting for this very core
                 return  # the loop asks again in its next turn, for as long as nobody takes it
+            self._stalled = -1
             if not self._accept():
                 return
 
     def _insist(self) -> None:
         """Those with fewer connections did not come for what waits."""
         self._insisting = None
-        for _ in range(BURST):
-            if not self._accept():
-                return
+        self._stalled = self._turns.least()
+        self._accept()
 
     def _accept(self) -> bool:
         """Take one connection; False if there is none to be had."""

@@ -53,8 +53,12 @@ class Turns:
         """The others wait for it no more."""
         self._board.put(self._door, self._worker, None)
 
+    def least(self) -> int:
+        """The fewest that any worker has."""
+        return self._board.least(self._door)
+
     def mine(self, connections: int) -> bool:
         """Whether the next connection is this worker's: nobody has fewer, or where there are many, much fewer."""
         self.say(connections)
-        least = self._board.least(self._door)
+        least = self.least()
         return connections <= least + least // 8
