@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import hpack
@@ -19,9 +19,9 @@ from payoff.gateway.h2_frames import PREFACE, Code
 
 LIMITS = Limits(
     body_bytes_max=100_000, bodies_bytes_max=150_000, owed_bytes_max=300_000, head_bytes_max=4_000, calls_max=40,
-    noise_max=200, resets_max=60, receive_s_max=0.3, quiet_s_max=0.5, answer_s_max=0.3, idle_s_max=1.2,
-    connections_max=30,
+    noise_max=200, resets_max=60, connections_max=30,
 )  # fmt: skip
+HASTY = replace(LIMITS, receive_s_max=0.4, quiet_s_max=0.5, answer_s_max=0.4, idle_s_max=1.2)
 HEADERS = {
     ":method": "POST", ":scheme": "http", ":path": "/t/Echo", ":authority": "x", "te": "trailers",
     "content-type": "application/grpc",

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,20 @@ import numpy as np
 import pytest
 import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
+import trustme
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype, shared_memory
 
+from payoff.cli.up import beside
 from payoff.codecs.proto import message
+from payoff.demo.server import running
 from payoff.journal.query import Journal
 from payoff.records import Policy, Role
 from payoff.store import live
 from tests.gateway import endpoints
 from tests.gateway.test_triton_client import column
 from tests.gateway.test_worker import post, revision
+from tests.walks.test_tls import issued
 
 SERVICE = "/inference.GRPCInferenceService/"
 ROWS = 3
@@ -486,6 +490,56 @@ def test_a_name_that_was_bound_to_this_machine_by_a_stranger_is_refused(place: D
         with pytest.raises(grpc.RpcError) as error:
             infer(channel, messages.ModelInferRequest(model_name="times"))
         assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_over_tls_the_door_speaks_to_those_who_trust_it(home: Path, tmp_path: Path) -> None:
+    files = issued(tmp_path, trustme.CA())
+    trusting = grpc.ssl_channel_credentials(files.ca.read_bytes())
+    with doors(home, *files.flags()) as place:
+        with triton.InferenceServerClient(place.grpc, ssl=True, creds=trusting) as own:
+            for number in range(5):
+                assert own.infer("times", x(number)).as_numpy("y").tolist() == [2 * number]
+            values = np.arange(50_000, dtype=np.float32)
+            np.testing.assert_array_equal(own.infer("times", [tensor("x", values)]).as_numpy("y"), values * 2)
+        for channel in (
+            grpc.insecure_channel(place.grpc),
+            grpc.secure_channel(place.grpc, grpc.ssl_channel_credentials()),
+        ):
+            with channel, pytest.raises(grpc.RpcError) as error:
+                infer(channel, messages.ModelInferRequest(model_name="times"), timeout=30)
+            assert error.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("http", "place"),
+    [
+        ("127.0.0.1:8000", "127.0.0.1:8001"), ("0.0.0.0:80", "0.0.0.0:81"), ("[::1]:9000", "[::1]:9001"),
+        ("127.0.0.1:0", "127.0.0.1:0"),
+    ],
+)  # fmt: skip
+def test_the_door_is_beside_that_for_http(http: str, place: str) -> None:
+    assert beside(http) == place
+
+
+def test_payoff_up_opens_the_door_that_is_asked_for(tmp_path: Path) -> None:
+    with running(tmp_path / "usual", workers=1) as server, triton.InferenceServerClient(server.grpc) as own:
+        assert own.is_server_live()
+        assert f"grpc       {server.grpc}" in (tmp_path / "usual" / "server.log").read_text()
+    flags = ["--grpc-server", "grpcio"]
+    with running(tmp_path / "io", 2, flags=flags) as server, triton.InferenceServerClient(server.grpc) as own:
+        until = time.monotonic() + 30
+        while time.monotonic() < until and not ready(own):
+            time.sleep(0.05)
+        assert own.is_server_live()
+    with running(tmp_path / "none", workers=1, flags=["--grpc", "none"]) as server:
+        assert server.grpc == ""
+        assert "grpc" not in (tmp_path / "none" / "server.log").read_text()
+
+
+def ready(client: Any) -> bool:
+    with suppress(InferenceServerException):
+        return bool(client.is_server_ready())
+    return False
 
 
 def test_a_message_over_the_limit_is_refused_and_the_next_is_answered(home: Path) -> None:

@@ -300,9 +300,8 @@ class Connection(asyncio.Protocol):
             self._turn_away(stream, Code.PROTOCOL_ERROR if head is MALFORMED else Code.REFUSED_STREAM)
             return
         call = self.calls[stream] = Call(self.answers, self, stream, head, self.answers.first_room)
-        if head.plain and not ended and not self.answers.owed_bytes:
-            return
-        self._begin_odd(call, ended)
+        if head.odd or ended or self.answers.owed_bytes:
+            self._begin_odd(call, ended)
 
     def _begin_odd(self, call: Call, ended: bool) -> None:
         """A request that has a deadline, or need not be waited for."""

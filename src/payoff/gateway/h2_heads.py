@@ -59,11 +59,7 @@ class Head:
     http_status: str = "200"  # of a refusal to somebody who does not speak gRPC
     coding: str = "identity"  # of messages that say they are packed; answers to such calls are packed too
     timeout_us: int | None = None
-
-    @property
-    def plain(self) -> bool:
-        """Whether its call has only to wait for its message."""
-        return self.refusal is None and self.timeout_us is None
+    odd: bool = False  # its call has more to do than to wait for its message
 
 
 class Heads:
@@ -101,9 +97,10 @@ class Heads:
         if headers[b":method"] != b"POST" or not kind.startswith(b"application/grpc") or kind[16:17] not in b"+;":
             return NOT_GRPC
         try:
-            return Head(headers, self._judge(headers), coding=_coding(headers), timeout_us=_timeout_us(headers))
+            method, coding, timeout_us = self._judge(headers), _coding(headers), _timeout_us(headers)
+            return Head(headers, method, coding=coding, timeout_us=timeout_us, odd=timeout_us is not None)
         except Exception as error:
-            return Head(headers, refusal=explain(error, headers[b":path"].decode("latin-1")))
+            return Head(headers, refusal=explain(error, headers[b":path"].decode("latin-1")), odd=True)
 
 
 def wrong(pairs: list[tuple[bytes, bytes]]) -> bool:
@@ -200,4 +197,4 @@ class Blocks:
 
 _HOW = "this door takes gRPC calls: POST with the content type application/grpc, to /SERVICE/METHOD"
 MALFORMED = Head()
-NOT_GRPC = Head(refusal=explain(Unimplemented(_HOW), ""), http_status="415")
+NOT_GRPC = Head(refusal=explain(Unimplemented(_HOW), ""), http_status="415", odd=True)
