@@ -110,6 +110,13 @@ def test_curl_sends_lines_and_reads_lines(same: Endpoint, how: list[str]) -> Non
     assert [json.loads(line)["i2"] for line in done.stdout.splitlines()] == [row["i"] for row in ROWS]
 
 
+def test_lines_that_are_answered_in_another_format_are_answered_whole_or_not_at_all(same: Endpoint) -> None:
+    body = BODIES[NDJSON] + b"\nnonsense"
+    said = httpx.post(same.url, content=body, headers={"content-type": NDJSON, "accept": STREAM})
+    assert said.status_code == 400
+    assert "line 4 is not JSON" in said.json()["error"]
+
+
 def test_pandas_reads_the_answer_from_the_wire(same: Endpoint) -> None:
     def asked(accept: str) -> io.BytesIO:
         return io.BytesIO(httpx.post(same.url, content=BODIES[JSON], headers={"accept": accept}).content)

@@ -114,10 +114,10 @@ WRITERS: dict[str, Callable[[Codec], Writer]] = {"ndjson": LineWriter, "arrow": 
 
 
 def streams(asked: Codec, answered: Codec, chunked: bool) -> bool:
-    """Whether a request is answered while it is being sent: JSON lines always, Arrow if nobody knows how much comes."""
-    if answered.name not in WRITERS:
-        return False
-    return asked.name == "ndjson" or (asked.name == "arrow" and chunked)
+    """Whether a request is answered while it is sent: lines by lines always, else if nobody knows how much comes."""
+    if asked.name == answered.name == "ndjson":
+        return True
+    return chunked and asked.name in SOURCES and answered.name in WRITERS
 
 
 class Stream:
