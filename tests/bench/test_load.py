@@ -68,6 +68,14 @@ def test_at_a_rate_that_is_too_much_others_waiting_is_part_of_the_latency() -> N
     assert sum(due.counts.values()) + due.unsent + due.failed >= 90
 
 
+def test_answers_that_take_longer_than_a_step_are_waited_for() -> None:
+    with answering(OK, after_s=0.9) as port:
+        seen = loaded(port, seconds=0.1)
+    assert seen.answered > 0
+    assert seen.seconds > 0.1
+    assert min(seen.counts) >= 890_000
+
+
 def test_refusals_are_counted_and_the_first_is_told() -> None:
     with answering(BUSY, after_s=0.01) as port:
         seen = loaded(port)

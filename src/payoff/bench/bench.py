@@ -26,7 +26,7 @@ from payoff.errors import ModelFailed, PayoffError, Unavailable
 from payoff.records.names import drill_of
 
 RECORDED_MAX = 200  # rows that were recorded, taken where none are given
-PATIENCE_S = 40.0  # over the time of a step
+PATIENCE_S = 60.0  # over the time of a step
 _LEFT_OUT = (
     "guards",
     "ramp",
@@ -171,11 +171,12 @@ def step(target: Target, connections: int, wanted: Wanted) -> Step:
             one.wait()
     counts = merged({int(us): n for us, n in one["counts"].items()} for one in found)
     answered, failed = (sum(one[name] for one in found) for name in ("answered", "failed"))
+    seconds = max(one["seconds"] for one in found)
     return Step(
-        connections=connections, seconds=wanted.seconds, answered=answered, failed=failed, rows=wanted.rows,
+        connections=connections, seconds=seconds, answered=answered, failed=failed, rows=wanted.rows,
         p50_us=percentile_us(counts, 0.5), p90_us=percentile_us(counts, 0.9), p99_us=percentile_us(counts, 0.99),
         max_us=max((one["slowest_us"] for one in found), default=0) or None, cpu_s=found[0]["workers_s"],
-        client_cores=sum(one["client_s"] for one in found) / wanted.seconds,
+        client_cores=sum(one["client_s"] for one in found) / seconds,
         unsent=sum(one["unsent"] for one in found), why=next((one["why"] for one in found if one["why"]), ""),
     )  # fmt: skip
 

@@ -49,6 +49,7 @@ class Seen:
     failed: int = 0
     unsent: int = 0
     slowest_us: int = 0
+    seconds: float = 0.0  # that counted: longer than asked for where nothing was answered in that
     client_s: float = 0.0  # CPU seconds of this process while it counted
     workers_s: float | None = None
     why: str = ""
@@ -61,8 +62,8 @@ class Load:
         self.job = job
         self.bodies = [base64.b64decode(one) for one in job["requests"]]
         self.seen = Seen()
-        self.begins = self.ends = math.inf  # known when the first answer is there
-        self._first = asyncio.Event()
+        self.begins = self.ends = math.inf  # the first answer begins it
+        self._first, self._some = asyncio.Event(), asyncio.Event()  # an answer came; one that counts
         self._rate: float | None = job.get("rate")
         self._next = 0
         self._free: deque[AnyCaller] = deque()
@@ -75,7 +76,6 @@ class Load:
         with suppress(TimeoutError):  # a model may be cold: the first answer does not count
             await asyncio.wait_for(self._first.wait(), FIRST_S_MAX)
         self.begins = time.perf_counter() + WARM_S
-        self.ends = self.begins + self.job["seconds"]
         if self._rate:
             tasks.append(asyncio.create_task(self._pace(self._rate)))
         await self._count()
@@ -93,8 +93,11 @@ class Load:
         """The time that counts, and what it took of this machine."""
         await asyncio.sleep(self.begins - time.perf_counter())
         before = self._used()
-        await asyncio.sleep(self.ends - time.perf_counter())
-        after = self._used()
+        await asyncio.sleep(self.begins + self.job["seconds"] - time.perf_counter())
+        with suppress(TimeoutError):  # where answers take longer than that
+            await asyncio.wait_for(self._some.wait(), FIRST_S_MAX)
+        after, self.ends = self._used(), time.perf_counter()
+        self.seen.seconds = self.ends - self.begins
         self.seen.client_s = after[0] - before[0]
         self.seen.workers_s = None if before[1] is None or after[1] is None else after[1] - before[1]
 
@@ -183,12 +186,14 @@ class Load:
         self.seen.why = self.seen.why or why[:WHY_CHARS]
         if due >= self.begins or self.begins == math.inf:
             self.seen.failed += 1
+            self._some.set()
 
     def count(self, due: float, now: float) -> None:
         """A right answer: its latency counts from when it was due, and in the throughput if it came in time."""
         if self.begins <= now < self.ends:
             self.seen.answered += 1
-        if due >= self.begins:
+            self._some.set()
+        if now >= self.begins:
             us = int((now - due) * 1e6)
             at = place(us)
             self.seen.counts[at] = self.seen.counts.get(at, 0) + 1
