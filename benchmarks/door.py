@@ -17,6 +17,7 @@ import argparse
 import shutil
 import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -204,16 +205,20 @@ def everybody(bench: Bench, wanted: set[str]) -> Iterator[None]:
         if PAYOFF in wanted:
             bench.running[NATIVE] = bench.running[PAYOFF]
         for name in servers.RIVALS_KNOWN.keys() & wanted:
-            began = time.monotonic()
-            rival = servers.rival(name, bench.made.folder, bench.folder / "log")
-            bench.running[name] = stack.enter_context(rival)
-            note_start(bench, name, began)
+            join(bench, name, stack)
         yield
 
 
-def note_start(bench: Bench, name: str, began: float) -> None:
-    """Seconds from the start of a rival to its first right answer, and its memory then."""
-    wait(bench, name)
+def join(bench: Bench, name: str, stack: ExitStack) -> None:
+    """Start a rival, and note how long it took and what it holds; one that does not come is left out."""
+    began = time.monotonic()
+    try:
+        bench.running[name] = stack.enter_context(servers.rival(name, bench.made.folder, bench.folder / "log"))
+        wait(bench, name)
+    except (SystemExit, OSError, subprocess.CalledProcessError) as error:
+        print(f"{name} is left out: {error}", flush=True)
+        bench.running.pop(name, None)
+        return
     took = None if servers.RIVALS_KNOWN[name].grpc else time.monotonic() - began  # asking gRPC takes longer than that
     memory = bench.running[name].rss_mb()
     bench.facts.append({"case": goals.HOUSE, "server": name, goals.START: took, goals.MEMORY: memory})
@@ -271,8 +276,10 @@ def all_of(bench: Bench, cases: Sequence[Case], repeats: int) -> None:
         for case, server in able:
             if repeat and time.monotonic() > bench.until:
                 return
-            with suppress(RuntimeError):
+            try:
                 bench.load(case, server)
+            except (RuntimeError, subprocess.TimeoutExpired) as error:  # the others are measured all the same
+                print(f"{case.name}: {server}: {error}", flush=True)
 
 
 def main() -> None:
@@ -301,19 +308,20 @@ def main() -> None:
 
 
 def measure(bench: Bench, cases: Sequence[Case], repeats: int, about: dict[str, Any]) -> None:
-    """The tree first, while nobody else is there; then all beside each other; then two workers."""
+    """The whole tree first, while nobody else is there; then one worker beside all others."""
     wanted = {server for case in cases for server in case.servers}
     for name in {servers.RIVALS_KNOWN[one].environment for one in servers.RIVALS_KNOWN.keys() & wanted}:
-        about.setdefault("rivals", {})[name] = servers.versions(name, RIVAL_PACKAGES[name])
+        with suppress(OSError, subprocess.CalledProcessError):
+            about.setdefault("rivals", {})[name] = servers.versions(name, RIVAL_PACKAGES[name])
     start_and_memory(bench)
+    if CORES in cases:
+        with one_and_two(bench):
+            all_of(bench, [CORES], repeats)
     pinned = [case for case in cases if case is not CORES]
     if pinned:
         deploy(bench.made, bench.folder / "home")
         with everybody(bench, wanted):
             all_of(bench, pinned, repeats)
-    if CORES in cases:
-        with one_and_two(bench):
-            all_of(bench, [CORES], repeats)
 
 
 def finish(bench: Bench, about: dict[str, Any], began: float, keep: bool) -> None:
