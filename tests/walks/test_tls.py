@@ -119,6 +119,8 @@ def test_both_doors_speak_tls_and_the_client_believes_only_who_it_is_told_to(
         with connect(doors["http"], files) as line:
             assert (line.version(), line.selected_alpn_protocol()) == ("TLSv1.3", "http/1.1")
             assert live(line)
+        with connect(doors["grpc"], files) as line:
+            assert line.selected_alpn_protocol() == "h2"
         old = ssl.create_default_context(cafile=files.ca)
         with pytest.warns(DeprecationWarning, match="TLSv1_1"):
             old.maximum_version = ssl.TLSVersion.TLSv1_1

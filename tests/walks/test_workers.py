@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 import payoff
+from payoff.cli.up import listen
 from payoff.demo.server import Server
 from tests.walks import models
 
@@ -96,6 +97,14 @@ def test_a_worker_that_hangs_keeps_nobody_from_the_others(settled: Server) -> No
     first, _ = workers(settled)
     with halted([first]), lines(settled, 16) as found:
         assert all(map(answered, found))
+
+
+def test_a_caller_whose_machine_is_gone_is_noticed() -> None:
+    with listen("127.0.0.1:0", "--http") as door, socket.create_connection(door.getsockname()):
+        one, _ = door.accept()
+        with one:
+            assert one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
 
 
 class Caller(threading.Thread):
