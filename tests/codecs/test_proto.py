@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tritonclient.grpc import model_config_pb2, service_pb2
 
 from payoff.codecs import proto, proto_infer, wire
-from payoff.codecs.proto_infer import Responses, Shape
+from payoff.codecs.proto_infer import Loose, Responses, Shape
 from payoff.errors import BadInput
 from payoff.records import Field, Type
 
@@ -109,6 +109,92 @@ def test_a_request_with_a_byte_changed_is_of_the_shape_only_if_it_means_the_same
     del meant.raw_input_contents[:], made.raw_input_contents[:]
     meant.id = made.id = ""
     assert meant.SerializeToString() == made.SerializeToString()
+
+
+WORDS = (*FIELDS, Field("t", Type.TEXT))
+
+
+def worded(id: str, words: list[str], order: list[str], seed: int) -> Any:
+    """A request with texts, one for each row."""
+    made = asked(len(words), id, [name for name in order if name != "t"], ["y"], seed)
+    raw = b"".join(len(word.encode()).to_bytes(4, "little") + word.encode() for word in words)
+    place = order.index("t")
+    inputs, raws = [*made.inputs], [*made.raw_input_contents]
+    del made.inputs[:], made.raw_input_contents[:]
+    tensor = service_pb2.ModelInferRequest.InferInputTensor(name="t", datatype="BYTES", shape=[len(words)])
+    made.inputs.extend([*inputs[:place], tensor, *inputs[place:]])
+    made.raw_input_contents.extend([*raws[:place], raw, *raws[place:]])
+    return made
+
+
+def loose_of(made: Any, rows: int) -> Loose | None:
+    data = made.SerializeToString()
+    return Loose.of(data, proto_infer.request(data), WORDS, rows)
+
+
+def found_by(shape: Loose, data: bytes) -> tuple[bytes, ...] | None:
+    for key, id, at in proto_infer.cut(data, {3, len(shape.key[1])}):
+        if key == shape.key:
+            return shape.parts(data, id, at)
+    return None
+
+
+@given(
+    ids=st.tuples(st.text(max_size=8), st.text(max_size=200)),
+    words=st.integers(0, 3).flatmap(lambda n: st.tuples(*[st.lists(st.text(max_size=60), min_size=n, max_size=n)] * 2)),
+    order=st.permutations(["a", "b", "c", "t"]),
+    seeds=st.tuples(st.integers(0, 9), st.integers(0, 9)),
+)
+def test_a_request_with_texts_is_cut_where_protobuf_finds_its_parts(
+    ids: tuple[str, str], words: tuple[list[str], list[str]], order: list[str], seeds: tuple[int, int]
+) -> None:
+    first, second = (worded(id, one, order, seed) for id, one, seed in zip(ids, words, seeds, strict=True))
+    shape = loose_of(first, len(words[0]))
+    assert shape is not None
+    parts = found_by(shape, second.SerializeToString())
+    if parts is None:
+        assert len(ids[1].encode()) > 127  # it is read the long way
+        return
+    assert shape.id_at is not None
+    assert parts[shape.id_at] == ids[1].encode()
+    raws = dict(zip(order, second.raw_input_contents, strict=True))
+    assert [parts[at] for at in shape.at] == [raws[field.name] for field in WORDS]
+    assert proto_infer.texts(parts[shape.at[3]], len(words[1]), "t") == words[1]
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_a_request_with_texts_and_a_byte_changed_is_of_the_shape_only_if_it_means_that(data: st.DataObject) -> None:
+    made = worded("id", ["x", "yz"], ["a", "t", "b", "c"], 1)
+    shape, whole = loose_of(made, 2), made.SerializeToString()
+    assert shape is not None
+    at = data.draw(st.integers(0, len(whole) - 1))
+    changed = whole[:at] + bytes([data.draw(st.integers(0, 255))]) + whole[at + 1 :]
+    parts = found_by(shape, changed)
+    if parts is None or shape.id_at is None or not parts[shape.id_at].isascii():
+        return
+    meant = proto_infer.request(changed)
+    raws = dict(zip(["a", "t", "b", "c"], meant.raw_input_contents, strict=True))
+    assert [parts[place] for place in shape.at] == [raws[field.name] for field in WORDS]
+    assert parts[shape.id_at].decode() == meant.id
+    del meant.raw_input_contents[:], made.raw_input_contents[:]
+    meant.id = made.id = ""
+    assert meant.SerializeToString() == made.SerializeToString()
+
+
+def test_an_id_that_comes_late_is_not_passed_over() -> None:
+    whole = worded("", ["x"], ["a", "b", "c", "t"], 1).SerializeToString()
+    late = whole + wire.piece(3, b"late")
+    assert Loose.of(late, proto_infer.request(late), WORDS, 1) is None
+    begin = whole.index(b"*")
+    amid = whole[:begin] + wire.piece(3, b"one") + wire.piece(3, b"two") + whole[begin:]
+    assert Loose.of(amid, proto_infer.request(amid), WORDS, 1) is None
+
+
+@pytest.mark.parametrize("raw", [b"", b"\1\0\0", b"\5\0\0\0x", b"\1\0\0\0xy", b"\1\0\0\0\xff"])
+def test_texts_that_are_none_are_refused(raw: bytes) -> None:
+    with pytest.raises(BadInput):
+        proto_infer.texts(raw, 1, "input 't'")
 
 
 def unusual() -> dict[str, Any]:

@@ -221,6 +221,36 @@ def test_a_request_like_the_one_before_it_is_read_by_its_own_bytes(client: Any) 
         assert only.as_numpy("y").tolist() == [2 * value for value in values]
 
 
+def test_requests_with_texts_are_read_by_their_own_bytes(client: Any) -> None:
+    data, inputs = echo(1)
+    heard: queue.Queue[Any] = queue.Queue()
+    for number in range(60):
+        text = np.array(["é" * number], object)
+        asked = [*inputs[:-1], tensor("text", text)]
+        client.async_infer("echo", asked, lambda result, error: heard.put((result, error)), request_id=f"{number}")
+    for result, _ in [heard.get(timeout=30) for _ in range(60)]:
+        check_echo(result, data | {"text": np.array(["é" * int(result.get_response().id)], object)})
+
+
+def test_a_text_that_is_none_is_no_fault_of_the_others(place: Doors) -> None:
+    _, inputs = echo(1)
+    asked = messages.ModelInferRequest(model_name="echo")
+    for one in inputs:
+        asked.inputs.add(name=one.name(), datatype=one.datatype(), shape=one.shape())
+        asked.raw_input_contents.append(one._raw_content)
+    with grpc.insecure_channel(place.grpc) as channel:
+        stub = channel.unary_unary(
+            f"{SERVICE}ModelInfer", messages.ModelInferRequest.SerializeToString, messages.ModelInferResponse.FromString
+        )
+        calls = []
+        for number in range(40):
+            asked.raw_input_contents[-1] = b"\1\0\0\0" + (b"\xff" if number % 10 == 7 else b"x")
+            calls.append(stub.future(asked))
+        codes = [call.code() for call in calls]
+    assert [code is grpc.StatusCode.INVALID_ARGUMENT for code in codes] == [number % 10 == 7 for number in range(40)]
+    assert codes.count(grpc.StatusCode.OK) == 36
+
+
 def test_zero_rows_are_zero_answers_and_many_are_many(client: Any) -> None:
     assert client.infer("times", x()).as_numpy("y").shape == (0,)
     values = np.arange(100_000, dtype=np.float32)

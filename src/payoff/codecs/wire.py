@@ -15,14 +15,14 @@ def fields(message: bytes) -> list[tuple[int, int, int, int]]:
     at, end = 0, len(message)
     try:
         while at < end:
-            tag, at = _varint(message, at)
+            tag, at = number(message, at)
             kind = tag & 7
             start = at
             if kind == BYTES:
-                size, start = _varint(message, at)
+                size, start = number(message, at)
                 at = start + size
             elif kind == VARINT:
-                _, at = _varint(message, at)
+                _, at = number(message, at)
             else:
                 at += _SIZES[kind]
             found.append((tag >> 3, kind, start, at))
@@ -33,7 +33,8 @@ def fields(message: bytes) -> list[tuple[int, int, int, int]]:
     return found
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def number(data: bytes, at: int) -> tuple[int, int]:
+    """The number that stands at a place, and where it ends; IndexError if it does not end."""
     value = shift = 0
     while True:
         byte = data[at]

@@ -1,26 +1,29 @@
 """ModelInfer for one live revision: requests to columns and answers to responses, those of a batch in one go."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from payoff.codecs import oip, proto_infer
 from payoff.codecs.cells import settle
 from payoff.codecs.celltext import raw
-from payoff.codecs.proto_infer import Responses, Shape
+from payoff.codecs.proto_infer import Loose, Responses, Shape
 from payoff.errors import BadInput
 from payoff.gateway import table, tensors
 from payoff.gateway.http import Reply
 from payoff.gateway.tensors import Tensors
 from payoff.gateway.wished import Wished
-from payoff.records import Column, Field
+from payoff.records import Column, Field, Type
 from payoff.serving import Answered, Live
 from payoff.serving.form import parted
 from payoff.serving.part import Rows
 
 _SHAPES_MAX = 64  # of one size
 _SIZES_MAX = 1_024
+_MIDDLES_MAX = 32
 _KEPT_BYTES_MAX = 1 << 20  # a larger request is parsed each time: keeping its shape would keep much of it
 _WRITERS_MAX = 64
 _ASKS_FOR_LAST, _LAST = "triton_enable_empty_final_response", "triton_final_response"  # every answer is the last here
@@ -29,7 +32,7 @@ _ASKS_FOR_LAST, _LAST = "triton_enable_empty_final_response", "triton_final_resp
 class Asked(NamedTuple):
     """A request of a known shape, and its parts."""
 
-    shape: Shape
+    shape: Shape | Loose
     parts: tuple[bytes, ...]
 
     @property
@@ -73,9 +76,20 @@ class Seen:
         rows = sum(shape.rows for shape, _ in asked)
         found: Rows = {}
         for place, (field, dtype) in enumerate(self._inputs):
-            whole = b"".join([parts[shape.at[place]] for shape, parts in asked])
-            found[field.name] = settle(field, Column(np.frombuffer(whole, dtype).reshape(rows, *field.shape)))
+            raws = [parts[shape.at[place]] for shape, parts in asked]
+            if field.type is Type.TEXT:
+                values = self._texts(field, raws, asked)
+            else:
+                values = np.frombuffer(b"".join(raws), dtype)
+            found[field.name] = settle(field, Column(values.reshape(rows, *field.shape)))
         return found
+
+    def _texts(self, field: Field, raws: list[bytes], asked: Sequence[Asked]) -> NDArray[Any]:
+        size, where = prod(field.shape), f"input {field.name!r}"
+        found: list[str] = []
+        for raw_, (shape, _) in zip(raws, asked, strict=True):
+            found += proto_infer.texts(raw_, shape.rows * size, where)
+        return np.array(found, object)
 
     def write(self, answered: Answered, asked: Sequence[Asked], counts: Sequence[int]) -> list[Any]:
         """A ModelInferResponse for each of them."""
@@ -131,10 +145,12 @@ class _Writer(NamedTuple):
 
 
 class Shapes:
-    """The shapes of requests that came, by their size."""
+    """The shapes of requests that came: by their size, or by how they begin."""
 
     def __init__(self) -> None:
         self._by_size: dict[int, list[tuple[Live, Seen, Shape]]] = {}
+        self._loose: dict[tuple[bytes, bytes], tuple[Live, Seen, Loose]] = {}
+        self._middles: set[int] = set()  # how long what comes between id and contents is, in some of those
 
     def find(self, data: bytes) -> "tuple[Live, Seen, Asked] | None":
         """The request, if one like it came before."""
@@ -142,12 +158,23 @@ class Shapes:
             parts = shape.parts(data)
             if parts is not None:
                 return live, form, Asked(shape, parts)
+        return self._find_loose(data) if self._loose else None
+
+    def _find_loose(self, data: bytes) -> "tuple[Live, Seen, Asked] | None":
+        for key, id, at in proto_infer.cut(data, self._middles):
+            if (known := self._loose.get(key)) is not None:
+                live, form, shape = known
+                parts = shape.parts(data, id, at)
+                return None if parts is None else (live, form, Asked(shape, parts))
         return None
 
     def keep(self, data: bytes, request: Any, live: Live, rows: int) -> None:
         """Remember what this request, which was found right, looks like, if it is one of those that can be."""
-        shape = Shape.of(data, request, live.inputs, rows) if len(data) <= _KEPT_BYTES_MAX else None
+        if len(data) > _KEPT_BYTES_MAX:
+            return
+        shape = Shape.of(data, request, live.inputs, rows)
         if shape is None:
+            self._keep_loose(Loose.of(data, request, live.inputs, rows), live)
             return
         if len(self._by_size) >= _SIZES_MAX:
             self._by_size.clear()
@@ -156,12 +183,22 @@ class Shapes:
             held.clear()
         held.append((live, seen(live), shape))
 
+    def _keep_loose(self, shape: Loose | None, live: Live) -> None:
+        if shape is None:
+            return
+        if len(self._loose) >= _SIZES_MAX or len(self._middles) >= _MIDDLES_MAX:
+            self._loose.clear()
+            self._middles.clear()
+        self._loose[shape.key] = live, seen(live), shape
+        self._middles.add(len(shape.key[1]))
+
     def forget(self, live: Live) -> None:
         """A revision that was replaced."""
         for size, held in list(self._by_size.items()):
             left = self._by_size[size] = [one for one in held if one[0] is not live]
             if not left:
                 del self._by_size[size]
+        self._loose = {key: known for key, known in self._loose.items() if known[0] is not live}
 
 
 def seen(live: Live) -> Seen:
