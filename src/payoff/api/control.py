@@ -5,13 +5,14 @@ instead of failing while it starts anew; and it leaves when the supervisor's end
 """
 
 import argparse
+import asyncio
 import logging
 import os
 import select
 import signal
 import socket
+import ssl
 import threading
-import time
 from functools import partial
 from pathlib import Path
 
@@ -91,13 +92,11 @@ def serve(engines: Engines, door: socket.socket, lifeline_fd: int | None, tls: T
             app.build(engines, hosts), loop="payoff.api.loop:Loop", http="httptools", ws="none", lifespan="on",
             log_config=None, access_log=False, server_header=False, date_header=False, proxy_headers=False,
             limit_concurrency=CONNECTIONS_MAX, timeout_keep_alive=75, timeout_graceful_shutdown=DRAIN_S_MAX,
-            ssl_context_factory=None if tls is None else lambda *_: tls.context(),
+            ssl_context_factory=None if tls is None else lambda *_: _secure(tls),
         )
     )  # fmt: skip
     if lifeline_fd is not None:
         threading.Thread(target=_await_end, args=(lifeline_fd, server), name="lifeline", daemon=True).start()
-    if tls is not None:
-        threading.Thread(target=_renew, args=(tls,), name="tls", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when it is done, and we are not
         signal.signal(number, lambda *_: None)
     upkeep = Upkeep(engines.home)
@@ -116,10 +115,15 @@ def serve(engines: Engines, door: socket.socket, lifeline_fd: int | None, tls: T
         engines.journal.close()
 
 
+def _secure(tls: Tls) -> ssl.SSLContext:
+    """What uvicorn asks for in its loop; a new certificate is taken over there too, so no handshake meets half of it."""
+    _renew(tls)
+    return tls.context()
+
+
 def _renew(tls: Tls) -> None:
-    while True:
-        time.sleep(RENEW_S)
-        tls.renew()
+    tls.renew()
+    asyncio.get_running_loop().call_later(RENEW_S, _renew, tls)
 
 
 def _await_end(lifeline_fd: int, server: uvicorn.Server) -> None:
