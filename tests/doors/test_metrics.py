@@ -20,7 +20,6 @@ from payoff.errors import Busy, DeadlineExceeded, ModelFailed
 from payoff.records.counts import REQUEST_NS
 from payoff.serving.meter import Meter
 from payoff.serving.part import Part
-from payoff.serving.stopwatch import Lap
 from payoff.store.sheets import Sheet
 
 PARSERS: dict[str, Any] = {PROMETHEUS: prometheus, OPEN_METRICS: open_metrics}
@@ -34,7 +33,7 @@ class Loose(SimpleNamespace):
 
 def answered(meter: Meter, endpoint: Any, calls: int, rows: int, each_ns: int = 1_000) -> None:
     meter.rows(endpoint, rows, [Part(0, None, {}, {}, None, "", None, cpu_ns=500)])
-    meter.calls(endpoint, "oip-json", calls, rows, each_ns, Lap(each_ns, each_ns, each_ns, each_ns, 0))
+    meter.calls(endpoint, "oip-json", calls, rows, (each_ns,) * 5)
 
 
 @pytest.fixture
@@ -104,7 +103,7 @@ def test_dashboards_for_triton_and_kserve_find_their_names(tmp_path: Path, one: 
 def test_the_totals_of_an_endpoint_are_those_of_its_forms(tmp_path: Path, one: Any) -> None:
     meter = Meter(Sheet(tmp_path, "0"))
     answered(meter, one, calls=4, rows=9)
-    meter.calls(one, "grpc", 1, 1, 20, Lap(10, 30, 40, 50, 0))
+    meter.calls(one, "grpc", 1, 1, (20, 10, 30, 40, 50))
     found = total(tmp_path, "fraud")
     assert (found.answered, found.rows, found.batches) == (5, 9, 2)
     assert found.stage_ns == {"read": 4_010, "queue": 4_020, "run": 4_030, "journal": 4_040, "write": 4_050}
@@ -124,7 +123,7 @@ def test_buckets_hold_every_call_once_and_only_what_fits_them(
     endpoint: Any = Loose(name="e", revision=SimpleNamespace(arms=(arm,)))
     meter = Meter(Sheet(home, "0"))
     for calls, rows, (read, queue, run, journal, write) in batches:
-        meter.calls(endpoint, "f", calls, rows, queue, Lap(read, run, journal, write, 0))
+        meter.calls(endpoint, "f", calls, rows, (queue, read, run, journal, write))
     found = total(home, "e")
     assert found.answered == sum(calls for calls, _, _ in batches)
     assert sum(found.stage_sizes("write")) == found.answered
@@ -136,7 +135,7 @@ def test_buckets_hold_every_call_once_and_only_what_fits_them(
 
 def test_a_clock_that_is_set_back_takes_nothing_from_a_count(tmp_path: Path, one: Any) -> None:
     meter = Meter(Sheet(tmp_path, "0"))
-    meter.calls(one, "grpc", 2, 2, -5_000_000, Lap(10, 10, 10, 10, 0))
+    meter.calls(one, "grpc", 2, 2, (-5_000_000, 10, 10, 10, 10))
     assert total(tmp_path, "fraud").stage_ns["queue"] == 0
 
 

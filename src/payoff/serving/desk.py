@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter_ns
 from typing import Any, NoReturn
 
 import numpy as np
@@ -33,7 +34,7 @@ from payoff.serving.part import Part, Rows
 from payoff.serving.record import Stamp, note
 from payoff.serving.reply import Answered, assemble
 from payoff.serving.seat import NotReady, Seat
-from payoff.serving.stopwatch import Lap, Stopwatch
+from payoff.serving.stopwatch import Lap
 from payoff.serving.watching import Counters, Seen, Watching
 
 _MANY_ROWS = 8_192  # that wait: from there on it is looked at whether they are too many, or too old
@@ -251,21 +252,21 @@ class Desk:
                 self._fail([call], error)
 
     def _serve(self, batch: list[Call]) -> None:
-        watch = Stopwatch()
+        lap = Lap()
         batch, rows = self._read(batch)
         if not batch:
             return
-        watch.read()
+        lap.read_at = perf_counter_ns()
         live, points = batch[0].live, known_points(batch)
         try:
             points = self._points(live, rows) if points is None else points
             parts = answer(live, rows, points, len(batch) == 1, self._chance)
-            watch.ran()
+            lap.ran_at = perf_counter_ns()
             whole = self._record(batch, rows, parts)
         except Exception as error:
             self._fail_here(batch, points, error)
             return
-        self._tell(batch, whole, parts, watch)
+        self._tell(batch, whole, parts, lap)
 
     def _read(self, batch: list[Call]) -> tuple[list[Call], Rows]:
         """The calls of a batch that can be read, and their rows; the others hear what is wrong with theirs."""
@@ -292,14 +293,14 @@ class Desk:
             bulk.add(answer(live, rows, self._points(live, rows), True, self._chance), length(rows))
             if not bulk.whole:
                 return
-            bulk.watch.ran()
+            bulk.lap.ran_at = perf_counter_ns()
             whole = self._record([call], call.read(), bulk.parts)
         except Exception as error:
             self._bulk.popleft()
             self._fail([call], error)
             return
         self._bulk.popleft()
-        self._tell([call], whole, bulk.parts, bulk.watch)
+        self._tell([call], whole, bulk.parts, bulk.lap)
 
     def _fail_here(self, batch: list[Call], points: Points, error: Exception) -> None:
         """One caller's rows must not cost another's: a failed batch is tried again call by call."""
@@ -359,8 +360,8 @@ class Desk:
             line.boarding = False
             batch = self._next(line)
             self._board(line)  # the batch after this one waits for its own turn
-            watch, began_s = Stopwatch(), time.perf_counter()
-            rows, parts = await self._ask(line, batch, watch) if batch else ({}, [])
+            lap, began_s = Lap(), time.perf_counter()
+            rows, parts = await self._ask(line, batch, lap) if batch else ({}, [])
             line.rate.note(length(rows), (time.perf_counter() - began_s) / line.slots.most)
         if line.boarding:
             await asyncio.sleep(0)  # it goes to the model before this one is written down
@@ -371,7 +372,7 @@ class Desk:
         elif isinstance(batch, Bulk):
             self._land_piece(line, batch, rows, parts)
         else:
-            self._land(line, batch, rows, parts, watch)
+            self._land(line, batch, rows, parts, lap)
         self._board(line)
         if not (line.waits or line.rows) and self._lines.get((line.live, line.lanes)) is line:
             del self._lines[line.live, line.lanes]
@@ -386,7 +387,7 @@ class Desk:
             return batch if self._wanted([batch.call]) else []
         return self._wanted(batch)
 
-    async def _ask(self, line: Line, batch: list[Call] | Bulk, watch: Stopwatch) -> tuple[Rows, list[Part] | Exception]:
+    async def _ask(self, line: Line, batch: list[Call] | Bulk, lap: Lap) -> tuple[Rows, list[Part] | Exception]:
         """The rows of a batch, and their answers or why there are none."""
         rows: Rows = {}
         alone = isinstance(batch, Bulk) or len(batch) == 1
@@ -395,25 +396,25 @@ class Desk:
                 rows, points = batch.next_rows(line.live.rows_max(self.limits.rows_max))
             else:
                 rows, points = read(batch), known_points(batch)
-                watch.read()
+                lap.read_at = perf_counter_ns()
             return rows, await answer_away(line.live, rows, points, alone, self._chance, in_turn=not line.single)
         except Exception as error:
             return rows, error
 
-    def _land(self, line: Line, batch: list[Call], rows: Rows, parts: list[Part], watch: Stopwatch) -> None:
-        watch.ran()
+    def _land(self, line: Line, batch: list[Call], rows: Rows, parts: list[Part], lap: Lap) -> None:
+        lap.ran_at = perf_counter_ns()
         try:
             whole = self._record(batch, rows, parts)
         except Exception as error:
             self._turn_back(line, batch, error)
             return
-        self._tell(batch, whole, parts, watch)
+        self._tell(batch, whole, parts, lap)
 
     def _land_piece(self, line: Line, bulk: Bulk, rows: Rows, parts: list[Part]) -> None:
         """The next rows of a large call are through: it goes on, or was the last and is recorded as a whole."""
         bulk.add(parts, length(rows))
         if bulk.whole:
-            self._land(line, [bulk.call], bulk.call.read(), bulk.parts, bulk.watch)
+            self._land(line, [bulk.call], bulk.call.read(), bulk.parts, bulk.lap)
         else:
             line.bulk.append(bulk)
 
@@ -432,8 +433,8 @@ class Desk:
 
     # -- the end of a call
 
-    def _tell(self, batch: list[Call], whole: Answered, parts: list[Part], watch: Stopwatch) -> None:
-        watch.journaled()
+    def _tell(self, batch: list[Call], whole: Answered, parts: list[Part], lap: Lap) -> None:
+        lap.journaled_at = perf_counter_ns()
         amiss = 0
         answers = write(batch, whole)
         for call, said in zip(batch, answers, strict=True):
@@ -447,7 +448,8 @@ class Desk:
         self._waiting_rows -= rows
         self.counters.answered += rows
         if len(batch) > amiss:
-            self._measure(batch, whole, parts, watch.stop(), amiss)
+            lap.end()
+            self._measure(batch, whole, parts, lap, amiss)
 
     def _miss(self, call: Call, error: Exception) -> None:
         if self.meter is not None:
@@ -457,7 +459,7 @@ class Desk:
         """Count the batch and show it to who looks on; `amiss` of its answers could not be written."""
         try:
             if self.meter is not None:
-                self.meter.batch(batch, parts, lap, amiss)
+                self.meter.batch(batch, len(whole.ids), parts, lap, amiss)
             for each in self.onlookers:
                 each.saw(batch, whole, lap)
         except Exception:

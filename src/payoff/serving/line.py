@@ -8,6 +8,7 @@ from bisect import insort
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import perf_counter_ns
 from typing import Any, Optional
 
 import numpy as np
@@ -20,7 +21,7 @@ from payoff.serving.live import Live
 from payoff.serving.part import Part, Rows
 from payoff.serving.reply import Answered
 from payoff.serving.seat import Slots
-from payoff.serving.stopwatch import Stopwatch
+from payoff.serving.stopwatch import Lap
 
 Done = Callable[[Answered | Exception], None]
 Points = NDArray[np.float64] | None
@@ -64,7 +65,7 @@ class Bulk:
     call: Call
     parts: list[Part] = field(default_factory=list)
     through: int = 0
-    watch: Stopwatch = field(default_factory=Stopwatch)
+    lap: Lap = field(default_factory=Lap)
 
     @property
     def whole(self) -> bool:
@@ -74,11 +75,11 @@ class Bulk:
         """The rows that come next, and their points if they are known."""
         first = not self.through
         if first:
-            self.watch = Stopwatch()
+            self.lap = Lap()
         rows = slice(self.through, self.through + rows_max)
         found = take(self.call.read(), rows)
         if first:
-            self.watch.read()
+            self.lap.read_at = perf_counter_ns()
         return found, None if self.call.points is None else self.call.points[rows]
 
     def add(self, parts: list[Part], count: int) -> None:

@@ -42,22 +42,27 @@ class Meter:
         self._calls: dict[tuple[Live, str], memoryview] = {}
         self._arms: dict[Live, list[memoryview]] = {}
 
-    def batch(self, batch: Sequence[Call], parts: Sequence[Part], lap: Lap, amiss: int = 0) -> None:
+    def batch(self, batch: Sequence[Call], rows: int, parts: Sequence[Part], lap: Lap, amiss: int = 0) -> None:
         """A batch has its answers, but for `amiss` of them, which could not be written; `parts` say who answered."""
-        live, calls = batch[0].live, len(batch)
-        rows = batch[0].count if calls == 1 else sum([call.count for call in batch])
-        self.rows(live, rows, parts)
+        first, calls = batch[0], len(batch)
+        arrived_us = first.arrived_us
+        if calls > 1:
+            arrived_us = sum([call.arrived_us for call in batch]) // calls
+        if parts:
+            self.rows(first.live, rows, parts)
         if calls > 1 and len({call.form for call in batch}) > 1:
             self._by_form(batch, lap, amiss)
             return
-        since_ns = (lap.ended_us * calls - sum([call.arrived_us for call in batch])) * 1_000
-        waited_ns = since_ns // calls - (lap.read_ns + lap.run_ns + lap.journal_ns + lap.write_ns)
-        self.calls(live, batch[0].form.name, calls - amiss, rows, waited_ns, lap)
+        began, read, ran, journaled, ended = lap.began_at, lap.read_at, lap.ran_at, lap.journaled_at, lap.ended_at
+        waited_ns = (lap.ended_us - arrived_us) * 1_000 - (ended - began)
+        stages_ns = (waited_ns, read - began, ran - read, journaled - ran, ended - journaled)
+        self.calls(first.live, first.form.name, calls - amiss, rows, stages_ns)
 
-    def calls(self, live: Live, form: str, calls: int, rows: int, waited_ns: int, lap: Lap) -> None:
-        """So many calls had their answers at once; before that each of them waited, in the mean, for `waited_ns`."""
+    def calls(self, live: Live, form: str, calls: int, rows: int, stages_ns: tuple[int, int, int, int, int]) -> None:
+        """So many calls had their answers at once. `stages_ns`: what each of them waited before, in the mean; then what
+        reading, the model, the journal and writing took."""
         cells = self._calls.get((live, form)) or self._calls_of(live, form)
-        read_ns, run_ns, journal_ns, write_ns, _ = lap
+        waited_ns, read_ns, run_ns, journal_ns, write_ns = stages_ns
         if waited_ns < 0:  # the clock was set back
             waited_ns = 0
         cells[0] += read_ns * calls
@@ -98,7 +103,7 @@ class Meter:
             less = min(amiss, len(own))
             amiss -= less
             if less < len(own):
-                self.batch(own, (), lap, less)
+                self.batch(own, sum(call.count for call in own), (), lap, less)
 
     def _calls_of(self, live: Live, form: str) -> memoryview:
         """The cells of an endpoint's calls in one form."""
