@@ -116,7 +116,7 @@ def serve(engines: Engines, door: socket.socket, lifeline_fd: int | None, tls: T
 
 
 def _secure(tls: Tls) -> ssl.SSLContext:
-    """What uvicorn asks for in its loop; a new certificate is taken over there too, so no handshake meets half of it."""
+    """For uvicorn, in its loop. A new certificate is taken over there too, so no handshake meets half of it."""
     _renew(tls)
     return tls.context()
 
