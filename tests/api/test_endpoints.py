@@ -1,5 +1,6 @@
 """One endpoint over HTTP: what it says of itself, files, orders, and refusals that name the way out."""
 
+import re
 from typing import Any
 
 import httpx
@@ -168,3 +169,8 @@ def test_health_names_every_part(http: httpx.Client, calls: Made) -> None:
     wrong = {part["part"] for part in found["parts"] if part["state"] != "ok"}
     assert wrong <= {"outcomes"}, found  # other tests send outcomes that are refused, and that is told
     assert found["healthy"] is (not wrong)
+
+
+def test_health_says_how_each_model_is_computed(http: httpx.Client, calls: Made) -> None:
+    (models,) = [part["text"] for part in http.get("/health").json()["parts"] if part["part"] == "models"]
+    assert re.search(r"\bcalls v1: [\d,]+ us for a row, on the event loop on cpu, 1 thread, [\d,]+ rows a call", models)

@@ -199,9 +199,11 @@ class Connection(asyncio.Protocol):
             self.asking.gone = True
 
     def eof_received(self) -> bool:
-        """A client that has said all it wants may still listen: it gets the answers it waits for."""
+        """A client that has said all it wants may still listen: it gets the answers it waits for. But one that waits
+        for a single answer, on a connection that it would keep, has lost patience: what it asked is not run."""
         self.said_all = True
-        return self.busy and self.streamed is None
+        has_gone = isinstance(self.asking, Request) and self.asking.head.keep_alive and not self.waiting
+        return self.busy and self.streamed is None and not has_gone
 
     def pause_writing(self) -> None:
         self.pause("writing")

@@ -1,0 +1,65 @@
+"""Callers who hang up: their rows are not run, and nobody else notices."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from payoff.journal.query import Journal
+from payoff.records import Arm, Revision, Role, Served
+from payoff.store import live
+from payoff.store.blobs import Blobs
+from tests.gateway.test_worker import SIGNATURE, worker
+from tests.walks import models
+
+PATIENCE_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("home")
+    served = Served("onnx", Blobs(path / "artifacts").put(models.slow(3)), SIGNATURE)
+    live.publish(path, Revision("slow", 1, 0, "me", "", (Arm("champion", Role.CHAMPION, "slow", 1, served),)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def url(home: Path) -> Iterator[str]:
+    with worker(home) as found:
+        yield found
+
+
+def send(url: str, xs: list[float]) -> socket.socket:
+    """A request on a connection of its own."""
+    place = urlsplit(url)
+    body = json.dumps({"x": xs}).encode()
+    line = socket.create_connection((place.hostname, place.port or 0), PATIENCE_S)
+    line.sendall(b"POST /predict/slow HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+    return line
+
+
+def abandoned(home: Path) -> int:
+    """As the worker reports it, every second."""
+    return sum(status.counters.get("abandoned", 0) for status in live.statuses(home))
+
+
+def test_rows_of_callers_who_hung_up_are_not_run(home: Path, url: str) -> None:
+    assert httpx.post(f"{url}/predict/slow", json={"x": [1.0]}, timeout=PATIENCE_S).status_code == 200
+    sent, end = 1, time.monotonic() + PATIENCE_S
+    while abandoned(home) < 5:
+        assert time.monotonic() < end, "nobody counted them"
+        with send(url, [float(x) for x in range(30)]) as busy:  # keeps the model busy
+            for number in range(5):
+                send(url, [1000.0 + number]).close()
+            assert b"87.0" in busy.recv(1 << 20)
+        sent += 35
+    assert httpx.post(f"{url}/predict/slow", json={"x": [2.0]}, timeout=PATIENCE_S).status_code == 200
+    with closing(Journal(home)) as journal:
+        ((recorded,),) = journal.connect().sql("select count(*) from predictions").fetchall()
+    assert recorded <= sent + 1 - 5
