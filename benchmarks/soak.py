@@ -3,10 +3,10 @@
     python -m benchmarks.soak [--minutes 5]
 
 Callers of every protocol ask without pause, one row or hundreds, on a model of three versions that fails now and then;
-meanwhile versions are promoted, ramped, rolled back, killed and revived, workers are ended with SIGKILL in the first
-two thirds, and the journal is compacted. Every answer is checked against its own request, and every row of the journal
+meanwhile the journal is compacted, and for the first two thirds versions are promoted, ramped, rolled back, killed and
+revived, and workers ended with SIGKILL. Every answer is checked against its own request, and every row of the journal
 against what was said. Memory is what a process holds of its own (RssAnon), once a second; its growth is the slope of
-the second half of a process's life.
+the last third.
 """
 
 import argparse

@@ -7,6 +7,7 @@ it fail. So each answer says whose it is: it is checked against its own request,
 import csv
 import io
 import json
+import math
 import random
 import threading
 import time
@@ -112,10 +113,16 @@ def _tensors(rows: Sequence[dict[str, Any]]) -> tuple[bytes, list[str]]:
 
 
 def _read_tensors(said: Said) -> Answers:
-    found = {one["name"]: one["data"] for one in said.json["outputs"]}
+    found = {one["name"]: _by_row(one["data"], one["shape"]) for one in said.json["outputs"]}
     same = {name: value for name, value in said.json["parameters"].items() if name in ("arm", "version", "why")}
     count = len(found["prediction_id"])
     return _lines(found | {name: [value] * count for name, value in same.items()})
+
+
+def _by_row(values: list[Any], shape: list[int]) -> list[Any]:
+    """A flat list as one value or one list for each row."""
+    width = shape[1] if len(shape) > 1 else 1
+    return [values[place : place + width] for place in range(0, len(values), width)] if width > 1 else values
 
 
 def _read_binary(said: Said) -> Answers:
@@ -127,7 +134,10 @@ def _of_triton(result: Any) -> Answers:
     """Columns of either Triton client; what a parameter says for all rows is said for each."""
     said = result.get_response()
     if isinstance(said, dict):  # what is null, where the fallback answered, the client itself cannot read
-        found = {one["name"]: one.get("data") or result.as_numpy(one["name"]).tolist() for one in said["outputs"]}
+        found = {
+            one["name"]: _by_row(one["data"], one["shape"]) if "data" in one else result.as_numpy(one["name"]).tolist()
+            for one in said["outputs"]
+        }
     else:
         found = {one.name: result.as_numpy(one.name).reshape(-1).tolist() for one in said.outputs}
     columns = {name: [v.decode() if isinstance(v, bytes) else v for v in values] for name, values in found.items()}
@@ -138,6 +148,41 @@ def _of_triton(result: Any) -> Answers:
 
 def _parameters(said: Any) -> dict[str, Any]:
     return {name: getattr(value, value.WhichOneof("parameter_choice")) for name, value in said.items()}
+
+
+def _vectors(rows: Sequence[dict[str, Any]]) -> list[list[float]]:
+    """The rows for the model that takes three numbers: no text, and still nobody else's."""
+    return [[float(one["id"]), one["x"], -float(one["word"][1:])] for one in rows]
+
+
+def _plain(rows: Sequence[dict[str, Any]]) -> tuple[bytes, list[str]]:
+    data = [number for vector in _vectors(rows) for number in vector]
+    tensor = {"name": "v", "datatype": "FP64", "shape": [len(rows), 3], "data": data}
+    return json.dumps({"inputs": [tensor]}).encode(), []
+
+
+def _plain_binary(rows: Sequence[dict[str, Any]]) -> tuple[bytes, list[str]]:
+    asked = triton_http.InferInput("v", [len(rows), 3], "FP64")
+    asked.set_data_from_numpy(np.array(_vectors(rows)))
+    outputs = [triton_http.InferRequestedOutput(name) for name in ("prediction_id", "by", "same_v")]
+    outputs += [triton_http.InferRequestedOutput(name) for name in ("arm", "version", "why")]
+    body, size = triton_http.InferenceServerClient.generate_request_body([asked], outputs=outputs)
+    return bytes(body), [f"Inference-Header-Content-Length: {size}"]
+
+
+def _plain_rows(rows: Sequence[dict[str, Any]]) -> tuple[bytes, list[str]]:
+    return json.dumps([{"v": vector} for vector in _vectors(rows)]).encode(), []
+
+
+def _unvectored(read: Callable[[Said], Answers]) -> Callable[[Said], Answers]:
+    """The same answers, with the three numbers told as the others tell them."""
+    return lambda said: [one | _spelt(one.pop("same_v")) for one in read(said)]
+
+
+def _spelt(vector: list[float] | None) -> dict[str, Any]:
+    if vector is None or vector[0] is None or math.isnan(vector[0]):
+        return {}
+    return {"same_id": int(vector[0]), "same_x": vector[1], "same_word": f"w{-vector[2]:.0f}"}
 
 
 def _json(shape: Callable[[Sequence[dict[str, Any]]], Any]) -> Callable[..., tuple[bytes, list[str]]]:
@@ -152,6 +197,7 @@ def _table(table: pa.Table) -> Answers:
     return list(table.to_pylist())
 
 
+PLAIN = "/v2/models/plain/infer"
 ROWS, INFER, JSON = "/predict/echo", "/v2/models/echo/infer", "application/json"
 STREAM, PARQUET = "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"
 WAYS = {
@@ -166,6 +212,9 @@ WAYS = {
     ),
     "csv": Way(ROWS, "text/csv", _csv, _read_csv),
     "arrow": Way(ROWS, STREAM, _arrow, lambda said: _table(pa.ipc.open_stream(said.body).read_all())),
+    "plain tensors": Way(PLAIN, JSON, _plain, _unvectored(_read_tensors)),
+    "plain binary": Way(PLAIN, "application/octet-stream", _plain_binary, _unvectored(_read_binary)),
+    "plain records": Way("/predict/plain", JSON, _plain_rows, _unvectored(lambda s: list(s.json["predictions"]))),
     "parquet": Way(ROWS, PARQUET, _parquet, lambda said: _table(pq.read_table(io.BytesIO(said.body)))),
 }
 
@@ -269,7 +318,7 @@ class GrpcCaller(Caller):
 
 def crowd(stage: Stage, each: int = 1) -> Iterator[Caller]:
     """So many callers of every way there is."""
-    ways = [*WAYS, "records", "tensors", "binary"] * each
+    ways = [*WAYS, "records", "tensors", "binary", "plain tensors", "plain binary"] * each
     yield from (Caller(index, stage, way) for index, way in enumerate(ways))
     if stage.grpc:
         yield from (GrpcCaller(len(ways) + index, stage, "grpc") for index in range(2 * each))

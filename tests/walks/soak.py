@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,26 @@ from payoff.demo.server import Server, running
 from payoff.journal.query import Journal
 from tests.walks import models
 from tests.walks.crowd import Caller, Stage, crowd
-from tests.walks.wire import echo
+from tests.walks.wire import echo, plain
 
 FILE = """
-endpoint: echo
-arms: {champion: {model: echo, version: 1}}
-decision: outputs.same_x > 0
-fallback: {decision: false}
+endpoint: {name}
+arms: {{champion: {{model: {name}, version: 1}}}}
+decision: outputs.by > 0
+fallback: {{decision: false}}
 """
-FROM_MODEL = """
-select count(*) from predictions where outputs.same_id is not null and not (
+MODELS = {"echo": echo, "plain": plain}
+# Every prediction with the number of its row, and whether its inputs and outputs are those of that number.
+ALL = """
+create temp view everything as
+select id, inputs.id as number, outputs.same_id is null or (
     outputs.same_id = inputs.id and outputs.same_x = inputs.x and outputs.same_word = inputs.word
-    and inputs.x = inputs.id + 0.25 and inputs.word = 'w' || inputs.id)
+    and inputs.x = inputs.id + 0.25 and inputs.word = 'w' || inputs.id) as own
+from predictions where endpoint = 'echo'
+union all
+select id, inputs.v[1]::bigint, outputs.same_v is null or (
+    outputs.same_v = inputs.v and inputs.v[2] = inputs.v[1] + 0.25 and inputs.v[3] = -inputs.v[1])
+from predictions where endpoint = 'plain'
 """
 
 
@@ -54,6 +63,7 @@ class Report:
     unheard: int = 0  # rows of the journal of which a caller on a broken connection never heard
     unasked: int = 0  # rows of the journal that nobody asked
     mixed: int = 0  # rows of the journal whose outputs are not those of their inputs
+    calm_from_s: float = 0.0
     memory: dict[int, list[tuple[float, float]]] = field(default_factory=dict)  # MB of a process, by second
     roles: dict[int, str] = field(default_factory=dict)
 
@@ -62,12 +72,13 @@ class Report:
         return sum(self.rows.values())
 
     def growth(self) -> dict[str, float]:
-        """MB per minute, by process, over the second half of what it lived."""
+        """MB per minute, by process, while nothing but the load went on: the last third."""
         found = {}
         for pid, seen in self.memory.items():
-            late = [one for one in seen if one[0] >= (seen[0][0] + seen[-1][0]) / 2]
+            warm_from_s = max(self.calm_from_s, seen[0][0] + 15)
+            late = [one for one in seen if one[0] >= warm_from_s]
             if len(late) >= 8:
-                found[f"{self.roles[pid]} ({pid})"] = _slope(late) * 60
+                found[f"{self.roles[pid]} {pid}"] = _slope(late) * 60
         return found
 
 
@@ -86,11 +97,12 @@ def soak(folder: Path, seconds: float, *, deaths: bool, each: int = 1) -> Report
     with running(home, workers=2, flags=("--flight", place)) as server:
         stage = _stage(server, home, folder)
         callers = list(crowd(stage, each))
+        begun = time.monotonic()
+        report.calm_from_s = begun + seconds * 2 / 3
         sides = [threading.Thread(target=_orders, args=(server, stage, report))]
         sides += [threading.Thread(target=_watch, args=(server, stage, report))]
         if deaths:
-            sides.append(threading.Thread(target=_deaths, args=(server, stage, seconds)))
-        begun = time.monotonic()
+            sides.append(threading.Thread(target=_deaths, args=(server, stage, seconds, begun + seconds / 2)))
         for thread in [*callers, *sides]:
             thread.start()
         while time.monotonic() < begun + seconds and not any(caller.wrong for caller in callers):
@@ -105,24 +117,25 @@ def soak(folder: Path, seconds: float, *, deaths: bool, each: int = 1) -> Report
 
 
 def _stage(server: Server, home: Path, folder: Path) -> Stage:
-    """The endpoint with its first version as champion and two more to choose from."""
+    """The endpoints, each with its first version as champion and two more to choose from."""
     client = payoff.connect(server.api)
-    for version in (1, 2, 3):
-        path = folder / f"echo-{version}.onnx"
-        path.write_bytes(echo(version))
+    for name, version in product(MODELS, (1, 2, 3)):
+        path = folder / f"{name}-{version}.onnx"
+        path.write_bytes(MODELS[name](version))
         role: dict[str, Any] = {} if version == 1 else {"as_": "challenger", "traffic": 0.2 * version}
-        client.deploy(str(path), name="echo", **role)
+        client.deploy(str(path), name=name, **role)
         if version == 1:
-            client.apply(FILE)
+            client.apply(FILE.format(name=name))
     doors = dict(line.split(" ", 1) for line in (home / "run" / "doors").read_text().splitlines())
     return Stage(server.inference.removeprefix("http://"), doors.get("grpc", ""))
 
 
 def _orders(server: Server, stage: Stage, report: Report) -> None:
-    """One order after the other; none may be refused but for what the table of moves says."""
-    endpoint = payoff.connect(server.api).endpoint("echo")
+    """One order after the other; none may be refused but for what the table of moves says. At last all are revived."""
+    client = payoff.connect(server.api)
     chance = random.Random(5)
-    while not stage.over.wait(chance.uniform(0.2, 0.8)):
+    while not stage.over.wait(chance.uniform(0.2, 0.8)) and time.monotonic() < report.calm_from_s:
+        endpoint = client.endpoint(chance.choice([*MODELS]))
         arms = {arm["name"]: arm["role"] for arm in endpoint.describe()["arms"]}
         killed = [name for name, role in arms.items() if role == "killed"]
         others = [name for name, role in arms.items() if role == "challenger"]
@@ -138,13 +151,16 @@ def _orders(server: Server, stage: Stage, report: Report) -> None:
             elif others:
                 endpoint.order(verb, arm=chance.choice(others), **({"traffic": 0.3} if verb == "ramp" else {}))
         report.orders[verb] += 1
+    for endpoint in map(client.endpoint, MODELS):
+        for arm in endpoint.describe()["arms"]:
+            if arm["role"] == "killed":
+                endpoint.revive("the end", arm["name"])
 
 
-def _deaths(server: Server, stage: Stage, seconds: float) -> None:
-    """A worker is killed now and then in the first two thirds, so that the rest shows the memory of those that live."""
+def _deaths(server: Server, stage: Stage, seconds: float, until_s: float) -> None:
+    """A worker is killed now and then."""
     chance = random.Random(7)
-    until = time.monotonic() + seconds * 2 / 3
-    while not stage.over.wait(chance.uniform(seconds / 8, seconds / 5)) and time.monotonic() < until:
+    while not stage.over.wait(chance.uniform(seconds / 8, seconds / 5)) and time.monotonic() < until_s:
         workers = [pid for pid in models.children(server.pid) if "payoff.gateway.worker" in models.command(pid)]
         if workers:
             stage.deaths.append(time.monotonic())
@@ -184,6 +200,7 @@ def _books(report: Report, home: Path, callers: list[Caller]) -> None:
         "number": [one for caller in callers for one in caller.numbers],
     })  # fmt: skip
     lost = pa.table({"number": pa.array([one for caller in callers for one in caller.lost], pa.int64())})
+    base.execute(ALL)
     base.register("told", told)
     base.register("lost", lost)
 
@@ -193,9 +210,8 @@ def _books(report: Report, home: Path, callers: list[Caller]) -> None:
 
     report.journaled = count("select count(*) from predictions")
     report.twice = report.journaled - count("select count(distinct id) from predictions")
-    kept = "select count(*) from told join predictions p on p.id = told.id and p.inputs.id = told.number"
-    report.missing = len(told) - count(kept)
-    unheard = "from predictions p anti join told on p.id = told.id"
-    report.unheard = count(f"select count(*) {unheard} where inputs.id in (select number from lost)")
+    report.missing = len(told) - count("select count(*) from told join everything using (id, number)")
+    unheard = "from everything anti join told using (id)"
+    report.unheard = count(f"select count(*) {unheard} where number in (select number from lost)")
     report.unasked = count(f"select count(*) {unheard}") - report.unheard
-    report.mixed = count(FROM_MODEL)
+    report.mixed = count("select count(*) from everything where not own")

@@ -57,6 +57,31 @@ def echo(version: int) -> bytes:
     return bytes(made.SerializeToString())
 
 
+def plain(version: int) -> bytes:
+    """The same with one input only, three numbers `v` of which the first is the id."""
+    given = [helper.make_tensor_value_info("v", TensorProto.DOUBLE, [None, 3])]
+    back = [
+        helper.make_tensor_value_info("by", TensorProto.INT64, [None, 1]),
+        helper.make_tensor_value_info("same_v", TensorProto.DOUBLE, [None, 3]),
+    ]
+    constants = {"span": FRAIL, "last": FRAIL - 1, "versions": version, "first": 0}
+    nodes = [
+        helper.make_node("Identity", ["v"], ["same_v"]),
+        helper.make_node("Gather", ["v", "first"], ["number"], axis=1),
+        helper.make_node("Cast", ["number"], ["id"], to=TensorProto.INT64),
+        helper.make_node("Mod", ["id", "span"], ["rest"]),
+        helper.make_node("Equal", ["rest", "last"], ["frail"]),
+        helper.make_node("Cast", ["frail"], ["place"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["versions", "place"], ["by"]),
+    ]
+    graph = helper.make_graph(
+        nodes, "plain", given, back, [numpy_helper.from_array(_whole(value), name) for name, value in constants.items()]
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(made)
+    return bytes(made.SerializeToString())
+
+
 def _whole(value: int) -> Any:
     return np.array([value], np.int64)
 
