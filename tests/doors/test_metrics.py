@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -18,8 +18,11 @@ from payoff.doors.exposition import OPEN_METRICS, PROMETHEUS, Family, negotiate,
 from payoff.doors.totals import total
 from payoff.errors import Busy, DeadlineExceeded, ModelFailed
 from payoff.records.counts import REQUEST_NS
+from payoff.serving.form import Form
+from payoff.serving.line import Call
 from payoff.serving.meter import Meter
 from payoff.serving.part import Part
+from payoff.serving.stopwatch import Lap
 from payoff.store.sheets import Sheet
 
 PARSERS: dict[str, Any] = {PROMETHEUS: prometheus, OPEN_METRICS: open_metrics}
@@ -167,3 +170,26 @@ def test_a_scraper_gets_the_format_that_it_names(accept: str, expected: str) -> 
 
 def test_in_a_home_where_nobody_counts_nobody_waits(tmp_path: Path) -> None:
     assert samples(tmp_path) == {"nv_inference_pending_request_count{}": 0}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["oip-json", "grpc", "rows-json"]), st.integers(1, 9)), min_size=1), st.data()
+)
+def test_calls_that_share_a_batch_are_counted_each_in_its_own_form(
+    tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[str, int]], data: st.DataObject
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    forms = {name: Loose(name=name) for name in FORMS}
+    endpoint: Any = Loose(name="e", revision=SimpleNamespace(arms=(SimpleNamespace(name="a", version=1),)))
+    caller: Any = None
+    lap = Lap()
+    lap.end()
+    batch = [Call(endpoint, cast(Form, forms[name]), None, rows, caller, lap.ended_us) for name, rows in asked]
+    amiss = data.draw(st.integers(0, len(batch) - 1))
+    rows = sum(call.count for call in batch)
+    Meter(Sheet(home, "0")).batch(batch, rows, [Part(0, None, {}, {}, None, "", None)], lap, amiss)
+    found = samples(home)
+    per_form = {name: found.get(f"payoff_requests_total{{endpoint=e,form={name},status=ok}}", 0) for name in forms}
+    assert sum(per_form.values()) == len(batch) - amiss
+    assert all(count <= [name for name, _ in asked].count(form) for form, count in per_form.items())
+    assert found["payoff_rows_total{arm=a,endpoint=e,version=1}"] == rows
