@@ -1,13 +1,15 @@
 """What an Arrow message claims, read from its FlatBuffers header before anything is made of it.
 
 A few bytes can claim much: buffers that expand when they are decompressed, schemas that share one field a million
-times. Arrow has verified the header, so that every offset in it lies inside; these are the tables of Schema.fbs and
-Message.fbs of the Arrow columnar format, by the order of their slots.
+times. These are the tables of Schema.fbs and Message.fbs of the Arrow columnar format, by the order of their slots.
+What lies outside of the header is read as nothing.
 """
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from payoff.errors import BadInput
 
 _MESSAGE_HEADER, _SCHEMA_FIELDS, _FIELD_CHILDREN = 2, 1, 5
 _BATCH_ROWS, _BATCH_BUFFERS, _BATCH_COMPRESSION = 0, 2, 3
@@ -52,7 +54,10 @@ class Table:
     def pairs(self, slot: int) -> Iterator[tuple[int, ...]]:
         """The structs of two int64 of a vector."""
         start, count = self._vector(slot)
-        return _BUFFER.iter_unpack(self.held[start : start + _BUFFER.size * count])
+        structs = self.held[start : start + _BUFFER.size * count]
+        if len(structs) != _BUFFER.size * count:
+            raise BadInput("body is not readable Arrow data: the head of a message points out of itself")
+        return _BUFFER.iter_unpack(structs)
 
     def _vector(self, slot: int) -> tuple[int, int]:
         place = self._place(slot)

@@ -169,6 +169,7 @@ class Connection(asyncio.Protocol):
         self.asking: Request | Streaming | None = None
         self.streamed: Streaming | None = None  # the request whose body is being read, if it is answered meanwhile
         self.pauses: set[str] = set()  # why nothing is read
+        self.full = False  # the client reads more slowly than we write
         self.busy = False
         self.ending = False
         self.pumping = False
@@ -206,11 +207,14 @@ class Connection(asyncio.Protocol):
         return self.busy and self.streamed is None and not has_gone
 
     def pause_writing(self) -> None:
-        self.pause("writing")
-        if not isinstance(self.asking, Request | None):
+        self.full = True
+        if isinstance(self.asking, Request | None):
+            self.pause("writing")
+        else:
             self.asking.pause()
 
     def resume_writing(self) -> None:
+        self.full = False
         self.unpause("writing")
         if not isinstance(self.asking, Request | None):
             self.asking.resume()
@@ -405,6 +409,8 @@ class Connection(asyncio.Protocol):
         if isinstance(item, Request):
             self.door.answer(item)
         else:
+            if self.full:
+                item.pause()
             item.start()
 
     def finish(self, reply: Reply, head: Head | None) -> None:
@@ -439,8 +445,8 @@ class Connection(asyncio.Protocol):
             self._pump()
 
     def _hang_up(self) -> None:
-        """End the connection. Where something may still be coming, it is let run out for a while: closed at once, the client
-        might be told of a reset, and not what we said."""
+        """End the connection. Where something may still be coming, it is let run out for a while: closed at once, the
+        client might be told of a reset, and not what we said."""
         if (self.streamed is None and not self.door.closing) or not self.transport.can_write_eof():
             self.transport.close()
             return
@@ -515,8 +521,8 @@ def _packing(headers: dict[bytes, bytes]) -> tuple[str, int] | None:
 
 
 def packed(reply: Reply, coding: str, from_bytes: int) -> Reply:
-    """The reply in a coding, if it is large enough for that."""
-    if not reply.body or len(reply.body) < from_bytes:
+    """The reply in a coding, if that is worth it; always, where `from_bytes` is 0."""
+    if not reply.body or len(reply.body) < from_bytes or (from_bytes and not compression.shrinks(reply.body, coding)):
         return reply
     lines = b"content-encoding: %b\r\nvary: accept-encoding\r\n" % coding.encode()
     return Reply(compression.pack(reply.body, coding), reply.content_type, reply.status, reply.headers + lines)

@@ -2,7 +2,8 @@
 
 `Stream` is fed by the connection with the body's bytes, brings the rows to the desk in pieces, and writes the answers
 through an `Outlet`, which is the connection again. One piece is on its way at a time. Where the model is slow, or the
-client reads slowly, the connection is told to stop reading; where a row is amiss, an error stands in its place.
+client reads slowly, the connection is told to stop reading; where a row is amiss, an error stands in its place. Many
+clients read nothing until they have sent all: of those as much is held as a request may have that is read whole.
 """
 
 import asyncio
@@ -28,6 +29,8 @@ AGAIN_S = 0.05  # after the desk was full
 class Outlet(Protocol):
     """What a stream needs of its connection. `last` ends the connection: the rest of the request is not wanted."""
 
+    @property
+    def body_bytes_max(self) -> int: ...
     def begin(self, content_type: bytes) -> None: ...
     def send(self, data: bytes) -> None: ...
     def finish(self, last: bool) -> None: ...
@@ -155,7 +158,8 @@ class Stream:
             self._source.feed(chunk)
         except PayoffError as error:
             self._broken = error
-        if self._source.ready and self._source.held > HELD_BYTES_MAX and not self._paused:
+        held_max = self._outlet.body_bytes_max if self._full else HELD_BYTES_MAX
+        if self._source.ready and self._source.held > held_max and not self._paused:
             self._paused = True
             self._outlet.pause_reading()
         self._wake()
@@ -172,6 +176,7 @@ class Stream:
     def pause(self) -> None:
         """The client reads more slowly than we write."""
         self._full = True
+        self._read_on(self._outlet.body_bytes_max)
 
     def resume(self) -> None:
         """It has caught up."""
@@ -247,10 +252,13 @@ class Stream:
             self._todo.extend(self._source.next(self._live.inputs, PIECE_ROWS))
         except PayoffError as error:
             self._broken = error
-        if self._paused and (not self._source.ready or self._source.held < HELD_BYTES_MAX // 2):
+        self._read_on(HELD_BYTES_MAX)
+        return bool(self._todo)
+
+    def _read_on(self, held_max: int) -> None:
+        if self._paused and (not self._source.ready or self._source.held < held_max // 2):
             self._paused = False
             self._outlet.resume_reading()
-        return bool(self._todo)
 
     def _ask(self, ask: Ask) -> None:
         assert self._live is not None  # noqa: S101 - it was found with the rows

@@ -78,6 +78,11 @@ class Streamed:
 
     # -- the stream's answer
 
+    @property
+    def body_bytes_max(self) -> int:
+        """How much of a request is held that is read whole."""
+        return self._connection.limits.body_bytes_max
+
     def begin(self, content_type: bytes) -> None:
         """The head, before the first rows."""
         framing = b"transfer-encoding: chunked" if self._chunked else b"connection: close"
