@@ -26,9 +26,10 @@ def _the_next_caller_is_answered(at: Door) -> Iterator[None]:
     at.still_answers()
 
 
-def test_a_client_that_closes_its_side_before_its_answer_is_there_is_answered(at: Door) -> None:
+def test_a_client_that_closes_its_side_after_a_last_call_is_answered(at: Door) -> None:
+    """One that says it is the last; else a closed side cannot be told from a client that has gone."""
     with at.line() as line:
-        line.send(at.call(BODY) + at.call(MANY) + at.call(BODY))
+        line.send(at.call(BODY) + at.call(MANY) + at.call(BODY, "Connection: close"))
         line.no_more()
         first, large, last = parse(line.rest())
     assert len(large.json["predictions"]) == 20_000
