@@ -1,15 +1,17 @@
 """Packed bodies: what every client sends is read, and what unpacks to more than the limit costs no more than it."""
 
 import gzip
+import json
 import tracemalloc
 import zlib
 
+import numpy as np
 import pytest
 from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payoff.codecs.compression import CODINGS, PAYS_FROM_BYTES, Unpacker, coding, negotiate, pack, unpack
+from payoff.codecs.compression import CODINGS, PAYS_FROM_BYTES, Unpacker, coding, negotiate, pack, shrinks, unpack
 from payoff.errors import BadInput, TooLarge
 from tests.codecs.frames import patient
 
@@ -112,6 +114,15 @@ def test_random_bytes_are_unpacked_or_refused(name: str, body: bytes) -> None:
         unpack(body, name, LIMIT)
     except (BadInput, TooLarge):
         return
+
+
+@pytest.mark.parametrize("name", CODINGS)
+def test_only_what_shrinks_is_worth_packing(name: str) -> None:
+    chance = np.random.default_rng(5)
+    assert shrinks(json.dumps({"data": chance.random(5_000).tolist()}).encode(), name)
+    assert shrinks(np.arange(5_000, dtype=np.int64).tobytes(), name)
+    assert not shrinks(chance.random(5_000).tobytes(), name)
+    assert not shrinks(gzip.compress(chance.bytes(50_000)), name)
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,17 @@ def test_a_large_answer_is_packed_as_the_caller_likes_it_and_a_small_one_is_not(
     assert len(json.loads(zstd.decompress(reply.content))["outputs"][1]["data"]) == 2_000
 
 
+def test_numbers_that_do_not_shrink_are_sent_as_they_are(client: httpx.Client) -> None:
+    raw = np.random.default_rng(5).random(8_000).astype(np.float32).tobytes()
+    tensor = {"name": "x", "shape": [8_000], "datatype": "FP32", "parameters": {"binary_data_size": len(raw)}}
+    outputs = [{"name": "y", "parameters": {"binary_data": True}}]
+    head = json.dumps({"inputs": [tensor], "outputs": outputs}).encode()
+    headers = {"inference-header-content-length": str(len(head)), "accept-encoding": "gzip"}
+    reply = client.post(INFER, content=head + raw, headers=headers)
+    assert len(reply.content) > 32_000
+    assert "content-encoding" not in reply.headers
+
+
 def test_who_takes_nothing_plain_gets_nothing_plain(client: httpx.Client) -> None:
     headers = {"accept-encoding": "gzip, identity;q=0"}
     for reply in (client.post(INFER, json=said(1), headers=headers), client.get("/v2/nothing", headers=headers)):
