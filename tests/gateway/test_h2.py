@@ -301,7 +301,8 @@ def test_a_call_that_is_taken_back_is_known_to_be_gone(server: Server, client: C
     client.send(*client.request(b"", path="/t/Never"), frames.PingFrame(0, opaque_data=b"01234567"))
     assert client.until(lambda: len(server.seen) > before)
     call = server.seen[-1]
-    assert (call.gone, call.address, call.head.headers[b":path"]) == (False, "127.0.0.1", b"/t/Never")
+    assert (call.gone, call.head.headers[b":path"]) == (False, b"/t/Never")
+    assert call.address == "{}:{}".format(*client.line.getsockname())
     client.send(frames.RstStreamFrame(1, Code.CANCEL))
     assert client.call(b"next").status is Status.OK
     assert call.gone

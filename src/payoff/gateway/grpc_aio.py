@@ -113,7 +113,7 @@ class Hall:
     def _begin(self, context: Any) -> Asker:
         given = {key.encode(): _bytes(value) for key, value in context.invocation_metadata() or ()}
         self._door.admit(given)
-        asker = Asker(context, given)
+        asker = Asker(context)
         self.open.add(asker)
         return asker
 

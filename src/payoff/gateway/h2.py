@@ -105,12 +105,6 @@ class Connection(asyncio.Protocol):
         elif secured is not None and secured.selected_alpn_protocol() != "h2":
             self._end(Code.PROTOCOL_ERROR, "over TLS this door speaks h2, agreed on by ALPN")
 
-    @property
-    def address(self) -> str:
-        """The client's."""
-        name = self.transport.get_extra_info("peername")
-        return str(name[0]) if name else ""
-
     def connection_lost(self, exc: Exception | None) -> None:
         self.door.open.discard(self)
         self._over = True

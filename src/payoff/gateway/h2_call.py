@@ -48,8 +48,6 @@ class Source(Protocol):
 
     @property
     def limits(self) -> "Sized": ...
-    @property
-    def address(self) -> str: ...
     def relieve(self, call: "Call") -> None: ...
 
 
@@ -86,11 +84,6 @@ class Call:
         """Where the caller is."""
         peer = self.wire.transport.get_extra_info("peername")
         return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else ""
-
-    @property
-    def address(self) -> str:
-        """Where the call comes from."""
-        return self.source.address
 
     def hear(self, said: Any) -> None:
         """The answer, or what went wrong."""
@@ -197,10 +190,6 @@ class Turn:
     @property
     def head(self) -> Head:
         return self.call.head
-
-    @property
-    def address(self) -> str:
-        return self.call.address
 
     @property
     def address(self) -> str:
