@@ -14,6 +14,7 @@ kept.
 """
 
 import argparse
+import os
 import shutil
 import signal
 import statistics
@@ -292,6 +293,7 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="write the results of such a part too")
     options = parser.parse_args()
     loading.require("wrk", "h2load", "taskset")
+    os.environ.setdefault("PAYOFF_ENVIRONMENTS", str(servers.ROOT / ".environments"))  # made once, for all runs
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     began, about = time.monotonic(), machine.describe()
     words = [word.strip() for word in options.only.split(",")]
