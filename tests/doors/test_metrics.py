@@ -25,6 +25,7 @@ from payoff.serving.part import Part
 from payoff.serving.stopwatch import Lap
 from payoff.store.sheets import Sheet
 
+FORMS = ("grpc", "oip-json", "rows-json")
 PARSERS: dict[str, Any] = {PROMETHEUS: prometheus, OPEN_METRICS: open_metrics}
 
 
@@ -172,9 +173,7 @@ def test_in_a_home_where_nobody_counts_nobody_waits(tmp_path: Path) -> None:
     assert samples(tmp_path) == {"nv_inference_pending_request_count{}": 0}
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from(["oip-json", "grpc", "rows-json"]), st.integers(1, 9)), min_size=1), st.data()
-)
+@given(st.lists(st.tuples(st.sampled_from(FORMS), st.integers(1, 9)), min_size=1), st.data())
 def test_calls_that_share_a_batch_are_counted_each_in_its_own_form(
     tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[str, int]], data: st.DataObject
 ) -> None:
