@@ -111,9 +111,8 @@ class Hall:
         return grpc.unary_unary_rpc_method_handler(self._unary(method))
 
     def _begin(self, context: Any) -> Asker:
-        given = {key.encode(): _bytes(value) for key, value in context.invocation_metadata() or ()}
-        self._door.admit(given)
         asker = Asker(context)
+        self._door.admit(asker.head.headers)
         self.open.add(asker)
         return asker
 
@@ -185,7 +184,3 @@ async def _fail(context: Any, error: Exception, method: Method) -> None:
     status = explain(error, method.name)
     code = next(code for code in grpc.StatusCode if code.value[0] == status.code)
     await context.abort(code, status.words, status.hints)
-
-
-def _bytes(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
