@@ -249,7 +249,7 @@ class Collector(BaseHTTPRequestHandler):
         if code == 200 and self.path == "/v1/traces":
             for one in ExportTraceServiceRequest.FromString(body).resource_spans:
                 resource = attributes(one.resource.attributes)
-                self.spans += [(resource, span) for scope in one.scope_spans for span in scope.spans]
+                self.spans.extend((resource, span) for scope in one.scope_spans for span in scope.spans)
         self.send_response(code)
         self.send_header("content-length", "0")
         self.end_headers()
