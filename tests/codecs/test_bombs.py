@@ -10,7 +10,7 @@ import pytest
 from payoff.codecs import arrow, csv, parquet, tables
 from payoff.codecs.checks import COLUMNS_MAX
 from payoff.codecs.untyped import pa
-from payoff.errors import TooLarge
+from payoff.errors import BadInput, TooLarge
 from payoff.records import Field, Type
 
 LIMIT = 1 << 20
@@ -139,3 +139,19 @@ def test_a_small_body_of_views_is_read_as_its_texts() -> None:
     few = pa.array(["a", None, "x" * 40], pa.string_view())
     column = tables.from_array(Field("a", Type.TEXT, nullable=True), pa.chunked_array([few.slice(1)]))
     assert column.values[1] == "x" * 40
+
+
+def test_categories_of_views_as_polars_has_them_are_texts() -> None:
+    values = pa.array(["a", "long" * 10], pa.string_view())
+    texts = pa.DictionaryArray.from_arrays(pa.array([1, None, 0], pa.uint32()), values)
+    column = tables.from_array(Field("a", Type.TEXT, nullable=True), pa.chunked_array([texts]))
+    assert [column.values[0], column.values[2]] == ["long" * 10, "a"]
+    assert column.valid is not None
+    assert column.valid.tolist() == [True, False, True]
+
+
+def test_an_encoding_that_arrow_cannot_undo_is_refused_by_the_name_of_its_column() -> None:
+    runs = pa.RunEndEncodedArray.from_arrays(pa.array([2], pa.int32()), pa.array(["a"], pa.string_view()))
+    field = Field("a", Type.TEXT)
+    with pytest.raises(BadInput, match="column 'a' is of the Arrow type run_end_encoded"):
+        tables.from_array(field, pa.chunked_array([runs]))

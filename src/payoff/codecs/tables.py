@@ -14,9 +14,10 @@ import pyarrow
 from numpy.typing import NDArray
 
 from payoff.codecs.cells import nulls, settle, spread
-from payoff.codecs.checks import check_names, check_unique, refuse
+from payoff.codecs.checks import check_names, check_unique, expected, refuse
 from payoff.codecs.unpack import Rows, plain, unpack
 from payoff.codecs.untyped import Array, ChunkedArray, pa
+from payoff.errors import BadInput
 from payoff.records.columns import Column, Columns
 from payoff.records.signature import Field, Type
 
@@ -80,7 +81,13 @@ def from_arrow(
 
 def from_array(field: Field, chunked: ChunkedArray) -> Column:
     """One Arrow column as a Column of this field."""
-    array = plain(chunked)
+    try:
+        array = plain(chunked)
+    except pa.ArrowException as error:
+        raise BadInput(
+            f"column {field.name!r} is of the Arrow type {chunked.type}, which cannot be read here ({error}); "
+            f"expected {expected(field)}"
+        ) from error
     if pa.types.is_null(array.type):
         array = pa.nulls(len(array), arrow_type(field))
     if not array.null_count:

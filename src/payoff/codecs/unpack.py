@@ -64,15 +64,20 @@ def plain(chunked: ChunkedArray) -> Array:
     if isinstance(array, pa.ExtensionArray):
         array = _storage(array)
     if pa.types.is_dictionary(array.type):
-        check_expanded(_repeated_bytes(array.dictionary, array.indices))
-        array = array.dictionary_decode()
+        values = _unviewed(array.dictionary)
+        check_expanded(_repeated_bytes(values, array.indices))
+        array = pc.take(values, array.indices)
     if pa.types.is_run_end_encoded(array.type):
         check_expanded(len(array) * _longest_bytes(array.values))
         array = pc.run_end_decode(array)
-    if pa.types.is_string_view(array.type):
-        check_expanded(_viewed_bytes(array))
-        array = array.cast(pa.large_string())
-    return array
+    return _unviewed(array)
+
+
+def _unviewed(array: Array) -> Array:
+    if not pa.types.is_string_view(array.type):
+        return array
+    check_expanded(_viewed_bytes(array))
+    return array.cast(pa.large_string())
 
 
 def _repeated_bytes(values: Array, index: Array) -> int:
