@@ -79,7 +79,7 @@ def message(*numbers: int) -> bytes:
     for one in inputs(*numbers):
         request.inputs.append(one._get_tensor())
         request.raw_input_contents.append(one._get_content())
-    body = request.SerializeToString()
+    body = bytes(request.SerializeToString())
     return struct.pack(">BI", 0, len(body)) + body
 
 
