@@ -216,7 +216,7 @@ def join(bench: Bench, name: str, stack: ExitStack) -> None:
     try:
         bench.running[name] = stack.enter_context(servers.rival(name, bench.made.folder, bench.folder / "log"))
         wait(bench, name)
-    except (SystemExit, OSError, subprocess.CalledProcessError) as error:
+    except (OSError, subprocess.CalledProcessError) as error:
         print(f"{name} is left out: {error}", flush=True)
         bench.running.pop(name, None)
         return
@@ -226,11 +226,11 @@ def join(bench: Bench, name: str, stack: ExitStack) -> None:
 
 
 def wait(bench: Bench, name: str) -> None:
-    """Until a server answers rightly; SystemExit if that does not come."""
+    """Until a server answers rightly; TimeoutError if that does not come."""
     case, until = next(one for one in (*CASES, CORES) if name in one.servers), time.monotonic() + PATIENCE_S
     while wrong := bench.check(case, name):
         if time.monotonic() > until:
-            raise SystemExit(f"{name} does not answer: {wrong}")
+            raise TimeoutError(f"{name} does not answer: {wrong}")
         time.sleep(0.01)
 
 
@@ -303,10 +303,16 @@ def main() -> None:
         bench = Bench(folder, artefacts.make(folder), {}, {}, [], options.seconds, began + options.minutes * 60)
         try:
             measure(bench, cases, options.repeats, about)
-        except (KeyboardInterrupt, SystemExit) as error:
+        except (KeyboardInterrupt, SystemExit, OSError) as error:
             about["stopped"] = str(error) or "by hand"
+            print(f"stopped: {about['stopped']}\n{log_end(folder / 'log')}", flush=True)
         finally:
             finish(bench, about, began, not options.only or options.keep)
+
+
+def log_end(log: Path) -> str:
+    """The last words of the servers."""
+    return log.read_text(errors="replace")[-1_500:] if log.exists() else ""
 
 
 def measure(bench: Bench, cases: Sequence[Case], repeats: int, about: dict[str, Any]) -> None:
