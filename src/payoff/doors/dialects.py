@@ -32,6 +32,7 @@ _KSERVE = (
     ("request_postprocess_seconds", "write"),
 )
 _SHOWN = range(10, 36)  # bounds of a stage: 2^10 ns, a microsecond, to 2^35 ns, 34 s
+_BOUNDS = tuple((1 << bits) / NS for bits in _SHOWN)
 
 
 def triton(totals: Sequence[Total]) -> list[Family]:
@@ -55,7 +56,7 @@ def put_stage(family: Family, one: Total, stage: str, labels: Labels) -> None:
     sizes = one.stage_sizes(stage)
     first, last = _SHOWN[0], _SHOWN[-1]
     counts = [sum(sizes[: first + 1]), *sizes[first + 1 : last + 1], sum(sizes[last + 1 :])]
-    family.put_histogram([(1 << bits) / NS for bits in _SHOWN], counts, one.stage_ns[stage] / NS, **labels)
+    family.put_histogram(_BOUNDS, counts, one.stage_ns[stage] / NS, **labels)
 
 
 def _failures(totals: Sequence[Total]) -> Family:

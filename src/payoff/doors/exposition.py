@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import accumulate
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -12,25 +14,25 @@ _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 @dataclass(slots=True)
 class Family:
-    """All samples of one metric. `kind` is counter, gauge or histogram; samples are (suffix, labels, value)."""
+    """All samples of one metric. `kind` is counter, gauge or histogram; samples are (suffix and labels, value)."""
 
     name: str
     kind: str
     about: str
-    samples: list[tuple[str, Labels, float]] = field(default_factory=list)
+    samples: list[tuple[str, float]] = field(default_factory=list)
 
     def put(self, value: float, **labels: str) -> None:
         """The value of a counter or a gauge with these labels."""
-        self.samples.append(("", labels, value))
+        self.samples.append((_braced(labels), value))
 
     def put_histogram(self, bounds: Sequence[float], counts: Sequence[int], total: float, **labels: str) -> None:
         """Counts of what is at most each bound, and, as the last, of what is larger; and the sum of it all."""
-        below = 0
-        for bound, count in zip((*bounds, float("inf")), counts, strict=True):
-            below += count
-            self.samples.append(("_bucket", {**labels, "le": number(bound)}, below))
-        self.samples.append(("_sum", labels, total))
-        self.samples.append(("_count", labels, below))
+        own, put = _braced(labels), self.samples.append
+        start = f"_bucket{own[:-1]}," if own else "_bucket{"
+        for ending, below in zip(_endings(tuple(bounds)), accumulate(counts), strict=True):
+            put((start + ending, below))
+        put((f"_sum{own}", total))
+        put((f"_count{own}", sum(counts)))
 
 
 def negotiate(accept: str) -> str:
@@ -49,6 +51,8 @@ def number(value: float) -> str:
     """As both formats write it: 3, 0.25, 1e-06, +Inf."""
     if value == float("inf"):
         return "+Inf"
+    if isinstance(value, int):
+        return str(value)
     return str(int(value)) if value == int(value) else repr(float(value))
 
 
@@ -59,8 +63,14 @@ def _lines(family: Family, open_metrics: bool) -> Iterator[str]:
         name, kind = (name.removesuffix("_total"), kind) if name.endswith("_total") else (name, "unknown")
     yield f"# HELP {name} {family.about.translate(_ESCAPES)}"
     yield f"# TYPE {name} {kind}"
-    for suffix, labels, value in family.samples:
-        yield f"{family.name}{suffix}{_braced(labels)} {number(value)}"
+    for labels, value in family.samples:
+        yield f"{family.name}{labels} {number(value)}"
+
+
+@lru_cache(maxsize=64)
+def _endings(bounds: tuple[float, ...]) -> list[str]:
+    """The last label of each bucket, and the closing brace."""
+    return [f'le="{number(bound)}"}}' for bound in (*bounds, float("inf"))]
 
 
 def _braced(labels: Labels) -> str:
