@@ -1,9 +1,6 @@
-"""Arrow IPC, stream or file: the first bytes say which. Also the one place where a stranger's Arrow data is checked.
+"""Arrow IPC, stream or file: the first bytes say which. Also the one place where a stranger's Arrow data is checked."""
 
-A file is a stream between two marks, with an index behind it that nobody needs who reads all of it.
-"""
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +17,7 @@ from payoff.records.signature import Field
 
 MESSAGES_MAX = 10_000
 _FILE_MAGIC, _FILE_START = b"ARROW1", 8
+_FILE_END = 10  # the size of the index in four bytes, and the mark
 
 
 def decode(
@@ -32,27 +30,31 @@ def decode(
 def table(body: bytes, *, rows_max: int = ROWS_MAX) -> pa.Table:
     """The table in an Arrow stream or file, fully validated: offsets and text that Arrow itself would trust."""
     with arrow_errors("Arrow data"):
-        stream = _stream(body)
-        check_claims(stream, rows_max)
-        with pa.ipc.open_stream(stream) as reader:
-            read = reader.read_all()
+        whole, is_file = pa.py_buffer(body), body[:6] == _FILE_MAGIC
+        check_claims(_in_file(whole) if is_file else pa.ipc.MessageReader.open_stream(whole), rows_max)
+        opener: Any = pa.ipc.open_file if is_file else pa.ipc.open_stream
+        with opener(whole) as reader:
+            read: pa.Table = reader.read_all()
         read.validate(full=True)
     return read
 
 
-def _stream(body: bytes) -> pa.Buffer:
-    whole = pa.py_buffer(body)
-    if body[:6] != _FILE_MAGIC:
-        return whole
-    if body[-6:] != _FILE_MAGIC:
-        raise BadInput("body is not a whole Arrow file: it does not end as one; send all of it")
-    return whole.slice(_FILE_START)
+def _in_file(whole: pa.Buffer) -> Iterator[pa.Message]:
+    """The messages that the index of a file names; what else is in the file, nobody reads."""
+    held = memoryview(whole).cast("B")
+    size = int.from_bytes(held[-_FILE_END : -len(_FILE_MAGIC)], "little")
+    if bytes(held[-len(_FILE_MAGIC) :]) != _FILE_MAGIC or size > len(held) - _FILE_START - _FILE_END:
+        raise BadInput("body is not readable Arrow data: a file that does not end as one; send all of it")
+    index = held[len(held) - size - _FILE_END : -_FILE_END]
+    check_width(flat.index_columns(index, COLUMNS_MAX))
+    for at, length in flat.index_blocks(index):
+        yield pa.ipc.read_message(whole.slice(at, length))
 
 
-def check_claims(stream: pa.Buffer, rows_max: int) -> None:
-    """Rows, columns and expanded bytes of a stream, counted before anything is made of them; raises TooLarge."""
+def check_claims(messages: Iterable[pa.Message], rows_max: int) -> None:
+    """Rows, columns and expanded bytes of messages, counted before anything is made of them; raises TooLarge."""
     rows = expanded = shared = 0
-    for count, message in enumerate(pa.ipc.MessageReader.open_stream(stream)):
+    for count, message in enumerate(messages):
         if count > MESSAGES_MAX:
             raise TooLarge(f"the Arrow data has more than {MESSAGES_MAX:,} batches; write larger ones")
         about = memoryview(message.metadata)

@@ -1,8 +1,8 @@
 """What an Arrow message claims, read from its FlatBuffers header before anything is made of it.
 
 A few bytes can claim much: buffers that expand when they are decompressed, schemas that share one field a million
-times. These are the tables of Schema.fbs and Message.fbs of the Arrow columnar format, by the order of their slots.
-What lies outside of the header is read as nothing.
+times. These are the tables of Schema.fbs, Message.fbs and File.fbs of the Arrow columnar format, by the order of their
+slots. What lies outside of the header is read as nothing.
 """
 
 import struct
@@ -14,7 +14,9 @@ from payoff.errors import BadInput
 _MESSAGE_HEADER, _SCHEMA_FIELDS, _FIELD_CHILDREN = 2, 1, 5
 _BATCH_ROWS, _BATCH_BUFFERS, _BATCH_COMPRESSION = 0, 2, 3
 _DICTIONARY_DATA, _DICTIONARY_IS_DELTA = 1, 2
+_INDEX_SCHEMA, _INDEX_DICTIONARIES, _INDEX_BATCHES = 1, 2, 3
 _BUFFER = struct.Struct("<qq")  # offset, length
+_BLOCK = struct.Struct("<qi4xq")  # offset, length of the head, length of the body
 _EXPANDED = struct.Struct("<q")  # stands before the bytes of a compressed buffer; -1: they are not compressed
 
 
@@ -51,13 +53,13 @@ class Table:
         for place in range(start, start + 4 * count, 4):
             yield Table(self.held, place + _offset(self.held, place))
 
-    def pairs(self, slot: int) -> Iterator[tuple[int, ...]]:
-        """The structs of two int64 of a vector."""
+    def structs(self, slot: int, kind: struct.Struct) -> Iterator[tuple[int, ...]]:
+        """The structs of a vector."""
         start, count = self._vector(slot)
-        structs = self.held[start : start + _BUFFER.size * count]
-        if len(structs) != _BUFFER.size * count:
+        found = self.held[start : start + kind.size * count]
+        if len(found) != kind.size * count:
             raise BadInput("body is not readable Arrow data: the head of a message points out of itself")
-        return _BUFFER.iter_unpack(structs)
+        return kind.iter_unpack(found)
 
     def _vector(self, slot: int) -> tuple[int, int]:
         place = self._place(slot)
@@ -80,7 +82,22 @@ def _offset(held: memoryview, place: int) -> int:
 
 def columns(metadata: memoryview, most: int) -> int:
     """How many columns a schema message has, those inside of others too; counting ends above `most`."""
-    schema = Table.root(metadata).table(_MESSAGE_HEADER)
+    return _columns(Table.root(metadata).table(_MESSAGE_HEADER), most)
+
+
+def index_columns(index: memoryview, most: int) -> int:
+    """The same of the index at the end of a file."""
+    return _columns(Table.root(index).table(_INDEX_SCHEMA), most)
+
+
+def index_blocks(index: memoryview) -> list[tuple[int, int]]:
+    """Where the messages of a file are, dictionaries first: their first bytes and their sizes."""
+    root = Table.root(index)
+    blocks = [*root.structs(_INDEX_DICTIONARIES, _BLOCK), *root.structs(_INDEX_BATCHES, _BLOCK)]
+    return [(offset, head + body) for offset, head, body in blocks]
+
+
+def _columns(schema: Table | None, most: int) -> int:
     waiting = [schema.tables(_SCHEMA_FIELDS)] if schema else []
     found = 0
     while waiting and found <= most:
@@ -116,7 +133,7 @@ def _expanded(batch: Table | None, body: memoryview) -> int:
     if batch is None or batch.table(_BATCH_COMPRESSION) is None:
         return len(body)
     size = 0
-    for offset, length in batch.pairs(_BATCH_BUFFERS):
+    for offset, length in batch.structs(_BATCH_BUFFERS, _BUFFER):
         claimed = _EXPANDED.unpack_from(body, offset)[0] if length >= 8 and 0 <= offset <= len(body) - 8 else 0
         size += claimed if claimed >= 0 else length
     return size
