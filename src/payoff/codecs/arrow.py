@@ -87,6 +87,7 @@ def arrow_errors(what: str) -> Iterator[None]:
         IndexError,
         OverflowError,
         MemoryError,
+        EOFError,
     ) as error:
         first_line = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise BadInput(f"body is not readable {what}: {first_line}") from error
