@@ -323,8 +323,11 @@ def measure(bench: Bench, cases: Sequence[Case], repeats: int, about: dict[str, 
             about.setdefault("rivals", {})[name] = servers.versions(name, RIVAL_PACKAGES[name])
     start_and_memory(bench)
     if CORES in cases:
-        with one_and_two(bench):
-            all_of(bench, [CORES], repeats)
+        try:
+            with one_and_two(bench):
+                all_of(bench, [CORES], repeats)
+        except OSError as error:
+            print(f"{CORES.name}: {error}", flush=True)
     pinned = [case for case in cases if case is not CORES]
     if pinned:
         deploy(bench.made, bench.folder / "home")

@@ -34,7 +34,7 @@ def first_answer(home: Path) -> float:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "payoff.cli.main", "up", "--home", str(home), "--workers", "2"]
-    command += ["--http", f"127.0.0.1:{port}", "--console", "127.0.0.1:0"]
+    command += ["--http", f"127.0.0.1:{port}", "--grpc", "127.0.0.1:0", "--console", "127.0.0.1:0"]
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     while not answers(f"http://127.0.0.1:{port}/predict/times"):

@@ -109,7 +109,7 @@ def payoff_up(name: str, home: Path, log: Path, workers: int = 1) -> Iterator[Se
     """The whole tree, on any core."""
     port = free_port()
     command = [sys.executable, "-m", "payoff.cli.main", "up", "--home", str(home), "--workers", str(workers)]
-    command += ["--http", f"127.0.0.1:{port}", "--console", "127.0.0.1:0"]
+    command += ["--http", f"127.0.0.1:{port}", "--grpc", "127.0.0.1:0", "--console", "127.0.0.1:0"]
     with started(name, command, log, None, cwd=ROOT) as one:
         one.url = f"http://127.0.0.1:{port}"
         yield one
