@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from payoff.expressions import Expression, Scope, parse
 from payoff.journal.frame import Stream
-from payoff.records import Arm, Cache, Explore, Field, Revision, Rule, Type, merge
+from payoff.records import Arm, Cache, Explore, Field, Policy, Revision, Rule, Type, merge
 from payoff.routing import FALLBACK, Split, explores, split, watchers
 from payoff.serving.cache import Answers
 from payoff.serving.fit import Fit, fit
@@ -15,7 +14,8 @@ from payoff.serving.models import Models
 from payoff.serving.seat import Seat
 from payoff.serving.streams import Columns, stream, streams
 
-compiled = lru_cache(maxsize=4096)(parse)
+if TYPE_CHECKING:
+    from payoff.expressions import Expression, Scope
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,8 +30,8 @@ class Live:
     answering: tuple[Seat, ...]  # of the arms that answer
     split: Split
     watchers: tuple[tuple[int, bool], ...]
-    decide: Expression | None
-    rules: tuple[tuple[Rule, Expression], ...]
+    decide: "Expression | None"
+    rules: "tuple[tuple[Rule, Expression], ...]"
     fallback_decision: Any
     fallback_outputs: Mapping[str, Any]
     explore: Explore | None
@@ -78,9 +78,8 @@ def prepare(revision: Revision, models: Models) -> Live:
     """Compile all of a revision and take its seats, hot or cold; BadInput if it cannot answer."""
     policy = revision.policy
     inputs, outputs = merge.inputs(revision), merge.outputs(revision)
-    decide = compiled(policy.decision, Scope(inputs=inputs, outputs=outputs)) if policy.decision else None
+    decide, rules = _expressions(policy, inputs, outputs)
     decision_type = decide.type if decide else None
-    scope = Scope(inputs=inputs, outputs=outputs, decision=decision_type)
     constants = dict(policy.fallback)
     seats, ways = tuple(models.seats(revision)), split(revision)
     explore, columns = explores(revision), _columns(inputs, outputs, decision_type)
@@ -94,7 +93,7 @@ def prepare(revision: Revision, models: Models) -> Live:
         split=ways,
         watchers=watchers(revision),
         decide=decide,
-        rules=tuple((rule, compiled(rule.check, scope, "boolean")) for rule in policy.rules),
+        rules=rules,
         fallback_decision=constants.pop("decision", None),
         fallback_outputs=constants,
         explore=explore,
@@ -104,6 +103,26 @@ def prepare(revision: Revision, models: Models) -> Live:
         plain=ways.single and ways.lanes[0] != FALLBACK and not policy.rules and explore is None and not policy.cache,
         caches=tuple(_cache(policy.cache, arm, inputs) for arm in revision.arms) if policy.cache else (),
     )
+
+
+def _expressions(
+    policy: Policy, inputs: tuple[Field, ...], outputs: tuple[Field, ...]
+) -> "tuple[Expression | None, tuple[tuple[Rule, Expression], ...]]":
+    """The decision and the rules, compiled. A worker that has none does without the 20 MB that compiling takes."""
+    if not (policy.decision or policy.rules):
+        return None, ()
+    from payoff.expressions import Scope
+
+    decide = _compiled(policy.decision, Scope(inputs=inputs, outputs=outputs)) if policy.decision else None
+    scope = Scope(inputs=inputs, outputs=outputs, decision=decide.type if decide else None)
+    return decide, tuple((rule, _compiled(rule.check, scope, "boolean")) for rule in policy.rules)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text: str, scope: "Scope", kind: Literal["boolean"] | None = None) -> "Expression":
+    from payoff.expressions import parse
+
+    return parse(text, scope, kind)
 
 
 def _cache(how: Cache, arm: Arm, inputs: tuple[Field, ...]) -> Answers:
