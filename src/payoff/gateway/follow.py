@@ -141,7 +141,10 @@ class Follower:
             ready = self._ready(name, found.current)
             if ready is not None:
                 self._put_to_rest(name)
+                replaced = self._desk.lives.get(name)
                 self._desk.lives[name] = ready
+                if replaced is not None:
+                    replaced.forms.clear()  # they point back at it: without this it would wait for the garbage collector
         if found.prepare is not None and self._ready(name, found.prepare) is not None:
             return
         if found.prepare is None:

@@ -31,7 +31,7 @@ from payoff.serving.stopwatch import Lap
 from payoff.serving.streams import FALLBACK_ARM
 from payoff.store.sheets import Sheet
 
-_KNOWN_MAX = 1_024  # revisions whose cells are at hand; one that was replaced need not be
+_CALLS, _ARMS = "counts of calls", "counts of arms"  # under which a revision keeps its cells
 
 
 class Meter:
@@ -39,8 +39,6 @@ class Meter:
 
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
-        self._calls: dict[tuple[Live, str], memoryview] = {}
-        self._arms: dict[Live, list[memoryview]] = {}
 
     def batch(self, batch: Sequence[Call], rows: int, parts: Sequence[Part], lap: Lap, amiss: int = 0) -> None:
         """A batch has its answers, but for `amiss` of them, which could not be written; `parts` say who answered."""
@@ -61,7 +59,7 @@ class Meter:
     def calls(self, live: Live, form: str, calls: int, rows: int, stages_ns: tuple[int, int, int, int, int]) -> None:
         """So many calls had their answers at once. `stages_ns`: what each of them waited before, in the mean; then what
         reading, the model, the journal and writing took."""
-        cells = self._calls.get((live, form)) or self._calls_of(live, form)
+        cells = live.forms.get((_CALLS, form)) or self._calls_of(live, form)
         waited_ns, read_ns, run_ns, journal_ns, write_ns = stages_ns
         if waited_ns < 0:  # the clock was set back
             waited_ns = 0
@@ -80,7 +78,7 @@ class Meter:
 
     def rows(self, live: Live, rows: int, parts: Sequence[Part]) -> None:
         """Who answered the rows of a batch."""
-        arms = self._arms.get(live) or self._arms_of(live)
+        arms = live.forms.get(_ARMS) or self._arms_of(live)
         for part in parts:
             arm = arms[part.lane]
             arm[ANSWERED] += rows if part.index is None else len(part.index)
@@ -92,7 +90,7 @@ class Meter:
 
     def watched(self, live: Live, lane: int, rows: int, cpu_ns: int) -> None:
         """Rows that an arm has seen after somebody else had answered them."""
-        arm = (self._arms.get(live) or self._arms_of(live))[lane]
+        arm = (live.forms.get(_ARMS) or self._arms_of(live))[lane]
         arm[WATCHED] += rows
         arm[CPU_NS] += cpu_ns
 
@@ -106,18 +104,15 @@ class Meter:
                 self.batch(own, sum(call.count for call in own), (), lap, less)
 
     def _calls_of(self, live: Live, form: str) -> memoryview:
-        """The cells of an endpoint's calls in one form."""
-        if len(self._calls) >= _KNOWN_MAX:
-            self._calls.clear()
-        found = self._calls[live, form] = self.sheet.line(CALLS, live.name, form)
+        """The cells of an endpoint's calls in one form. They are kept with the revision, and go with it."""
+        found: memoryview = self.sheet.line(CALLS, live.name, form)
+        live.forms[_CALLS, form] = found
         return found
 
     def _arms_of(self, live: Live) -> list[memoryview]:
         """The cells of a revision's arms, by lane; the last, lane -1, is the fallback."""
-        if len(self._arms) >= _KNOWN_MAX:
-            self._arms.clear()
         arms = [self.sheet.line(ROWS, live.name, arm.name, str(arm.version)) for arm in live.revision.arms]
-        found = self._arms[live] = [*arms, self.sheet.line(ROWS, live.name, FALLBACK_ARM, "")]
+        found = live.forms[_ARMS] = [*arms, self.sheet.line(ROWS, live.name, FALLBACK_ARM, "")]
         return found
 
 
