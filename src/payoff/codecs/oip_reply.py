@@ -40,7 +40,7 @@ def reply(
     """The response to one request, as it wants it."""
     wanted = pick(request, fields)
     n = len(outputs[wanted[0].name]) if wanted else 0
-    return Writer(name, version, wanted, request.binary).write(outputs, [n], [id or request.id], parameters or {})[0]
+    return Writer(name, version, wanted, request.binary, parameters).write(outputs, [n], [id or request.id])[0]
 
 
 def encode(
@@ -53,7 +53,7 @@ def encode(
 ) -> bytes:
     """A response in JSON. NaN and Infinity are null; dates and times are BYTES with ISO text."""
     n = len(outputs[fields[0].name]) if fields else 0
-    return Writer(name, version, fields, frozenset()).write(outputs, [n], [id], parameters or {})[0][0]
+    return Writer(name, version, fields, frozenset(), parameters).write(outputs, [n], [id])[0][0]
 
 
 class _Cut(NamedTuple):
@@ -64,30 +64,31 @@ class _Cut(NamedTuple):
 
 
 class Writer:
-    """Writes the responses to requests that want the same outputs in the same form.
+    """Writes the responses to requests that want the same outputs in the same form, with the same `parameters`.
 
     An output with nulls that raw bytes cannot say (any but floats, where NaN says it) comes as JSON all the same,
     which the protocol allows for each output on its own.
     """
 
     def __init__(
-        self, name: str, version: str, wanted: Sequence[Field], binary: frozenset[str] | Literal["all"]
-    ) -> None:
+        self, name: str, version: str, wanted: Sequence[Field], binary: frozenset[str] | Literal["all"],
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         self._wanted = wanted
         self._binary = {field.name for field in wanted if binary == "all" or field.name in binary}
         self._begin = escaped(b'{"model_name":%b,"model_version":%b' % (dump(name), dump(version)))
+        told = b',"parameters":%b' % escaped(dump(parameters)) if parameters else b""
+        self._end = b'%b,"outputs":[%%b]}' % told.replace(b"%", b"%%")
         self._layouts: dict[Any, bytes] = {}
 
     def write(
-        self, outputs: Mapping[str, Column | list[str]], counts: Sequence[int], ids: Sequence[str | None],
-        parameters: Mapping[str, Any],
-    ) -> list[Reply]:  # fmt: skip
+        self, outputs: Mapping[str, Column | list[str]], counts: Sequence[int], ids: Sequence[str | None]
+    ) -> list[Reply]:
         """One response for each call of so many rows; `outputs` has the rows of all of them, ids as a list."""
         cuts = [self._cut(field, outputs[field.name], counts) for field in self._wanted]
         names = [b"" if id is None else b',"id":%b' % dump(id) for id in ids]
-        told = (*parameters.items(),)
-        form = (*(cut.raw is not None for cut in cuts),)
-        layouts = {n: self._layout(n, form, told) for n in {*counts}}
+        form = (*[cut.raw is not None for cut in cuts],)
+        layouts = {n: self._layout(n, form) for n in {*counts}}
         texts = [
             layouts[n] % holes
             for n, holes in zip(counts, zip(names, *(cut.holes for cut in cuts), strict=True), strict=True)
@@ -109,16 +110,15 @@ class Writer:
         parts = raw(Column(_raw_values(field, column)), counts)
         return _Cut([*map(len, parts)], parts)
 
-    def _layout(self, n: int, form: tuple[bool, ...], parameters: tuple[tuple[str, Any], ...]) -> bytes:
+    def _layout(self, n: int, form: tuple[bool, ...]) -> bytes:
         """A response to n rows with a hole for the id, and one for each output."""
-        key = (n, form, parameters)
+        key = (n, form)
         found = self._layouts.get(key)
         if found is None:
             if len(self._layouts) >= _LAYOUTS_MAX:
                 self._layouts.clear()
-            told = b',"parameters":%b' % escaped(dump(dict(parameters))) if parameters else b""
             tensors = b",".join(_tensor(field, n, is_raw) for field, is_raw in zip(self._wanted, form, strict=True))
-            found = self._layouts[key] = b'%b%%b%b,"outputs":[%b]}' % (self._begin, told, tensors)
+            found = self._layouts[key] = b"%b%%b%b" % (self._begin, self._end % tensors)
         return found
 
 

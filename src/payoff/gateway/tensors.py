@@ -40,7 +40,6 @@ class Tensors:
         self.shapes = Shapes(self._reader, live.inputs)
         self.seen = Seen(self)
         self._writers: dict[Any, oip_reply.Writer] = {}
-        self._said: dict[Same | None, dict[str, Any]] = {}
 
     @staticmethod
     def of(live: Live) -> "Tensors":
@@ -72,32 +71,28 @@ class Tensors:
         ]
 
     def _written(self, answered: Answered, asked: Sequence[oip.Request], counts: Sequence[int]) -> list[Reply]:
-        brief = answered.same is not None and asked[0].outputs is None
-        columns = table.brief(answered) if brief else all_columns(answered, asked[0].binary)
-        writer = self._writer(asked[0], brief)
-        said = self._parameters(answered.same if brief else None)
-        return [reply(body, head) for body, head in writer.write(columns, counts, [one.id for one in asked], said)]
+        same = answered.same if asked[0].outputs is None else None
+        columns = all_columns(answered, asked[0].binary) if same is None else table.brief(answered)
+        writer = self._writer(asked[0], same)
+        return [reply(body, head) for body, head in writer.write(columns, counts, [one.id for one in asked])]
 
-    def _parameters(self, same: Same | None) -> dict[str, Any]:
-        """What a response says of all its rows."""
-        found = self._said.get(same)
-        if found is None:
-            if len(self._said) >= _WRITERS_MAX:
-                self._said.clear()
-            why = {} if same is None else {name: value for name, value in same._asdict().items() if value is not None}
-            found = self._said[same] = {"revision": self._live.revision.number} | why
-        return found
-
-    def _writer(self, request: oip.Request, brief: bool) -> oip_reply.Writer:
-        key = (request.outputs, request.binary, brief)
+    def _writer(self, request: oip.Request, same: Same | None) -> oip_reply.Writer:
+        """For requests that want the same, answered by the same for the same reason."""
+        key = (request.outputs, request.binary, same)
         found = self._writers.get(key)
         if found is None:
             if len(self._writers) >= _WRITERS_MAX:
                 self._writers.clear()
-            wanted = self._brief if brief else oip_reply.pick(request, self._outputs)
-            name, version = self._live.name, str(self._live.revision.number)
-            found = self._writers[key] = oip_reply.Writer(name, version, wanted, request.binary)
+            found = self._writers[key] = self._new_writer(request, same)
         return found
+
+    def _new_writer(self, request: oip.Request, same: Same | None) -> oip_reply.Writer:
+        wanted = oip_reply.pick(request, self._outputs) if same is None else self._brief
+        said: dict[str, Any] = {"revision": self._live.revision.number}
+        if same is not None:
+            said |= {name: value for name, value in same._asdict().items() if value is not None}
+        name, version = self._live.name, str(self._live.revision.number)
+        return oip_reply.Writer(name, version, wanted, request.binary, said)
 
 
 class Seen:

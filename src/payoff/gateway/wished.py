@@ -96,8 +96,8 @@ class Wished:
                 fields[field.name] = classified(field, wish.classes)
                 columns[field.name] = classify(field, columns[field.name], wish.classes)
         number = self._live.revision.number
-        writer = oip_reply.Writer(self._live.name, str(number), [*fields.values()], binary)
-        body, head = writer.write(columns, [count], [asked.id], {"revision": number})[0]
+        writer = oip_reply.Writer(self._live.name, str(number), [*fields.values()], binary, {"revision": number})
+        body, head = writer.write(columns, [count], [asked.id])[0]
         return reply(*self._put(body, head, places)) if places else reply(body, head)
 
     def _put(self, body: bytes, head: int | None, places: Mapping[str, Place]) -> tuple[bytes, int | None]:
