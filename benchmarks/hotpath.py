@@ -28,8 +28,9 @@ from benchmarks import artefacts, machine
 from benchmarks.unrecorded_worker import Unrecorded
 from payoff.demo.server import running
 from payoff.gateway.follow import Follower
-from payoff.gateway.http import Connection, Door
+from payoff.gateway.http import Connection
 from payoff.gateway.repository import Repository
+from payoff.gateway.request import Door
 from payoff.gateway.routes import Routes, explain
 from payoff.gateway.shared_memory import Regions
 from payoff.gateway.tensors import ROWS_MAX

@@ -9,7 +9,9 @@ from contextlib import suppress
 
 import pytest
 
-from payoff.gateway.http import Connection, Door, Limits, Reply, Request, refusal
+from payoff.gateway.http import Connection
+from payoff.gateway.reply import Reply, refusal
+from payoff.gateway.request import Door, Limits, Request
 
 LIMITS = Limits(
     body_bytes_max=1_000, head_bytes_max=2_000, headers_max=20, receive_s_max=0.2, idle_s_max=0.4, connections_max=50

@@ -15,7 +15,7 @@ from payoff.codecs.pieces import Batches, Lines
 from payoff.doors import kind, status
 from payoff.errors import PayoffError, Unavailable
 from payoff.gateway import stream
-from payoff.gateway.http import Reply, refusal
+from payoff.gateway.reply import Reply, refusal
 from payoff.gateway.stream import SOURCES, WRITERS, Stream
 from payoff.records import Role
 from payoff.serving import Heat, Limits

@@ -144,7 +144,7 @@ class Follower:
                 replaced = self._desk.lives.get(name)
                 self._desk.lives[name] = ready
                 if replaced is not None:
-                    replaced.forms.clear()  # they point back at it: without this it would wait for the garbage collector
+                    replaced.forms.clear()  # they point back at it, and would leave it to the garbage collector
         if found.prepare is not None and self._ready(name, found.prepare) is not None:
             return
         if found.prepare is None:

@@ -18,7 +18,7 @@ from payoff.errors import NotFound, PayoffError
 from payoff.gateway.grpc_form import Shapes, check_id, told
 from payoff.gateway.grpc_status import explain
 from payoff.gateway.h2_call import Call, Method, Turn
-from payoff.gateway.http import Reply
+from payoff.gateway.reply import Reply
 from payoff.gateway.shared_memory import Regions
 from payoff.gateway.tensors import Tensors
 from payoff.gateway.v2 import V2

@@ -13,7 +13,7 @@ from payoff.codecs.celltext import raw
 from payoff.codecs.proto_infer import Loose, Responses, Shape
 from payoff.errors import BadInput
 from payoff.gateway import table, tensors
-from payoff.gateway.http import Reply
+from payoff.gateway.reply import Reply
 from payoff.gateway.tensors import Tensors
 from payoff.gateway.wished import Wished
 from payoff.records import Column, Field, Type

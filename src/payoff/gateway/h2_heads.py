@@ -8,7 +8,7 @@ the same few blocks over and over, and reading one takes longer than all else th
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Any
 
 from hpack import Decoder, Encoder, HPACKError, NeverIndexedHeaderTuple, OversizedHeaderListError
 from hpack.table import HeaderTable
@@ -163,7 +163,7 @@ class Blocks:
         """The block at the end of a call: all there is of it, if it has not begun."""
         if not status.code:
             return self.write(_OK if begun else (*_ANSWER, *_OK))
-        first = () if begun else ((":status", http_status), _ANSWER[1])
+        first: tuple[Any, ...] = () if begun else ((":status", http_status), _ANSWER[1])
         once = [("grpc-message", percent(status.words)), *status.hints]
         unique = [NeverIndexedHeaderTuple(name, value) for name, value in once]
         return self._write((*first, ("grpc-status", str(int(status.code))), *unique))

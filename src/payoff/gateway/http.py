@@ -11,151 +11,24 @@ needs no parser. All the rest goes to the parser.
 import asyncio
 import re
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import httptools
-import orjson
 
 from payoff.codecs import compression
-
-REASONS = {
-    200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed",
-    406: "Not Acceptable", 408: "Request Timeout", 409: "Conflict", 413: "Content Too Large",
-    415: "Unsupported Media Type", 422: "Unprocessable Content", 429: "Too Many Requests",
-    431: "Request Header Fields Too Large", 499: "Client Closed Request", 500: "Internal Server Error",
-    503: "Service Unavailable", 504: "Gateway Timeout", 505: "HTTP Version Not Supported",
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one connection may cost."""
-
-    body_bytes_max: int = 64 << 20
-    head_bytes_max: int = 32 << 10
-    headers_max: int = 100
-    pipelined_max: int = 16
-    receive_s_max: float = 60.0  # from the first byte of a request to its last
-    idle_s_max: float = 120.0  # between requests
-    connections_max: int = 10_000  # of one worker
-
-
-@dataclass(slots=True, eq=False)
-class Head:
-    """What stands before a body; header names are lower case. Shared by all requests that begin with the same bytes."""
-
-    method: bytes
-    path: str
-    query: bytes
-    headers: dict[bytes, bytes]
-    keep_alive: bool
-    length: int = 0  # of the body, in bytes
-    packing: tuple[str, int] | None = None  # the coding of its answers, and from how many bytes on
-    way: Any = None  # what the door has made of it: where it leads, and that it may come in
-
-
-class Request:
-    """One request, and the caller who waits for its answer on a connection."""
-
-    __slots__ = ("body", "connection", "gone", "head")
-
-    def __init__(self, connection: "Connection", head: Head, body: bytes) -> None:
-        self.connection = connection
-        self.head = head
-        self.body = body
-        self.gone = False
-
-    @property
-    def method(self) -> bytes:
-        return self.head.method
-
-    @property
-    def path(self) -> str:
-        return self.head.path
-
-    @property
-    def headers(self) -> dict[bytes, bytes]:
-        return self.head.headers
-
-    @property
-    def address(self) -> str:
-        """Where the caller is."""
-        peer = self.connection.transport.get_extra_info("peername")
-        return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else ""
-
-    def hear(self, said: Any) -> None:
-        """The answer: a Reply, or what went wrong."""
-        if not self.gone:
-            self.connection.finish(said if type(said) is Reply else self.connection.door.explain(said, self), self.head)
-
-
-@dataclass(slots=True)
-class Reply:
-    """What goes back. `headers` are ready lines, each with its line end."""
-
-    body: bytes
-    content_type: bytes = b"application/json"
-    status: int = 200
-    headers: bytes = b""
-
+from payoff.gateway.reply import Reply, packed, refusal, render
+from payoff.gateway.request import Door, Head, Request, Streaming
 
 _ABSOLUTE = re.compile(rb"^https?://[^/?]*", re.IGNORECASE)
 LINGER_S = 2.0  # a request that was answered before it was whole is read so long
-HEADS_MAX, HEAD_BYTES_MAX = 1_024, 4_096  # of the heads that are remembered
 PIECES_MAX = 1_000  # of a body, before they are put together: a piece may be one byte, and costs fifty
-_UNUSUAL = {b"transfer-encoding", b"expect", b"upgrade", b"traceparent"}
 _ONCE = {b"host", b"transfer-encoding"}
 _VERSIONS = ("1.1", "1.0")
 _STRANGERS = {
     b"\x16\x03": "this door speaks HTTP without TLS: use http://, not https://, or start payoff with --tls-cert",
     b"PRI * HTTP/2": "this door speaks HTTP/1.1, not HTTP/2; gRPC has a door of its own, `payoff up` says where",
 }
-
-
-def refusal(status: int, what: str, kind: str, headers: bytes = b"") -> Reply:
-    """An error in words. `error` is what Open Inference Protocol clients read; `kind` is for programs."""
-    what = what.encode("utf-8", "replace").decode()  # words of a model, or of a stranger's file
-    return Reply(orjson.dumps({"error": what, "kind": kind}), status=status, headers=headers)
-
-
-class Streaming(Protocol):
-    """A request that is answered while it is being sent, in its place on a connection (`payoff.gateway.streamed`)."""
-
-    gone: bool
-
-    @property
-    def waits(self) -> bool: ...
-    def start(self) -> None: ...
-    def feed(self, chunk: bytes) -> None: ...
-    def end(self) -> None: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-    def late(self, limit_s: float) -> None: ...
-    def leave(self) -> None: ...
-
-
-@dataclass(slots=True)
-class Door:
-    """What all connections of a worker share."""
-
-    answer: Callable[[Request], None]
-    explain: Callable[[Any, Any], Reply]  # of an error, and of a request that has a path
-    limits: Limits = field(default_factory=Limits)
-    open: set["Connection"] = field(default_factory=set)
-    heads: dict[bytes, Head] = field(default_factory=dict)
-    streams: "Callable[[Connection, Head, bool], Streaming | None] | None" = None  # makes one, if a head asks for it
-    closing: bool = False
-    refused: int = 0  # connections, for there were enough
-
-    def remember(self, raw: bytes, head: Head) -> None:
-        """Know a head by its bytes from now on, if there is nothing unusual about it."""
-        if head.keep_alive and len(raw) <= HEAD_BYTES_MAX and _UNUSUAL.isdisjoint(head.headers):
-            if len(self.heads) >= HEADS_MAX:
-                self.heads.clear()
-            self.heads[raw] = head
 
 
 class Connection(asyncio.Protocol):
@@ -518,23 +391,3 @@ class _Refused(Exception):
 def _packing(headers: dict[bytes, bytes]) -> tuple[str, int] | None:
     accepted = headers.get(b"accept-encoding")
     return None if accepted is None else compression.negotiate(accepted.decode("latin-1"))
-
-
-def packed(reply: Reply, coding: str, from_bytes: int) -> Reply:
-    """The reply in a coding, if that is worth it; always, where `from_bytes` is 0."""
-    if not reply.body or len(reply.body) < from_bytes or (from_bytes and not compression.shrinks(reply.body, coding)):
-        return reply
-    lines = b"content-encoding: %b\r\nvary: accept-encoding\r\n" % coding.encode()
-    return Reply(compression.pack(reply.body, coding), reply.content_type, reply.status, reply.headers + lines)
-
-
-def render(reply: Reply, keep_alive: bool) -> bytes:
-    """The whole response as it goes over the wire."""
-    if reply.status == 200 and keep_alive and not reply.headers:
-        return b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (
-            reply.content_type, len(reply.body), reply.body)  # fmt: skip
-    reason = REASONS.get(reply.status, "Error").encode()
-    ending = b"" if keep_alive else b"connection: close\r\n"
-    head = b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n%b%b\r\n" % (
-        reply.status, reason, reply.content_type, len(reply.body), reply.headers, ending)  # fmt: skip
-    return head + reply.body

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from payoff.clock import now_us
 from payoff.doors import exposition, metrics
-from payoff.gateway.http import Reply
+from payoff.gateway.reply import Reply
 from payoff.journal.writer import Writer
 from payoff.records.counts import GROWING, OWN
 from payoff.runner.process import rss_bytes

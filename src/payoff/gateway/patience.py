@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from payoff.clock import now_us
 from payoff.errors import BadInput
-from payoff.gateway.http import Head
+from payoff.gateway.request import Head
 from payoff.serving.line import PRIORITY_MAX
 
 TIMEOUT_MS_MAX = 86_400_000  # a day

@@ -16,8 +16,10 @@ from payoff.codecs.codec import Codec
 from payoff.doors import admit, kind, status
 from payoff.errors import BadInput, Busy, NotFound, PayoffError
 from payoff.gateway import metrics, rows
-from payoff.gateway.http import Connection, Head, Reply, Request, refusal
+from payoff.gateway.http import Connection
 from payoff.gateway.patience import patience
+from payoff.gateway.reply import Reply, refusal
+from payoff.gateway.request import Head, Request
 from payoff.gateway.stream import streams
 from payoff.gateway.streamed import Streamed
 from payoff.gateway.tensors import Tensors

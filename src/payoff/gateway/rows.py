@@ -7,7 +7,7 @@ from payoff.codecs import rows
 from payoff.codecs.answer import Listing
 from payoff.codecs.codec import Codec, prepared
 from payoff.gateway import table
-from payoff.gateway.http import Reply
+from payoff.gateway.reply import Reply
 from payoff.gateway.tensors import ROWS_MAX
 from payoff.records import Column, concat, length
 from payoff.serving import Answered, Live

@@ -10,7 +10,9 @@ import orjson
 
 from payoff.codecs.codec import Codec
 from payoff.errors import BadInput, Unavailable
-from payoff.gateway.http import Connection, Head, Reply
+from payoff.gateway.http import Connection
+from payoff.gateway.reply import Reply
+from payoff.gateway.request import Head
 from payoff.gateway.stream import SOURCES, WRITERS, Stream
 from payoff.serving import Desk, Live
 

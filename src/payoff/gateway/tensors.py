@@ -10,7 +10,7 @@ from payoff.codecs.codec import prepared
 from payoff.codecs.oip_known import Known, Shapes
 from payoff.codecs.places import Fetch, no_memory
 from payoff.gateway import table
-from payoff.gateway.http import Reply
+from payoff.gateway.reply import Reply
 from payoff.records import Column, Field, Signature
 from payoff.serving import Answered, Live
 from payoff.serving.form import parted

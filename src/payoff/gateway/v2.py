@@ -19,7 +19,7 @@ from payoff.codecs.jsontext import parse
 from payoff.doors import totals
 from payoff.errors import BadInput, NotFound, Unavailable
 from payoff.gateway import tensors
-from payoff.gateway.http import Reply
+from payoff.gateway.reply import Reply
 from payoff.gateway.repository import Repository, trouble
 from payoff.gateway.shared_memory import Region, Regions
 from payoff.gateway.statistics import statistics

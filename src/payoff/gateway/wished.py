@@ -12,8 +12,8 @@ from payoff.codecs.oip_output import Wish
 from payoff.codecs.places import Place
 from payoff.codecs.urgency import urgency
 from payoff.errors import BadInput
-from payoff.gateway.http import Reply
 from payoff.gateway.patience import Patience
+from payoff.gateway.reply import Reply
 from payoff.gateway.shared_memory import Regions
 from payoff.gateway.tensors import Tensors, all_columns, outputs, reply
 from payoff.records import Field

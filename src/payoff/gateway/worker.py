@@ -24,9 +24,10 @@ from payoff.gateway.accept import Acceptor
 from payoff.gateway.alert import Alert
 from payoff.gateway.board import Board, Turns
 from payoff.gateway.follow import Follower
-from payoff.gateway.http import Connection, Door, Limits
+from payoff.gateway.http import Connection
 from payoff.gateway.metrics import Vitals
 from payoff.gateway.repository import Repository
+from payoff.gateway.request import Door, Limits
 from payoff.gateway.routes import Routes, explain
 from payoff.gateway.settings import Settings, parse
 from payoff.gateway.shared_memory import Regions
