@@ -25,6 +25,10 @@ def body(rows: Sequence[Sequence[Any]], *, spaced: bool = False, **more: Any) ->
     return json.dumps({"inputs": [tensor], **more}, separators=separators).encode()
 
 
+def raw(row: Sequence[float]) -> bytes:
+    return np.array(row, np.float32).tobytes()
+
+
 class House:
     """What a door does with bodies."""
 
@@ -38,7 +42,8 @@ class House:
     def values(self, *known: Known | None) -> list[Any]:
         found = [one for one in known if one is not None]
         assert len(found) == len(known), "not known"
-        return next(iter(self.shapes.columns(found).values())).values.tolist()
+        read: list[Any] = next(iter(self.shapes.columns(found).values())).values.tolist()
+        return read
 
 
 @pytest.fixture
@@ -65,7 +70,7 @@ def test_numbers_too_many_or_too_few_never_move_the_rows_of_others(odd: list[Any
     text = body([(0, 0)]).replace(b"[0,0]", json.dumps(odd).encode())
     known = house.shapes.find(text, None)
     assert (known is None) == (len(odd) != 2)
-    assert house.values(house.shapes.find(body([good]), None)) == [np.float32(good).tolist()]
+    assert house.values(house.shapes.find(body([good]), None)) == [np.array(good, np.float32).tolist()]
 
 
 @pytest.mark.parametrize("said", ["1,true", "1,null", '1,"2"', "[1,2]", "1,NaN", "1,[2"])
@@ -103,12 +108,12 @@ def test_a_request_that_could_be_mistaken_is_not_remembered(text: bytes) -> None
 def test_raw_bytes_are_known_by_the_json_before_them(house: House) -> None:
     about = {"name": "x", "shape": [1, 2], "datatype": "FP32", "parameters": {"binary_data_size": 8}}
     head = json.dumps({"inputs": [about], "parameters": {"binary_data_output": True}}).encode()
-    house.teach(head + np.float32([1, 2]).tobytes(), len(head))
-    first, second = (house.shapes.find(head + np.float32(row).tobytes(), len(head)) for row in ([3, 4], [5, 6]))
+    house.teach(head + raw([1, 2]), len(head))
+    first, second = (house.shapes.find(head + raw(row), len(head)) for row in ([3, 4], [5, 6]))
     assert house.values(first, second) == [[3, 4], [5, 6]]
     assert first is not None
     assert first.shape.request.binary == "all"
     assert house.shapes.find(head + b"1234567", len(head)) is None
-    nan = house.shapes.find(head + np.float32([np.nan, 1]).tobytes(), len(head))
+    nan = house.shapes.find(head + raw([np.nan, 1]), len(head))
     with pytest.raises(BadInput, match="missing value"):
         house.values(nan)

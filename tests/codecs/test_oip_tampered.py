@@ -77,8 +77,8 @@ def answer(body: bytes, header_length: int | None) -> list[bytes]:
             held = fields[name]
             fields[name], columns[name] = classified(held, wish.classes), classify(held, columns[name], wish.classes)
     assert {len(column) for column in reader.columns([asked, asked]).values()} <= {2 * asked.rows}
-    writer = oip_reply.Writer("m", "1", [*fields.values()], asked.binary)
-    return [text[:head] for text, head in writer.write(columns, [ROWS], [asked.id], {"revision": 1})]
+    writer = oip_reply.Writer("m", "1", [*fields.values()], asked.binary, {"revision": 1})
+    return [text[:head] for text, head in writer.write(columns, [ROWS], [asked.id])]
 
 
 def answered_or_refused(body: bytes, header_length: int | None) -> None:

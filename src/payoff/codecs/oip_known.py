@@ -34,7 +34,7 @@ class Shape(NamedTuple):
     request: Request
     before: bytes
     after: bytes
-    count: int  # of numbers
+    size: int  # how many numbers there are
 
 
 class Known(NamedTuple):
@@ -58,7 +58,7 @@ class Shapes:
             return None
         if header_length is not None:
             shape = self._known.get(body[:header_length])
-            width = -1 if shape is None or self._field is None else shape.count * self._field.type.dtype.itemsize
+            width = -1 if shape is None or self._field is None else shape.size * self._field.type.dtype.itemsize
             return Known(shape, body[header_length:]) if shape and len(body) == header_length + width else None
         start, end = _numbers(body)
         shape = self._known.get(body[:start] + body[end:])
@@ -66,7 +66,9 @@ class Shapes:
 
     def keep(self, body: bytes, header_length: int | None, request: Request) -> None:
         """Remember what is around the numbers of a request that was found right, if it is one of those that can be."""
-        if self._field is None or len(body) > _BODY_BYTES_MAX or request.id is not None or request.wishes or not request.rows:
+        if self._field is None or len(body) > _BODY_BYTES_MAX or not request.rows:
+            return
+        if request.id is not None or request.wishes:
             return
         tensor = next(iter(request.said.values())).tensor
         if request.parameters.keys() - {"binary_data_output"} or tensor.get("datatype") != DATATYPES[self._field.type]:
@@ -113,7 +115,7 @@ def _numbers(body: bytes) -> tuple[int, int]:
 
 def _known(shape: Shape, numbers: bytes) -> Known | None:
     """The request, if these can be as many numbers as its shape has."""
-    if numbers.count(b",") != shape.count - 1 or numbers.translate(None, _NUMBER):
+    if numbers.count(b",") != shape.size - 1 or numbers.translate(None, _NUMBER):
         return None
     return Known(shape, numbers)
 
@@ -130,7 +132,7 @@ def _values(field: Field, known: Sequence[Known]) -> "np.ndarray[tuple[int], np.
     except (error, OverflowError, orjson.JSONDecodeError):
         return None
     values = np.frombuffer(packed, field.type.dtype)
-    return values if len(values) == sum([shape.count for shape, _ in known]) else None
+    return values if len(values) == sum([shape.size for shape, _ in known]) else None
 
 
 def _raw_values(field: Field, known: Sequence[Known]) -> "np.ndarray[tuple[int], np.dtype[np.generic]] | None":

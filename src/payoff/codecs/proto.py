@@ -104,7 +104,7 @@ HealthCheckRequest: 1 service string
 HealthCheckResponse: 1 status ServingStatus
 """
 SERVING = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
-_FILES = {
+_FILES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
     "grpc_service.proto": ("inference", OIP, {"DataType": tuple(f"TYPE_{name}" for name in DATA_TYPES)}),
     "grpc/health/v1/health.proto": ("grpc.health.v1", HEALTH, {"ServingStatus": SERVING}),
 }
@@ -115,7 +115,8 @@ _KINDS = descriptor_pb2.FieldDescriptorProto
 @cache
 def message(name: str) -> type[Message]:
     """The class of a message by its full name, such as "inference.ModelInferRequest"."""
-    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(name))
+    found: type[Message] = message_factory.GetMessageClass(_pool().FindMessageTypeByName(name))
+    return found
 
 
 def parsed(name: str, data: bytes) -> Any:

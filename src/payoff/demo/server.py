@@ -45,8 +45,8 @@ def wait(home: Path, process: subprocess.Popen[bytes], patience_s: float) -> Ser
         doors = home / "run" / "doors"
         if doors.exists():
             found = dict(line.split() for line in doors.read_text().splitlines())
-            places = [f"http://{found['http']}", f"http://{found['console']}"]
-            server = Server(*places, pid=process.pid, grpc=found.get("grpc", ""))
+            inference, api = f"http://{found['http']}", f"http://{found['console']}"
+            server = Server(inference, api, process.pid, found.get("grpc", ""))
             if answers(f"{server.api}/api/health") and answers(f"{server.inference}/v2/health/ready"):
                 return server
         time.sleep(0.02)

@@ -8,7 +8,7 @@ the same few blocks over and over, and reading one takes longer than all else th
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Any
+from typing import Any
 
 from hpack import Decoder, Encoder, HPACKError, NeverIndexedHeaderTuple, OversizedHeaderListError
 from hpack.table import HeaderTable
@@ -183,7 +183,7 @@ class Blocks:
         begin, end = self._known.get(_ANSWER), self._known.get(_OK)
         self.plain = (begin, end) if begin is not None and end is not None else None
 
-    def _write(self, headers: Headers) -> bytes:
+    def _write(self, headers: Headers | tuple[Any, ...]) -> bytes:
         before = self._table.changes
         block = self._encoder.encode(headers)
         if self._table.changes != before:

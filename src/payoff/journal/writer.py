@@ -7,7 +7,19 @@ from pathlib import Path
 from payoff.clock import Clock, now_us
 from payoff.errors import TooLarge, Unavailable
 from payoff.journal import segment
-from payoff.journal.frame import ROWS_MAX, Buffer, Layout, Learned, Noted, Stream, block, encode, encode_stream, layout, slices
+from payoff.journal.frame import (
+    ROWS_MAX,
+    Buffer,
+    Layout,
+    Learned,
+    Noted,
+    Stream,
+    block,
+    encode,
+    encode_stream,
+    layout,
+    slices,
+)
 
 _STREAMS_MAX = 65_535  # a stream's number is 16 bits; a segment that has so many makes way for a new one
 _FLUSH_BYTES_MAX = 1 << 30
