@@ -23,9 +23,13 @@ def killed(http: httpx.Client, calls: Made, file: str, artifact: bytes) -> Made:
     http.post(
         "/endpoints/loses/outcomes", json=[{"prediction_id": a["prediction_id"], "subscribed": False} for a in answers]
     )
-    until = time.monotonic() + 20
-    while not (found := http.get("/endpoints/loses/verdicts").json())["on_file"]:
+    until = time.monotonic() + 60
+    while http.get("/orders", params={"endpoint": "loses"}).json()["orders"][0]["verb"] != "kill":
         assert time.monotonic() < until
+        time.sleep(0.05)
+    while not (found := http.get("/endpoints/loses/verdicts").json())["now"][0]["reached"]:
+        assert time.monotonic() < until
+        time.sleep(0.05)
     return dict(found)
 
 

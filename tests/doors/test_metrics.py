@@ -34,6 +34,9 @@ class Loose(SimpleNamespace):
 
     __hash__ = object.__hash__  # type: ignore[assignment]
 
+    def __init__(self, **known: Any) -> None:
+        super().__init__(forms={}, **known)
+
 
 def answered(meter: Meter, endpoint: Any, calls: int, rows: int, each_ns: int = 1_000) -> None:
     meter.rows(endpoint, rows, [Part(0, None, {}, {}, None, "", None, cpu_ns=500)])

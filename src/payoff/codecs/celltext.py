@@ -58,7 +58,7 @@ def flat(field: Field, column: Column, counts: Sequence[int]) -> list[bytes]:
     rows = _rows(field, column)
     if column.valid is not None:
         rows = _with_nulls(rows, column.valid, b",".join([b"null"] * prod(field.shape)))
-    if len(counts) == len(rows):
+    if _one_each(counts, len(rows)):
         return rows
     if 0 in field.shape:
         return [b""] * len(counts)
@@ -78,8 +78,20 @@ def raw(column: Column, counts: Sequence[int]) -> list[bytes]:
 
 def flat_ids(ids: Sequence[str], counts: Sequence[int]) -> list[bytes]:
     """The same of ids, in which nothing needs escaping."""
-    rows = [b'"%b"' % one.encode() for one in ids]
-    return rows if len(counts) == len(rows) else [b",".join(rows[span]) for span in spans(counts)]
+    if _one_each(counts, len(ids)):
+        return [b'"%b"' % one.encode() for one in ids]
+    return [b'"%b"' % '","'.join(ids[span]).encode() if span.stop > span.start else b"" for span in spans(counts)]
+
+
+def raw_ids(ids: Sequence[str], counts: Sequence[int]) -> list[bytes]:
+    """The same as the binary tensor extension has them; ids are as long as each other, and ASCII."""
+    before = len(ids[0]).to_bytes(4, "little").decode("latin-1") if ids else ""
+    return [before.join(("", *ids[span])).encode("latin-1") for span in spans(counts)]
+
+
+def _one_each(counts: Sequence[int], rows: int) -> bool:
+    """Whether every call has one row."""
+    return len(counts) == rows and 0 not in counts
 
 
 def spans(counts: Sequence[int]) -> list[slice]:

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from payoff.codecs.celltext import dump, escaped, flat, flat_ids, raw
+from payoff.codecs.celltext import dump, escaped, flat, flat_ids, raw, raw_ids
 from payoff.codecs.checks import refuse_unknown
 from payoff.codecs.oip import Request
 from payoff.codecs.tensors import DATATYPES
@@ -104,7 +104,8 @@ class Writer:
         if isinstance(column, list):
             if field.name not in self._binary:
                 return _Cut(flat_ids(column, counts), None)
-            column = Column(np.array(column, object))
+            parts = raw_ids(column, counts)
+            return _Cut([*map(len, parts)], parts)
         if field.name not in self._binary or not _has_raw(field, column):
             return _Cut(flat(field, column, counts), None)
         parts = raw(Column(_raw_values(field, column)), counts)

@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 
 from payoff.codecs import wire
-from payoff.codecs.celltext import escaped, spans
+from payoff.codecs.celltext import escaped
 from payoff.codecs.checks import shorten
 from payoff.codecs.proto import message, parsed
 from payoff.codecs.tensors import BYTES, DATATYPES, DTYPES, pack, unpack
@@ -310,13 +310,6 @@ def plain(field: Field) -> bool:
 def width(field: Field) -> int:
     """How many raw bytes one row takes; 0 if that differs."""
     return 0 if field.type is Type.TEXT else field.type.dtype.itemsize * prod(field.shape)
-
-
-def ids(texts: Sequence[str], counts: Sequence[int]) -> list[bytes]:
-    """Texts of one length as raw bytes, for each call."""
-    before = len(texts[0].encode()).to_bytes(4, "little") if texts else b""
-    rows = [before + text.encode() for text in texts]
-    return rows if len(rows) == len(counts) else [b"".join(rows[span]) for span in spans(counts)]
 
 
 def put(target: Any, said: Mapping[str, Any]) -> None:

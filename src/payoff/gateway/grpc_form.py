@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from payoff.codecs import oip, proto_infer
 from payoff.codecs.cells import settle
-from payoff.codecs.celltext import raw
+from payoff.codecs.celltext import raw, raw_ids
 from payoff.codecs.proto_infer import Loose, Responses, Shape
 from payoff.errors import BadInput
 from payoff.gateway import table, tensors
@@ -111,7 +111,7 @@ class Seen:
         if same is not None and writer.brief:
             said |= same._asdict()
         raws = [
-            (4 + len(answered.ids[0].encode()), proto_infer.ids(answered.ids, counts))
+            (4 + len(answered.ids[0].encode()), raw_ids(answered.ids, counts))
             if field is self._outputs[0] and answered.ids  # prediction_id comes first, and is as long for all
             else (width, raw(columns[field.name], counts))
             for field, width in zip(writer.wanted, writer.widths, strict=True)

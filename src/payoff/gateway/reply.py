@@ -41,9 +41,9 @@ def packed(reply: Reply, coding: str, from_bytes: int) -> Reply:
 
 def render(reply: Reply, keep_alive: bool) -> bytes:
     """The whole response as it goes over the wire."""
-    if reply.status == 200 and keep_alive and not reply.headers:
-        return b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (
-            reply.content_type, len(reply.body), reply.body)  # fmt: skip
+    if reply.status == 200 and keep_alive:
+        return b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncontent-length: %d\r\n%b\r\n%b" % (
+            reply.content_type, len(reply.body), reply.headers, reply.body)  # fmt: skip
     reason = REASONS.get(reply.status, "Error").encode()
     ending = b"" if keep_alive else b"connection: close\r\n"
     head = b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n%b%b\r\n" % (

@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 _FAR = np.sinh(np.linspace(-16.0, 16.0, 129))  # borders of the panels, in standard deviations: far, and fine inside
 _NEAR = _FAR[np.abs(_FAR) < 60]
 _NODES = 12  # of each panel
+_NO_SPREAD = 1e-12  # of the mean: as small as this, a spread is what adding floats leaves behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def allocation(arms: Sequence[Sums], floor: float, leader: float = 1.0) -> tuple
     if not 0 < leader <= 1:
         raise BadInput(f"a leader's share of {leader} is none; say 1 to earn, 0.5 to learn which is best")
     believed = earnings(arms)
-    if len(arms) == 1 or min(arm.scale for arm in believed) == 0:
+    if len(arms) == 1 or any(arm.spread <= _NO_SPREAD * abs(arm.mean) for arm in believed):
         return (1 / len(arms),) * len(arms)
     first = np.array(best(believed))
     shares = floor + (1 - floor * len(arms)) * (leader * first + (1 - leader) * _second(first))
