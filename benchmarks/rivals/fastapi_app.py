@@ -1,4 +1,4 @@
-"""The yardstick: FastAPI at its best, without pydantic on the way: the raw body, orjson both ways. It records nothing."""
+"""The yardstick: FastAPI at its best, without pydantic on the way: the raw body, orjson both ways. It keeps nothing."""
 
 import models
 import orjson
