@@ -655,9 +655,9 @@ def test_every_door_and_every_path_asks_for_the_key(tmp_path: Path, monkeypatch:
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        said = [process.stdout.readline() for _ in range(3)]
-        inference, api = (line.split()[1] for line in said[:2])
-        api = api.removesuffix("/api/docs")
+        lines = [process.stdout.readline() for _ in range(4)]
+        said = dict(line.split()[:2] for line in lines)
+        inference, api = said["inference"], said["api"].removesuffix("/api/docs")
         paths = ["/", "/nothing", *(f"/v2{one}" for one in ("", "/health/live", "/health/ready", "/models/x"))]
         doors = [inference + one for one in [*paths, "/predict/x"]]
         doors += [api + one for one in ("/", "/api/health", "/api/docs", "/api/docs/openapi.json", "/api/orders")]
@@ -665,7 +665,7 @@ def test_every_door_and_every_path_asks_for_the_key(tmp_path: Path, monkeypatch:
             for told in ("", "Bearer", "Bearer wrong", "Bearer sesame2", "Basic sesame", "sesame"):
                 assert httpx.get(door, headers={"authorization": told}).status_code == 401, (door, told)
             assert httpx.get(door, headers={"authorization": "Bearer sesame"}).status_code != 401
-        assert "sesame" not in "".join(said)
+        assert "sesame" not in "".join(lines)
         for pid in models.children(process.pid):
             assert "sesame" not in models.command(pid)
     finally:
