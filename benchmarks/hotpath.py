@@ -5,7 +5,7 @@
 The worker's own door, routes, desk and journal run in this process; requests are handed to `Connection.data_received`
 of 1 or 32 connections in one turn of the loop, and a transport that keeps nothing counts the answers. Figures are CPU
 microseconds of this process per request, the least and the median of the repeats; `model` is what onnxruntime alone
-takes for the same rows in one call; where the desk has a meter, `read` to `write` are its stages.
+takes for the same rows in one call.
 """
 
 import argparse
@@ -16,7 +16,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,6 @@ from payoff.journal.writer import Writer
 from payoff.serving import Desk, Heat
 
 BATCHES = (1, 32)
-STAGES = ("read", "queue", "run", "journal", "write")
 
 
 class Wire(asyncio.Transport):
@@ -113,19 +111,6 @@ class Driver:
             connection.data_received(self._request)
 
 
-@dataclass(slots=True)
-class Stages:
-    """Adds up what the desk's meter is told, in nanoseconds."""
-
-    calls: int = 0
-    ns: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STAGES, 0))
-
-    def batch(self, live: Any, form_name: str, calls: int, rows: int, *ns: int) -> None:
-        self.calls += calls
-        for stage, taken in zip(STAGES, ns, strict=True):
-            self.ns[stage] += taken
-
-
 def requests(made: artefacts.Made, model: str, name: str) -> dict[str, bytes]:
     """One row as JSON and as binary, head and all, the way wrk sends it."""
     rows = made.take(model, 1)
@@ -170,7 +155,6 @@ async def measured(home: Path, model: str, request: bytes, batch: int, on: bool,
         driver = Driver(Door(routes.answer, explain), batch, request)
         await warm(driver, model)
         found = await timed(driver, batch, options)
-        found |= await staged(driver, desk, options.turns)
         if options.profile:
             await profiled(driver, options.turns)
         writer.close()
@@ -193,17 +177,6 @@ async def timed(driver: Driver, batch: int, options: Any) -> dict[str, Any]:
     turns = max(1, options.turns // (1 if batch == 1 else 4))
     found = [await driver.run(turns) / turns / batch * 1e6 for _ in range(options.repeats)]
     return {"least us": min(found), "median us": statistics.median(found)}
-
-
-async def staged(driver: Driver, desk: Desk, turns: int) -> dict[str, Any]:
-    """The desk's own clock, if it has one: microseconds per call of each stage."""
-    if not hasattr(desk, "meter"):
-        return {}
-    stages = Stages()
-    desk.meter = stages
-    await driver.run(max(1, turns // 4))
-    desk.meter = None
-    return {stage: taken / max(1, stages.calls) / 1e3 for stage, taken in stages.ns.items()}
 
 
 async def profiled(driver: Driver, turns: int) -> None:
