@@ -12,6 +12,7 @@ TITLES = {
     "hotpath": "What a request costs inside a worker",
     "journal": "The journal",
     "postings": "A million outcomes",
+    "workers": "Workers side by side",
     "house": "Start, deploy, kill, memory",
     "verdicts": "Verdicts",
     "refresh": "A hundred endpoints, a million matured predictions each",
