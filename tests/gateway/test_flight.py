@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from payoff.store import live
 from tests.gateway.test_streamed import answered
 from tests.gateway.test_worker import revision, worker
 
-flight: Any = pytest.importorskip("pyarrow.flight")
+flight: Any = import_module("pyarrow.flight")
 SCHEMA = pa.schema([("x", pa.float32())])
 KEY = "k" * 20
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from payoff.demo.server import Server, running
+from tests.walks.wire import Door, door
 
 
 @pytest.fixture
@@ -17,3 +18,17 @@ def home(tmp_path: Path) -> Path:
 def server(home: Path) -> Iterator[Server]:
     with running(home, workers=2) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """A worker's door, for tests that speak to it by raw sockets."""
+    with door(tmp_path_factory.mktemp("door")) as found:
+        yield found
+
+
+@pytest.fixture
+def the_next_caller_is_answered(at: Door) -> Iterator[None]:
+    """Whatever a test did to the door."""
+    yield
+    at.still_answers()

@@ -3,27 +3,18 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from tests.walks.wire import Door, Said, door, parse, refused, row
+from tests.walks.wire import Door, Said, parse, refused, row
 
 BODY = json.dumps(row(7)).encode()
 MANY = json.dumps([row(2 * number) for number in range(20_000)]).encode()
 CHUNKED = "Transfer-Encoding: chunked"
 
 
-@pytest.fixture(scope="module")
-def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with door(tmp_path_factory.mktemp("door")) as found:
-        yield found
-
-
-@pytest.fixture(autouse=True)
-def _the_next_caller_is_answered(at: Door) -> Iterator[None]:
-    yield
-    at.still_answers()
+pytestmark = pytest.mark.usefixtures("the_next_caller_is_answered")
 
 
 def answered(said: Said, number: int = 7) -> None:

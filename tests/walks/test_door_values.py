@@ -3,30 +3,20 @@
 import json
 import math
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from payoff.journal.query import Journal
-from tests.walks.wire import Door, Said, door, refused
+from tests.walks.wire import Door, Said, refused
 
 FLOATS = [-0.0, 0.1, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 9007199254740993.0, 1e22, 1 / 3]
 WHOLES = [2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63), 0, -2]
 WORDS = ["", "\0", "Zoë", "🙂", "‮abc", '"\\\n', "\ud7ff\uffff", "w" * 100_000, "a,b\r\n"]
 
 
-@pytest.fixture(scope="module")
-def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with door(tmp_path_factory.mktemp("door")) as found:
-        yield found
-
-
-@pytest.fixture(autouse=True)
-def _the_next_caller_is_answered(at: Door) -> Iterator[None]:
-    yield
-    at.still_answers()
+pytestmark = pytest.mark.usefixtures("the_next_caller_is_answered")
 
 
 def rows(at: Door, body: bytes, *lines: str) -> Said:

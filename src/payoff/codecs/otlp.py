@@ -7,8 +7,9 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from payoff.codecs.wire import FIXED64, VARINT, piece, varint
+
 SERVER, INTERNAL = 2, 1
-_VARINT, _FIXED64, _BYTES = 0, 1, 2
 _ERROR = 2
 Value = str | bool | int | float | Sequence[str]
 
@@ -31,25 +32,25 @@ class Span:
 
 def export(resource: Mapping[str, Value], scope: str, version: str, spans: Iterable[Span]) -> bytes:
     """The request that brings these spans of one process."""
-    scope_spans = _part(1, _text(1, scope) + _text(2, version)) + b"".join(_part(2, _span(one)) for one in spans)
-    return _part(1, _part(1, _attributes(1, resource)) + _part(2, scope_spans))
+    scope_spans = piece(1, _text(1, scope) + _text(2, version)) + b"".join(piece(2, _span(one)) for one in spans)
+    return piece(1, piece(1, _attributes(1, resource)) + piece(2, scope_spans))
 
 
 def _span(span: Span) -> bytes:
-    made = _part(1, span.trace) + _part(2, span.id)
+    made = piece(1, span.trace) + piece(2, span.id)
     if span.state:
         made += _text(3, span.state)
     if span.parent:
-        made += _part(4, span.parent)
+        made += piece(4, span.parent)
     made += _text(5, span.name) + _whole(6, span.kind) + _fixed(7, span.start_ns) + _fixed(8, span.end_ns)
     made += _attributes(9, span.attributes)
     if span.failed is not None:
-        made += _part(15, _text(2, span.failed) + _whole(3, _ERROR))
+        made += piece(15, _text(2, span.failed) + _whole(3, _ERROR))
     return made
 
 
 def _attributes(number: int, attributes: Mapping[str, Value]) -> bytes:
-    return b"".join(_part(number, _text(1, name) + _part(2, _value(value))) for name, value in attributes.items())
+    return b"".join(piece(number, _text(1, name) + piece(2, _value(value))) for name, value in attributes.items())
 
 
 def _value(value: Value) -> bytes:
@@ -61,34 +62,21 @@ def _value(value: Value) -> bytes:
     if isinstance(value, int):
         return _whole(3, value)
     if isinstance(value, float):
-        return _tag(4, _FIXED64) + struct.pack("<d", value)
-    return _part(5, b"".join(_part(1, _value(one)) for one in value))
+        return _tag(4, FIXED64) + struct.pack("<d", value)
+    return piece(5, b"".join(piece(1, _value(one)) for one in value))
 
 
 def _text(number: int, text: str) -> bytes:
-    return _part(number, text.encode("utf-8", "replace"))
-
-
-def _part(number: int, content: bytes) -> bytes:
-    return _tag(number, _BYTES) + _varint(len(content)) + content
+    return piece(number, text.encode("utf-8", "replace"))
 
 
 def _whole(number: int, value: int) -> bytes:
-    return _tag(number, _VARINT) + _varint(value & 0xFFFF_FFFF_FFFF_FFFF)
+    return _tag(number, VARINT) + varint(value & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 def _fixed(number: int, value: int) -> bytes:
-    return _tag(number, _FIXED64) + struct.pack("<Q", max(0, value))
+    return _tag(number, FIXED64) + struct.pack("<Q", max(0, value))
 
 
 def _tag(number: int, kind: int) -> bytes:
-    return _varint(number << 3 | kind)
-
-
-def _varint(value: int) -> bytes:
-    made = bytearray()
-    while value > 0x7F:
-        made.append(value & 0x7F | 0x80)
-        value >>= 7
-    made.append(value)
-    return bytes(made)
+    return varint(number << 3 | kind)

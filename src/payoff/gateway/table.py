@@ -35,20 +35,12 @@ def flat(answered: Answered, how: Listing = "records") -> Answer:
 
 def brief(answered: Answered) -> dict[str, Column | list[str]]:
     """Ids, outputs and decision alone, for those to whom the why is told otherwise."""
-    found: dict[str, Column | list[str]] = {"prediction_id": answered.ids}
-    for name, column in answered.outputs.items():
-        found[_free(name)] = column
-    if answered.decision is not None:
-        found["decision"] = answered.decision
-    return found
+    return {"prediction_id": answered.ids, **_answers(answered)}
 
 
 def columns(answered: Answered, why: bool = True) -> dict[str, Column]:
     """The columns of a flat answer, in their order; without those that say why, if they are told otherwise."""
-    columns = {"prediction_id": _texts(answered.ids)}
-    columns |= {_free(name): column for name, column in answered.outputs.items()}
-    if answered.decision is not None:
-        columns["decision"] = answered.decision
+    columns = {"prediction_id": _texts(answered.ids), **_answers(answered)}
     if not why:
         return columns
     columns["arm"] = _texts(answered.arms)
@@ -56,6 +48,13 @@ def columns(answered: Answered, why: bool = True) -> dict[str, Column]:
     columns["why"] = _texts(answered.whys)
     columns["violations"] = _texts(answered.violations)
     return columns
+
+
+def _answers(answered: Answered) -> dict[str, Column]:
+    found = {_free(name): column for name, column in answered.outputs.items()}
+    if answered.decision is not None:
+        found["decision"] = answered.decision
+    return found
 
 
 def _free(name: str) -> str:
