@@ -79,14 +79,6 @@ def started(
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("home")
-    live.publish(path, revision(path, 1, (Role.CHAMPION, 2, 0)))
-    endpoints.publish(path)
-    return path
-
-
-@pytest.fixture(scope="module")
 def place(home: Path) -> Iterator[Doors]:
     with doors(home) as found:
         yield found

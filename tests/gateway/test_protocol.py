@@ -16,22 +16,11 @@ import numpy as np
 import pytest
 from backports import zstd
 
-from payoff.records import Role
-from payoff.store import live
-from tests.gateway import endpoints
-from tests.gateway.test_worker import revision, worker
+from tests.gateway.test_worker import worker
 
 INFER = "/v2/models/times/infer"
 PACKERS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": zstd.compress}
 BODY_BYTES_MAX = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("home")
-    live.publish(path, revision(path, 1, (Role.CHAMPION, 2, 0)))
-    endpoints.publish(path)
-    return path
 
 
 @pytest.fixture(scope="module")

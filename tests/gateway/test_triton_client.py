@@ -13,20 +13,11 @@ import tritonclient.http as triton
 import tritonclient.http.aio as triton_aio
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype, shared_memory
 
-from payoff.records import Role, Type
-from payoff.store import live
+from payoff.records import Type
 from tests.gateway import endpoints
-from tests.gateway.test_worker import revision, worker
+from tests.gateway.test_worker import worker
 
 ROWS = 3
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("home")
-    live.publish(path, revision(path, 1, (Role.CHAMPION, 2, 0)))
-    endpoints.publish(path)
-    return path
 
 
 @pytest.fixture(scope="module")

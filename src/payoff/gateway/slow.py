@@ -1,9 +1,9 @@
 """The log of slow calls: one line for each over the limit, which says where its time went; bounded in rate."""
 
 import logging
-import time
 from collections.abc import Sequence
 
+from payoff.gateway.per_second import PerSecond
 from payoff.records.counts import OWN
 from payoff.serving.line import Call
 from payoff.serving.onlookers import arms
@@ -20,8 +20,7 @@ class SlowLog:
     def __init__(self, limit_ms: float, own: memoryview) -> None:
         self.limit_us = limit_ms * 1_000
         self._own = own
-        self._second = 0
-        self._lines = 0
+        self._lines = PerSecond(LINES_PER_S_MAX)
         self._left_out = 0
 
     def saw(self, batch: Sequence[Call], whole: Answered, lap: Lap) -> None:
@@ -54,11 +53,7 @@ class SlowLog:
     def _may_log(self) -> bool:
         """Whether there is room for another line in this second; what there is none for is counted."""
         self._own[OWN["slow_calls"]] += 1
-        second = int(time.monotonic())
-        if second != self._second:
-            self._second, self._lines = second, 0
-        self._lines += 1
-        if self._lines <= LINES_PER_S_MAX:
+        if self._lines.take():
             return True
         self._left_out += 1
         self._own[OWN["slow_left_out"]] += 1

@@ -7,12 +7,12 @@ Spans are made and sent on a thread of their own; a call that is not traced cost
 import os
 import random
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from payoff.codecs.otlp import INTERNAL, SERVER, Span, Value
 from payoff.gateway.exporter import Exporter
+from payoff.gateway.per_second import PerSecond
 from payoff.serving.line import Call
 from payoff.serving.onlookers import arms
 from payoff.serving.reply import Answered
@@ -63,8 +63,7 @@ class Tracer:
     def __init__(self, exporter: Exporter, share: float) -> None:
         self._exporter = exporter
         self._share = share
-        self._second = 0
-        self._calls = 0
+        self._calls = PerSecond(CALLS_PER_S_MAX)
 
     def saw(self, batch: Sequence[Call], whole: Answered, lap: Lap) -> None:
         """The calls of a batch that are traced."""
@@ -92,11 +91,7 @@ class Tracer:
     def _traces(self, above: Parent | None) -> bool:
         if not (above.sampled if above is not None else random.random() < self._share):  # noqa: S311 - no secret
             return False
-        second = int(time.monotonic())
-        if second != self._second:
-            self._second, self._calls = second, 0
-        self._calls += 1
-        if self._calls <= CALLS_PER_S_MAX:
+        if self._calls.take():
             return True
         self._exporter.drop(1)
         return False

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, Protocol
 
+from payoff.codecs.celltext import spans
 from payoff.records import concat
 from payoff.serving.part import Rows
 from payoff.serving.reply import Answered
@@ -95,11 +96,7 @@ def parted(whole: Answered, counts: Sequence[int]) -> Sequence[Answered]:
     """The table of a batch, in the parts of its calls."""
     if len(counts) == 1:
         return [whole]
-    parts, start = [], 0
-    for count in counts:
-        parts.append(whole.slice(start, start + count))
-        start += count
-    return parts
+    return [whole.slice(span.start, span.stop) for span in spans(counts)]
 
 
 def _written(form: Form, calls: Sequence[Asking], whole: Answered) -> Sequence[Any]:
