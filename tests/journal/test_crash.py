@@ -36,7 +36,13 @@ while True:
     os.write(1, (" ".join(text(high, low)) + "\\n").encode())
     turn += 1
 """
-COMPACT = [sys.executable, "-m", "payoff.journal.compact"]
+COMPACT = """
+import sys
+from pathlib import Path
+from payoff.journal.compact import compact
+print("ready", flush=True)
+compact(Path(sys.argv[1]))
+"""
 
 
 def _start(home: Path, name: int) -> tuple["subprocess.Popen[bytes]", Path]:
@@ -85,6 +91,7 @@ def test_a_killed_writer_loses_nothing_it_flushed(house: House) -> None:
 def test_a_killed_compaction_neither_loses_nor_repeats_a_row(house: House) -> None:
     chance = random.Random(11)
     made: set[str] = set()
+    whole_s = 0.0  # the longest of those that were left alone, on this machine
     killed = 0
     for turn in range(25):
         for each in range(3):
@@ -93,19 +100,29 @@ def test_a_killed_compaction_neither_loses_nor_repeats_a_row(house: House) -> No
             house.learn(writer, predictions[:50], [True] * 50)
             made |= set(predictions)
             writer.close()
-        compaction = subprocess.Popen([*COMPACT, str(house.home)], stdout=subprocess.DEVNULL)
-        try:
-            compaction.wait(timeout=0.9 + chance.random() * 0.8)
-        except subprocess.TimeoutExpired:
-            os.kill(compaction.pid, signal.SIGKILL)
-            compaction.wait()
-            killed += 1
+        taken_s = _compacted(house.home, chance.random() * whole_s if turn % 5 else None)
+        whole_s, killed = max(whole_s, taken_s), killed + (taken_s == 0)
         n, seen = _seen(house)
         assert (n, seen) == (len(made), made), f"turn {turn}"
         assert house.rows("select count(*) from outcome_log") == [((turn + 1) * 150,)]
     assert killed > 0
     compact(house.home)
     assert _seen(house) == (len(made), made)
+
+
+def _compacted(home: Path, killed_after_s: float | None) -> float:
+    """How long a compaction took that was ready to begin; 0 if it was killed before it was through."""
+    with subprocess.Popen([sys.executable, "-c", COMPACT, str(home)], stdout=subprocess.PIPE) as compaction:
+        assert compaction.stdout is not None
+        assert compaction.stdout.readline() == b"ready\n"
+        began_s = time.perf_counter()
+        try:
+            compaction.wait(timeout=killed_after_s)
+        except subprocess.TimeoutExpired:
+            os.kill(compaction.pid, signal.SIGKILL)
+            return 0.0
+    assert compaction.returncode == 0
+    return time.perf_counter() - began_s
 
 
 @pytest.mark.slow
