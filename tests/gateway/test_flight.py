@@ -1,9 +1,12 @@
 """Facts about the Arrow Flight door, told by pyarrow's own client."""
 
+import os
 import socket
-import time
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,16 +18,26 @@ from payoff.codecs.untyped import pa
 from payoff.records import Role
 from payoff.store import live
 from tests.gateway.test_streamed import answered
-from tests.gateway.test_worker import revision, worker
+from tests.gateway.test_worker import revision
 
 flight: Any = import_module("pyarrow.flight")
 SCHEMA = pa.schema([("x", pa.float32())])
 KEY = "k" * 20
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
+@contextmanager
+def worker(home: Path) -> Iterator[str]:
+    """A worker with a Flight door, that asks for its key."""
+    with socket.create_server(("127.0.0.1", 0)) as http, socket.create_server(("127.0.0.1", 0)) as door:
+        command = [sys.executable, "-m", "payoff.gateway.worker", "--home", str(home), "--fd", str(http.fileno())]
+        command += ["--flight-fd", str(door.fileno())]
+        inherited, environment = (http.fileno(), door.fileno()), {**os.environ, "PAYOFF_KEY": KEY}
+        process = subprocess.Popen(command, pass_fds=inherited, env=environment)
+        try:
+            yield f"grpc://127.0.0.1:{door.getsockname()[1]}"
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
 
 
 @pytest.fixture(scope="module")
@@ -36,25 +49,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def place(home: Path) -> Iterator[str]:
-    place = f"127.0.0.1:{free_port()}"
-    with worker(home, KEY, "--flight", place):
-        yield f"grpc://{place}"
+    with worker(home) as found:
+        yield found
 
 
 @pytest.fixture
 def client(place: str) -> Iterator[Any]:
     with flight.connect(place) as found:
-        while not is_there(found):
-            time.sleep(0.05)
         yield found
-
-
-def is_there(client: Any) -> bool:
-    try:
-        list(client.list_flights(options=options()))
-    except flight.FlightUnavailableError:
-        return False
-    return True
 
 
 def options(key: str = KEY) -> Any:

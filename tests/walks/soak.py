@@ -5,7 +5,6 @@ die, and the journal is compacted: what every caller was told, against what is w
 import os
 import random
 import signal
-import socket
 import threading
 import time
 from collections import Counter
@@ -92,9 +91,7 @@ def _slope(points: list[tuple[float, float]]) -> float:
 def soak(folder: Path, seconds: float, *, deaths: bool, each: int = 1) -> Report:
     """Load for so long, with workers killed on the way if `deaths`; then everything that was said and written."""
     report, home = Report(), folder / "home"
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        place = f"127.0.0.1:{free.getsockname()[1]}"
-    with running(home, workers=2, flags=("--flight", place)) as server:
+    with running(home, workers=2, flags=("--flight", "127.0.0.1:0")) as server:
         stage = _stage(server, home, folder)
         callers = list(crowd(stage, each))
         begun = time.monotonic()

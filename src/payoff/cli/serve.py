@@ -84,11 +84,11 @@ def up(
         "otel_share": otel_share,
         "pin": supervisor.can_pin(pin),
         "grpc_server": supervisor.has_grpcio(grpc_server.value),
-        "flight": supervisor.flight_at(flight),
     }
     files = [path and path.expanduser().resolve() for path in (tls_cert, tls_key, tls_client_ca)]
     door = None if grpc == "none" else grpc or supervisor.beside(http)
-    settings = supervisor.Settings(_place(home), count, http, door, console, sync, supervisor.shown(*files), each)
+    shown = supervisor.shown(*files)
+    settings = supervisor.Settings(_place(home), count, http, door, flight, console, sync, shown, each)
     supervisor.run(settings, say)
 
 

@@ -44,6 +44,7 @@ class Settings:
     workers: int
     http: str = "127.0.0.1:8000"
     grpc: str | None = "127.0.0.1:8001"  # None: there is no such door
+    flight: str | None = None
     console: str = "127.0.0.1:8080"
     sync: bool = False
     tls: "Pair | None" = None
@@ -106,16 +107,6 @@ def has_grpcio(server: str) -> str:
     return server
 
 
-def flight_at(text: str | None) -> str | None:
-    """Where the Arrow Flight door is to be; BadInput if that cannot be."""
-    if text is None:
-        return None
-    if address(text)[1] == 0:
-        raise BadInput(f"--flight {text}: name a port, for callers cannot ask which one it is")
-    listen(text, "--flight").close()
-    return text
-
-
 def key_for(settings: Settings, environment: dict[str, str]) -> tuple[str | None, bool]:
     """The key that every door asks for, if any, and whether it was made just now (then it must be shown, once).
 
@@ -123,7 +114,7 @@ def key_for(settings: Settings, environment: dict[str, str]) -> tuple[str | None
     """
     if given := sound(environment.get("PAYOFF_KEY")):
         return given, False
-    doors = (settings.http, settings.grpc, settings.console, settings.each.get("flight"))
+    doors = (settings.http, settings.grpc, settings.flight, settings.console)
     asked = [door for door in doors if door is not None]
     if all(is_loopback(address(door)[0]) for door in asked):
         return None, False
@@ -219,7 +210,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
     with contextlib.ExitStack() as stack:
         stack.enter_context(lock(settings.home))
         sheets.sweep(settings.home)
-        asked = {"http": settings.http, "grpc": settings.grpc, "console": settings.console}
+        asked = {"http": settings.http, "grpc": settings.grpc, "flight": settings.flight, "console": settings.console}
         shared = {"grpc"} if settings.each.get("grpc_server") == "grpcio" else {""}
         doors = {
             name: stack.enter_context(listen(door, f"--{name}", shared=name in shared))
@@ -250,13 +241,18 @@ def children(settings: Settings, doors: Mapping[str, socket.socket], lifeline: i
     tls = _tls(settings.tls)
     control += [text for name, path in tls.items() for text in (flag(name), str(path))]
     worker = Worker(
-        home=settings.home, fd=http.fileno(), grpc_fd=doors["grpc"].fileno() if "grpc" in doors else None,
+        home=settings.home, fd=http.fileno(), grpc_fd=_fd(doors, "grpc"), flight_fd=_fd(doors, "flight"),
         workers=settings.workers, lifeline_fd=lifeline, board_fd=board, sync=settings.sync, **tls, **settings.each,
     )  # fmt: skip
     return [
         Child("control", control, (console.fileno(), lifeline)),
         *(_worker(replace(worker, index=index)) for index in range(settings.workers)),
     ]
+
+
+def _fd(doors: Mapping[str, socket.socket], name: str) -> int | None:
+    """The open file of a door, if there is such a door."""
+    return doors[name].fileno() if name in doors else None
 
 
 def _tls(files: "Pair | None") -> dict[str, Any]:
@@ -336,8 +332,8 @@ def _greet(settings: Settings, doors: Mapping[str, socket.socket], key: str | No
     say(f"inference  {scheme(settings)}://{where(doors['http'])}   ({settings.workers} workers)")
     if "grpc" in doors:
         say(f"grpc       {where(doors['grpc'])}")
-    if flight := settings.each.get("flight"):
-        say(f"flight     {flight}")
+    if "flight" in doors:
+        say(f"flight     {where(doors['flight'])}")
     say(f"api        {scheme(settings)}://{where(doors['console'])}/api/docs")
     say(f"home       {settings.home}")
     if key:

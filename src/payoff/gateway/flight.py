@@ -1,17 +1,20 @@
 """The Arrow Flight door, for scoring in bulk: record batches in, answers out, without a copy that need not be.
 
 Descriptors name endpoints. `DoExchange` answers each batch that is sent, while more are sent; flow control is gRPC's.
-Requests run on threads of the Flight server, which read and write Arrow there; only the asking itself is brought to the
-worker's event loop. Arrow lets no two processes share a Flight port, so one worker has it.
+Requests run on threads of Arrow's own server, which read and write Arrow there; only the asking itself is brought to
+the worker's event loop. That server takes no listening socket and lets nobody share its port: it listens at a socket in
+HOME/run, and connections come to it through a relay from the door that all workers share.
 https://arrow.apache.org/docs/format/Flight.html
 """
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import pyarrow as pa
@@ -21,7 +24,6 @@ from payoff.codecs import arrow, tables
 from payoff.codecs.checks import check_count, check_expanded
 from payoff.codecs.pieces import ROWS_MAX
 from payoff.doors import admit
-from payoff.doors.tls import Pair
 from payoff.errors import (
     BadInput,
     Busy,
@@ -34,6 +36,7 @@ from payoff.errors import (
     Unavailable,
 )
 from payoff.gateway import table
+from payoff.gateway.relay import LEAVE_S, Relay
 from payoff.records import length, take
 from payoff.serving import Answered, Desk, Live
 from payoff.serving.form import IN_HAND
@@ -43,7 +46,6 @@ EXCHANGES_MAX = 16  # at a time: each has a thread, and a batch in memory
 PIECE_ROWS = 16_384
 LOOK_S = 0.5  # how often a waiting thread looks whether its client is still there
 AGAIN_S = 0.05  # after the desk was full
-TRY_S = 1.0  # after the port was not to be had
 log = logging.getLogger("payoff.gateway")
 Found = TypeVar("Found")
 
@@ -101,14 +103,19 @@ class Waiting:
 
 
 class Flights(flight.FlightServerBase):
-    """The server of one worker; it serves as soon as it is made, until `shutdown`."""
+    """The server of one worker, at a socket of the file system; it serves as soon as it is made, until `leave`."""
 
-    def __init__(self, desk: Desk, place: str, key: str | None, tls: Pair | None = None) -> None:
+    def __init__(self, desk: Desk, path: str, key: str | None) -> None:
         self._desk = desk
         self._loop = asyncio.get_running_loop()
         self._room = threading.BoundedSemaphore(EXCHANGES_MAX)
-        scheme = "grpc+tcp" if tls is None else "grpc+tls"
-        super().__init__(f"{scheme}://{place}", middleware={"key": _Admission(key)}, **_shown(tls))
+        self._until_s = float("inf")
+        super().__init__(f"grpc+unix://{path}", middleware={"key": _Admission(key)})
+
+    def leave(self) -> None:
+        """Take no new calls, and finish those that there are; what takes too long is told that it ends."""
+        self._until_s = time.monotonic() + LEAVE_S
+        threading.Thread(target=self.shutdown, daemon=True).start()
 
     # -- what there is
 
@@ -136,7 +143,7 @@ class Flights(flight.FlightServerBase):
         """Answers to the batches of a stream, each as one batch or more, in order."""
         with words():
             if not self._room.acquire(blocking=False):
-                raise Busy(f"{EXCHANGES_MAX} exchanges are open, which is the limit; try again")
+                raise Busy(f"{EXCHANGES_MAX} exchanges are open in this worker, which is the limit; try again")
             try:
                 self._exchange(context, name_of(descriptor), reader, writer)
             finally:
@@ -162,6 +169,8 @@ class Flights(flight.FlightServerBase):
             batch.validate(full=True)
         rows = tables.from_arrow(pa.Table.from_batches([batch]), live.inputs)
         for start in range(0, length(rows), PIECE_ROWS):
+            if time.monotonic() > self._until_s:
+                raise Unavailable("this worker is leaving; send the rows again that have no answer")
             yield self._ask(context, live, take(rows, slice(start, start + PIECE_ROWS)))
 
     def _ask(self, context: Any, live: Live, rows: Rows) -> Answered:
@@ -194,29 +203,17 @@ class Flights(flight.FlightServerBase):
         return cast(Found, waiting.wait(lambda: False))
 
 
-def _shown(tls: Pair | None) -> dict[str, Any]:
-    """What the server shows over TLS, and asks for."""
-    if tls is None:
-        return {}
-    shown = {"tls_certificates": [(tls.cert.read_bytes(), tls.key.read_bytes())]}
-    if tls.client_ca is None:
-        return shown
-    return shown | {"verify_client": True, "root_certificates": tls.client_ca.read_bytes()}
+def door(desk: Desk, home: Path, index: int, key: str | None) -> Relay:
+    """The door of one worker, in front of a server of its own."""
+    path = place(home / "run", f"flight-{index}")
+    return Relay(path, Flights(desk, path, key).leave)
 
 
-async def serve(desk: Desk, place: str, key: str | None, tls: Pair | None) -> None:
-    """Serve until cancelled. The port may still be another's, a worker's that was replaced: then again in a while."""
-    flights = None
-    while flights is None:
-        try:
-            flights = Flights(desk, place, key, tls)
-        except (flight.FlightError, pa.ArrowException) as error:
-            log.error("the Flight door cannot listen on %s, it is tried again: %s", place, error)
-            await asyncio.sleep(TRY_S)
-    try:
-        await asyncio.Event().wait()
-    finally:
-        threading.Thread(target=flights.shutdown, daemon=True).start()
+def place(folder: Path, name: str) -> str:
+    """The path of a socket. Linux knows a short one for every folder: a socket's may have a hundred bytes or so."""
+    if not Path("/proc/self/fd").exists():
+        return str(folder / name)
+    return f"/proc/self/fd/{os.open(folder, os.O_RDONLY | os.O_DIRECTORY)}/{name}"
 
 
 def answers(live: Live) -> pa.Schema:

@@ -21,6 +21,7 @@ class Settings:
     fd: int  # the listening socket of the HTTP door
     grpc_fd: int | None = None  # and of the gRPC door, if there is one
     grpc_server: str = "own"  # or "grpcio"
+    flight_fd: int | None = None  # and of the Arrow Flight door
     index: int = 0
     workers: int = 1
     lifeline_fd: int | None = None  # readable when the supervisor is gone
@@ -33,7 +34,6 @@ class Settings:
     otel: str | None = None  # the collector that traces go to
     otel_share: float = 1.0  # of the calls that come without a trace
     pin: bool = False  # on one core only
-    flight: str | None = None  # HOST:PORT of the Arrow Flight door, which the first worker has
     tls_cert: Path | None = None  # PEM; the next two likewise
     tls_key: Path | None = None
     tls_client_ca: Path | None = None  # clients must show a certificate that it has signed

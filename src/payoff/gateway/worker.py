@@ -130,14 +130,11 @@ async def work(settings: Settings) -> None:
     process.settle()
     open_http(doors, desk, follower)
     await open_grpc(doors, desk, follower)
+    open_flight(doors, desk)
     vitals = Vitals(sheet, desk, writer, follower.models, doors.numbers)
     vitals.tick()
     lives = (follower.follow(), keep_house(doors, writer, follower, vitals), vitals.feel_lag())
     tasks = [asyncio.create_task(life) for life in lives]
-    if settings.flight is not None and settings.index == 0:
-        from payoff.gateway import flight
-
-        tasks.append(asyncio.create_task(flight.serve(desk, settings.flight, settings.key, settings.pair)))
     for task in tasks:  # a worker without one of them is deaf: it leaves, and the supervisor starts another
         task.add_done_callback(lambda _: leave.set())
     await leave.wait()
@@ -222,6 +219,17 @@ async def open_grpc(doors: Doors, desk: Desk, follower: Follower) -> None:
         return
     door = grpc_door.door(desk, v2, settings.key, LOOPBACK if here else None, limits)
     doors.open(settings.grpc_fd, door, door.connection, HTTP2)
+
+
+def open_flight(doors: Doors, desk: Desk) -> None:
+    """The Arrow Flight door, if there is one."""
+    settings = doors.settings
+    if settings.flight_fd is None:
+        return
+    from payoff.gateway import flight
+
+    relay = flight.door(desk, settings.home, settings.index, settings.key)
+    doors.open(settings.flight_fd, relay, relay.front, HTTP2)
 
 
 def is_here(fd: int) -> bool:
