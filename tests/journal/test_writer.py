@@ -1,5 +1,6 @@
 """A flush is in the journal, all of it, or it says so and nothing is."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 from payoff.errors import Unavailable
 from payoff.journal import segment
+from payoff.journal.frame import Layout
 from payoff.journal.ids import time_us
 from payoff.journal.reader import Held, Tail
 from payoff.journal.writer import Writer
@@ -142,6 +144,20 @@ def test_an_idle_writer_lets_go_of_an_old_segment_when_told_the_time(house: Hous
 def fill(house: House, writer: Writer) -> None:
     for _ in range(20):
         house.answer(writer, [30])
+
+
+def test_what_belongs_to_replaced_revisions_goes_with_their_segment(house: House) -> None:
+    writer, before = house.writer(segment_age_s_max=1e9), _kept()
+    for version in range(200):
+        house.answer(writer, [30], version=version)
+    assert _kept() == before + 200
+    writer.close()
+    assert _kept() == before
+
+
+def _kept() -> int:
+    """Streams that writers know how to write."""
+    return sum(isinstance(one, Layout) for one in gc.get_objects())
 
 
 def test_a_journal_that_nobody_compacts_refuses_at_its_limit_and_counts_it(house: House) -> None:

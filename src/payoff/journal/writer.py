@@ -44,8 +44,7 @@ class Writer:
         self.flushed = self.refused = 0  # rows
         self.written_bytes = 0
         self._clock = clock
-        self._layouts: dict[Stream, Layout] = {}
-        self._numbers: dict[Stream, int] = {}  # streams this segment knows
+        self._known: dict[Stream, tuple[int, Layout]] = {}  # streams of this segment: their numbers, how their rows lie
         self._frames: list[Buffer] = []
         self._rows = self._newest = 0
         self._fd = -1
@@ -62,21 +61,15 @@ class Writer:
 
     def note(self, stream: Stream, batch: Noted | Learned) -> None:
         """Put rows into the buffer; ValueError, and nothing is noted, if a column does not fit the stream."""
-        number = self._numbers.get(stream)
-        if number is None:
-            number = len(self._numbers)
-        plan = self._layouts.get(stream)
-        if plan is None:
-            if len(self._layouts) >= _STREAMS_MAX:
-                self._layouts.clear()
-            plan = self._layouts[stream] = layout(stream)
+        known = self._known.get(stream)
+        number, plan = known or (len(self._known), layout(stream))
         if batch.n <= ROWS_MAX:
             frames = encode(number, plan, batch)
         else:
             frames = [buffer for part in slices(batch) for buffer in encode(number, plan, part)]
-        if number == len(self._numbers):
+        if known is None:
             self._frames.append(encode_stream(number, stream))
-            self._numbers[stream] = number
+            self._known[stream] = number, plan
             self._fresh.append(stream)
         self._frames += frames
         self._rows += batch.n
@@ -105,7 +98,7 @@ class Writer:
 
     def rotate_if_due(self) -> None:
         """Close a segment that is full or old, so that it can be compacted; call it now and then when idle."""
-        full = self._size >= self.segment_bytes_max or len(self._numbers) >= _STREAMS_MAX
+        full = self._size >= self.segment_bytes_max or len(self._known) >= _STREAMS_MAX
         old = time.monotonic() - self._opened_s >= self.segment_age_s_max
         if self._fd >= 0 and not self._frames and (full or old):
             self._close_segment()
@@ -163,7 +156,7 @@ class Writer:
     def _refuse(self) -> None:
         self.refused += self._rows
         for stream in self._fresh:  # their descriptors are not in the file
-            del self._numbers[stream]
+            del self._known[stream]
         self._forget_buffer()
 
     def _forget_buffer(self) -> None:
@@ -173,7 +166,7 @@ class Writer:
         if self._fd >= 0:
             os.close(self._fd)
         self._fd, self._size = -1, 0
-        self._numbers.clear()
+        self._known.clear()  # replaced revisions' streams go with it
 
 
 def _sync_folder(folder: Path) -> None:
