@@ -73,14 +73,12 @@ def test_numbers_too_many_or_too_few_never_move_the_rows_of_others(odd: list[Any
     assert house.values(house.shapes.find(body([good]), None)) == [np.array(good, np.float32).tolist()]
 
 
-@pytest.mark.parametrize("said", ["1,true", "1,null", '1,"2"', "[1,2]", "1,NaN", "1,[2"])
-def test_what_is_not_numbers_is_not_known(house: House, said: str) -> None:
-    house.teach(body([(0, 0)]))
-    assert house.shapes.find(body([(0, 0)]).replace(b"0,0", said.encode()), None) is None
+NOT_NUMBERS = ["1,true", "1,null", '1,"2"', "1,NaN", "1,[2", "1,{}", "1],[2", '1],"id":[2', "1,", ",1", "1,--2", "1,1e",
+               "1,1e99", "1,0x1", "1,2 3", ",", ""]  # fmt: skip
 
 
-@pytest.mark.parametrize("said", ["1,", ",1", "1,--2", "1,1e", "1,1e99", "1,0x1", "1,2 3", ","])
-def test_what_only_looks_like_numbers_is_refused_in_the_usual_words(house: House, said: str) -> None:
+@pytest.mark.parametrize("said", NOT_NUMBERS)
+def test_what_is_not_numbers_is_refused_in_the_usual_words(house: House, said: str) -> None:
     house.teach(body([(0, 0)]))
     text = body([(0, 0)]).replace(b"0,0", said.encode())
     known = house.shapes.find(text, None)
@@ -90,6 +88,39 @@ def test_what_only_looks_like_numbers_is_refused_in_the_usual_words(house: House
         with pytest.raises(BadInput) as heard:
             house.shapes.columns([known])
         assert str(heard.value) == str(usual.value)
+
+
+def test_nested_numbers_are_read_as_ever(house: House) -> None:
+    house.teach(body([(0, 0)]))
+    known = house.shapes.find(body([(0, 0)]).replace(b"0,0", b"[1,2]"), None)
+    assert known is None or house.values(known) == [[1, 2]]
+
+
+TEXTS = st.lists(st.sampled_from(["1", "2.5", "-3e2", ",", "[", "]", "{", "}", '"', '"x":', "null", " "]), max_size=9)
+
+
+@given(st.lists(TEXTS, min_size=2, max_size=4))
+def test_callers_who_break_the_rules_together_get_no_more_than_each_alone(said: list[list[str]]) -> None:
+    house = House(FIELD)
+    house.teach(body([(0, 0)]))
+    texts = [body([(0, 0)]).replace(b"0,0", "".join(one).encode()) for one in said]
+    known = [one for text in texts if (one := house.shapes.find(text, None)) is not None]
+    alone = [read(house, one) for one in known]
+    if known and None not in alone:
+        assert house.values(*known) == [row for rows in alone if rows for row in rows]
+    elif known:
+        with pytest.raises(BadInput):
+            house.shapes.columns(known)
+
+
+def read(house: House, known: Known) -> list[Any] | None:
+    """What a request says by the careful way; None if it is refused."""
+    try:
+        whole = house.oip.ask(known.shape.before + known.numbers + known.shape.after)
+        rows: list[Any] = house.oip.columns([whole])["x"].values.tolist()
+    except BadInput:
+        return None
+    return rows
 
 
 @pytest.mark.parametrize("text", [
