@@ -49,6 +49,7 @@ class Connection(asyncio.Protocol):
         self.said_all = False  # the client sends nothing more
         self.between = True  # requests: the parser holds no part of one
         self.deadline = self.loop.time() + self.limits.idle_s_max
+        self.answered = False  # since the time was last looked at
         self.receiving = False
         self.unsent, self.deaf_from = 0, 0.0  # bytes that the client has not taken, and since when it takes none
         self.unread = 0  # bytes of a request that the parser has, and has not yet said a word of
@@ -108,6 +109,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.between and not self.ending:
             data = self._take_known(data)
+            if not data:
+                return
         if self.owed:
             data = self._take_owed(data)
         if self.ending or not data:
@@ -132,15 +135,21 @@ class Connection(asyncio.Protocol):
 
     def _take_known(self, data: bytes) -> bytes:
         """Whole requests whose heads are remembered; gives what follows them."""
+        door = self.door
         while True:
             start = data.find(b"\r\n\r\n") + 4
-            head = self.door.heads.get(data[:start])
+            head = door.heads.get(data[:start])
             if head is None or self.ending:
                 return data
             end = start + head.length
             if end > len(data):
                 return data
-            self._enqueue(Request(self, head, data[start:end]))
+            request = Request(self, head, data[start:end])
+            if self.busy:
+                self._enqueue(request)
+            else:
+                self.busy, self.asking = True, request
+                door.answer(request)
             if end == len(data):
                 return b""
             data = data[end:]
@@ -290,14 +299,17 @@ class Connection(asyncio.Protocol):
         """Send the answer to what was asked last; `head` None ends the connection."""
         if self.transport.is_closing():
             return
-        keep_alive = self._stays(head is not None and head.keep_alive)
+        keep_alive = head is not None and self._stays(head.keep_alive)
         if head is not None and head.packing is not None:
             reply = packed(reply, *head.packing)
         whole = render(reply, keep_alive)
         if head is not None and head.method == b"HEAD":
             whole = whole[: len(whole) - len(reply.body)]
         self.transport.write(whole)
-        self.ended(keep_alive)
+        if keep_alive and not self.waiting:  # the usual case
+            self.busy, self.asking, self.answered = False, None, True
+        else:
+            self.ended(keep_alive)
 
     def _stays(self, keep_alive: bool) -> bool:
         """Whether the connection goes on after the answer that is being written."""
@@ -312,8 +324,7 @@ class Connection(asyncio.Protocol):
             self.ending = True
             self._hang_up()
             return
-        if not self.receiving:
-            self.deadline = self.loop.time() + self.limits.idle_s_max
+        self.answered = True
         if self.waiting and not self.pumping:
             self._pump()
 
@@ -352,6 +363,10 @@ class Connection(asyncio.Protocol):
         elif unsent and now - self.deaf_from >= self.limits.idle_s_max:
             self.transport.abort()
             return
+        if self.answered:
+            self.answered = False
+            if not self.receiving:
+                self.deadline = now + self.limits.idle_s_max
         if self.ending or now < self.deadline:
             return
         if self.streamed is not None and self.streamed.waits:
