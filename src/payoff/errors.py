@@ -12,6 +12,14 @@ class BadInput(PayoffError):
     """The caller sent something that cannot be used; the text names the column, the value and what was expected."""
 
 
+class NotRead(BadInput):
+    """The body is in a format, a charset or a packing that is not read here; the text lists those that are."""
+
+
+class NotWritten(BadInput):
+    """The caller takes no format that can be written here; the text lists those that can."""
+
+
 class NotFound(PayoffError):
     """No such model, version, endpoint, revision or part; the text lists the ones there are."""
 

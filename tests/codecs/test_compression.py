@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payoff.codecs.compression import CODINGS, PAYS_FROM_BYTES, Unpacker, coding, negotiate, pack, shrinks, unpack
-from payoff.errors import BadInput, TooLarge
+from payoff.errors import BadInput, NotRead, TooLarge
 from tests.codecs.frames import patient
 
 LIMIT = 1 << 20
@@ -50,7 +50,7 @@ def test_a_plain_body_may_say_so(said: str) -> None:
 
 @pytest.mark.parametrize("said", ["br", "gzip, zstd", "x", "é"])
 def test_another_coding_is_named_with_those_that_are_read(said: str) -> None:
-    with pytest.raises(BadInput, match="send gzip, zstd, deflate, or a plain body"):
+    with pytest.raises(NotRead, match="send gzip, zstd, deflate, or a plain body"):
         coding(said)
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from payoff.codecs import formats
-from payoff.errors import BadInput, NotFound
+from payoff.errors import BadInput, NotFound, NotRead, NotWritten
 from payoff.records import Field, Type
 
 JSON, CSV, ARROW = (formats.CODECS.take(name) for name in ("json", "csv", "arrow"))
@@ -32,10 +32,10 @@ def test_a_content_type_names_a_codec(content_type: str | None, name: str) -> No
 
 def test_an_unknown_content_type_is_answered_with_the_known_ones() -> None:
     with pytest.raises(
-        BadInput, match=r"content type 'image/png' is not read here; there are: application/json, .*text/csv"
+        NotRead, match=r"content type 'image/png' is not read here; there are: application/json, .*text/csv"
     ):
         formats.by_content_type("image/png")
-    with pytest.raises(BadInput, match="charset 'latin1' is not read here; send UTF-8"):
+    with pytest.raises(NotRead, match="charset 'latin1' is not read here; send UTF-8"):
         formats.by_content_type("text/csv; charset=latin1")
     with pytest.raises(NotFound, match="there are: arrow, arrow-file, csv, json, ndjson, parquet"):
         formats.CODECS.take("avro")
@@ -61,7 +61,7 @@ def test_the_answer_is_what_the_caller_likes_best(accept: str | None, name: str)
 
 
 def test_nothing_acceptable_is_answered_with_what_there_is() -> None:
-    with pytest.raises(BadInput, match="nothing in Accept 'image/png' can be written; there are: application/json"):
+    with pytest.raises(NotWritten, match="nothing in Accept 'image/png' can be written; there are: application/json"):
         formats.negotiate("image/png", JSON)
 
 

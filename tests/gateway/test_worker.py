@@ -148,7 +148,7 @@ def test_rows_of_many_callers_are_never_mixed_up(url: str) -> None:
         ("/predict/times", b'[{"x": 1}, {"x"', "application/json", 400, "JSON"),
         ("/predict/times", b"x=1", "application/json", 400, "JSON"),
         ("/predict/times", b"", "application/json", 400, "empty"),
-        ("/predict/times", b"<x/>", "text/xml", 400, "text/xml"),
+        ("/predict/times", b"<x/>", "text/xml", 415, "there are: application/json"),
         ("/predict/times", b"a\n1\n", "text/csv", 400, "'a'"),
         ("/predict/times", b"nonsense", "application/vnd.apache.arrow.stream", 400, "Arrow"),
         ("/predict/tims", b'{"x": 1}', "application/json", 404, "times"),
@@ -165,6 +165,21 @@ def test_a_wrong_call_is_told_what_is_wrong(
     assert reply.status_code == status
     assert says in reply.json()["error"]
     assert "Traceback" not in reply.text
+
+
+def test_an_answer_that_the_caller_does_not_take_is_refused_with_those_there_are(url: str) -> None:
+    reply = ask(url, {"x": 1}, headers={"accept": "image/png"})
+    assert (reply.status_code, reply.json()["kind"]) == (406, "bad_input")
+    assert "there are: application/json, application/x-ndjson" in reply.json()["error"]
+    assert ask(url, {"x": 1}, headers={"accept": "image/png, text/csv;q=0.1"}).headers["content-type"] == "text/csv"
+
+
+def test_a_format_that_is_not_read_is_refused_with_those_that_are(url: str) -> None:
+    for said in ("text/xml", "application/json; charset=utf-16"):
+        reply = post(f"{url}/predict/times", content=b"{}", headers={"content-type": said})
+        assert (reply.status_code, reply.json()["kind"]) == (415, "bad_input")
+        assert reply.headers["accept"].startswith("application/json, ")
+        assert "accept-encoding" not in reply.headers
 
 
 def test_ten_megabytes_of_json_are_answered_or_refused_and_the_worker_lives(url: str) -> None:

@@ -125,11 +125,12 @@ def test_calls_without_an_answer_are_counted_by_what_went_wrong(server: Server, 
     url = server.inference
     for _ in range(3):
         assert httpx.post(f"{url}/predict/times", json=[{"x": "no number"}]).status_code == 400
-    assert httpx.post(f"{url}/predict/times", content=b"{", headers={"content-type": "text/plain"}).status_code >= 400
+    assert httpx.post(f"{url}/predict/times", content=b"{", headers={"content-type": "text/plain"}).status_code == 415
+    assert httpx.post(f"{url}/predict/times", json=[], headers={"accept": "image/png"}).status_code == 406
     for name in ("nobody", "somebody", "x" * 60):
         assert httpx.post(f"{url}/predict/{name}", json=[{"x": 1}]).status_code == 404
     found = scraped(url)
-    assert total(found, "payoff_requests_total", "endpoint=times", "status=bad_input") >= 3
+    assert total(found, "payoff_requests_total", "endpoint=times", "status=bad_input") == 5
     assert total(found, "payoff_requests_total", "endpoint=,", "status=not_found") == 3
     assert not any("nobody" in key for key in found)
     assert total(found, "payoff_requests_total", "status=ok") == 0

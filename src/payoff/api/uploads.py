@@ -17,7 +17,7 @@ from multipart import (  # type: ignore[import-untyped]
     parse_options_header,
 )
 
-from payoff.errors import BadInput, TooLarge, Unavailable
+from payoff.errors import BadInput, NotRead, TooLarge, Unavailable
 
 UPLOAD_BYTES_MAX = 2 * 1024**3
 TEXT_BYTES_MAX = 1024 * 1024
@@ -55,12 +55,12 @@ def sweep(home: Path) -> None:
 async def receive(stream: AsyncIterator[bytes], content_type: str, folder: Path) -> Form:
     """Reads a multipart/form-data body to its end.
 
-    Raises BadInput for what is not whole or not multipart, TooLarge beyond UPLOAD_BYTES_MAX, Unavailable when the
-    disk is full.
+    Raises NotRead for what is not multipart, BadInput for what is not whole, TooLarge beyond UPLOAD_BYTES_MAX,
+    Unavailable when the disk is full.
     """
     kind, options = parse_options_header(content_type)
     if kind != "multipart/form-data" or not options.get("boundary"):
-        raise BadInput(f"the body is {content_type[:80]!r}; send multipart/form-data with a file called 'artifact'")
+        raise NotRead(f"the body is {content_type[:80]!r}; send multipart/form-data with a file called 'artifact'")
     desk = _Desk(folder)
     try:
         with PushMultipartParser(options["boundary"], max_segment_count=PARTS_MAX) as parser:

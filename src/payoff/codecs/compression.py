@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from payoff.codecs.checks import shorten
-from payoff.errors import BadInput, TooLarge
+from payoff.errors import BadInput, NotRead, TooLarge
 
 # Of those that a caller likes best, the first is sent. zstd is the quickest; but there are clients (as Triton's
 # for asyncio) that say they take it, for their HTTP library does, and cannot read it.
@@ -37,13 +37,13 @@ class _Decoder(Protocol):
 
 
 def coding(content_encoding: str) -> str | None:
-    """The coding that a Content-Encoding names; None for a plain body, BadInput for what is not read here."""
+    """The coding that a Content-Encoding names; None for a plain body, NotRead for what is not read here."""
     said = content_encoding.strip().lower().removeprefix("x-")
     if said in ("", "identity"):
         return None
     if said not in CODINGS:
         known = ", ".join(CODINGS)
-        raise BadInput(f"Content-Encoding {shorten(content_encoding)} is not read here; send {known}, or a plain body")
+        raise NotRead(f"Content-Encoding {shorten(content_encoding)} is not read here; send {known}, or a plain body")
     return said
 
 

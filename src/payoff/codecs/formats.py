@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from payoff.codecs.checks import shorten
 from payoff.codecs.codec import Codec
-from payoff.errors import BadInput
+from payoff.errors import BadInput, NotRead, NotWritten
 from payoff.plugins.plugins import Plugins
 
 CODECS = Plugins[Codec](
@@ -57,24 +57,27 @@ _FORMS = "application/x-www-form-urlencoded"
 
 @lru_cache(maxsize=256)  # keyed by what callers send, so it is bounded
 def by_content_type(content_type: str | None) -> Codec:
-    """The codec of a request body; JSON if nothing is said. BadInput lists the content types there are."""
+    """The codec of a request body; JSON if nothing is said. NotRead lists the content types there are."""
     kind, _, rest = (content_type or "application/json").partition(";")
     charset = _parameters(rest).get("charset", "utf-8").strip('"').lower()
     if charset not in ("utf-8", "utf8", "us-ascii"):
-        raise BadInput(f"charset {shorten(charset)} is not read here; send UTF-8")
+        raise NotRead(f"charset {shorten(charset)} is not read here; send UTF-8")
     name = CONTENT_TYPES.get(kind.strip().lower())
     if name is None:
-        raise BadInput(f"content type {shorten(kind.strip())} is not read here; there are: {', '.join(_spoken())}")
+        raise NotRead(f"content type {shorten(kind.strip())} is not read here; there are: {', '.join(spoken())}")
     return CODECS.take(name)
 
 
 @lru_cache(maxsize=256)  # keyed by what callers send, so it is bounded
 def negotiate(accept: str | None, asked: Codec) -> Codec:
-    """The codec of the answer: what the caller likes best (RFC 9110, 12.5.1); if all the same, that of the request."""
+    """The codec of the answer: what the caller likes best (RFC 9110, 12.5.1); if all the same, that of the request.
+
+    NotWritten lists the content types there are.
+    """
     likings = _likings(accept or "*/*")
-    best = max([asked.content_type, *_spoken()], key=lambda kind: _liking(kind, likings))
+    best = max([asked.content_type, *spoken()], key=lambda kind: _liking(kind, likings))
     if _liking(best, likings) <= 0:
-        raise BadInput(f"nothing in Accept {shorten(accept)} can be written; there are: {', '.join(_spoken())}")
+        raise NotWritten(f"nothing in Accept {shorten(accept)} can be written; there are: {', '.join(spoken())}")
     return asked if best == asked.content_type else CODECS.take(CONTENT_TYPES[best])
 
 
@@ -88,7 +91,8 @@ def by_suffix(file: str | PurePath) -> Codec:
     return CODECS.take(SUFFIXES[suffix])
 
 
-def _spoken() -> list[str]:
+def spoken() -> list[str]:
+    """The content types that are read and written."""
     return [kind for kind in CONTENT_TYPES if kind != _FORMS]
 
 

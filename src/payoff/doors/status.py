@@ -1,7 +1,5 @@
 """Errors become HTTP statuses here and nowhere else: one table for every door."""
 
-import re
-
 from payoff.errors import (
     Abandoned,
     BadInput,
@@ -10,18 +8,23 @@ from payoff.errors import (
     DeadlineExceeded,
     ModelFailed,
     NotFound,
+    NotRead,
+    NotWritten,
     PayoffError,
     TooLarge,
     Unauthorized,
     Unavailable,
 )
+from payoff.records.counts import WHY
 
 STATUS: dict[type[PayoffError], int] = {
     BadInput: 400,
     Unauthorized: 401,
     NotFound: 404,
+    NotWritten: 406,
     Conflict: 409,
     TooLarge: 413,
+    NotRead: 415,
     ModelFailed: 422,
     Busy: 429,
     Abandoned: 499,
@@ -36,5 +39,5 @@ def status(error: PayoffError) -> int:
 
 
 def kind(error: PayoffError) -> str:
-    """The error's class as a word for machines: BadInput is "bad_input"."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
+    """What kind of error it is, as a word for machines: that under which it is counted, too."""
+    return next(WHY[c] for c in type(error).__mro__ if c in WHY)

@@ -14,7 +14,7 @@ from typing import Any
 from payoff.codecs import compression, formats
 from payoff.codecs.codec import Codec
 from payoff.doors import admit, kind, status
-from payoff.errors import BadInput, Busy, NotFound, PayoffError
+from payoff.errors import BadInput, Busy, NotFound, NotRead, PayoffError, Unauthorized
 from payoff.gateway import metrics, rows
 from payoff.gateway.http import Connection
 from payoff.gateway.patience import patience
@@ -180,7 +180,7 @@ class MethodRefused(BadInput):
     """The path is right and the method is not."""
 
 
-class CodingRefused(BadInput):
+class CodingRefused(NotRead):
     """The body is packed in a way that is not read here."""
 
 
@@ -188,18 +188,24 @@ def explain(error: Exception, request: Any) -> Reply:
     """An error as a reply. Ours are made for the caller; a fault gets a number that stands in the log too."""
     if isinstance(error, MethodRefused):
         return refusal(405, error.args[0], "bad_input", b"allow: %b\r\n" % error.args[1])
-    if isinstance(error, CodingRefused):
-        codings = b"accept-encoding: %b\r\n" % ", ".join(compression.CODINGS).encode()
-        return refusal(415, str(error), "bad_input", codings)
     if isinstance(error, PayoffError):
-        code = status(error)
-        headers = b'www-authenticate: Bearer realm="payoff"\r\n' if code == 401 else b""
-        if isinstance(error, Busy):
-            headers = b"retry-after: %d\r\n" % ceil(error.retry_after_s or 1)
-        return refusal(code, str(error), kind(error), headers)
+        return refusal(status(error), str(error), kind(error), _hints(error))
     incident = secrets.token_hex(4)
     log.error("incident %s on %r", incident, request.path[:200], exc_info=error)
     return refusal(500, f"payoff failed here; look for incident {incident} in its log and report it", "internal")
+
+
+def _hints(error: PayoffError) -> bytes:
+    """Header lines that tell a program what to do (RFC 9110, 11.6.1, 10.2.3 and 15.5.16)."""
+    if isinstance(error, Unauthorized):
+        return b'www-authenticate: Bearer realm="payoff"\r\n'
+    if isinstance(error, Busy):
+        return b"retry-after: %d\r\n" % ceil(error.retry_after_s or 1)
+    if isinstance(error, CodingRefused):
+        return b"accept-encoding: %b\r\n" % ", ".join(compression.CODINGS).encode()
+    if isinstance(error, NotRead):
+        return b"accept: %b\r\n" % ", ".join(formats.spoken()).encode()
+    return b""
 
 
 def _expect(head: Head, *methods: bytes) -> None:
@@ -232,7 +238,7 @@ def _length(head: Head) -> int | None:
 def _coding(head: Head) -> str | None:
     try:
         return compression.coding(_text(head, b"content-encoding", ""))
-    except BadInput as error:
+    except NotRead as error:
         raise CodingRefused(str(error)) from error
 
 
