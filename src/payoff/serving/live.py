@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from payoff.journal.frame import Stream
-from payoff.records import Arm, Cache, Explore, Field, Policy, Revision, Rule, Type, merge
-from payoff.routing import FALLBACK, Split, explores, split, watchers
+from payoff.records import Arm, Cache, Column, Explore, Field, Policy, Revision, Rule, Type, length, merge
+from payoff.routing import FALLBACK, Split, explores, points, split, watchers
 from payoff.serving.cache import Answers
 from payoff.serving.fit import Fit, fit
 from payoff.serving.models import Models
@@ -57,6 +60,13 @@ class Live:
                 most = seat.rows_max
         return most
 
+    def places(self, rows: Mapping[str, Column], chance: np.random.Generator) -> NDArray[np.float64] | None:
+        """Where rows lie in the split, by their key or by `chance`; None where all go one way."""
+        if self.split.single:
+            return None
+        key = self.revision.policy.route_by
+        return points(self.name, rows[key].values.tolist()) if key else chance.random(length(rows))
+
     @property
     def name(self) -> str:
         return self.revision.endpoint
@@ -77,7 +87,7 @@ class Live:
 def prepare(revision: Revision, models: Models) -> Live:
     """Compile all of a revision and take its seats, hot or cold; BadInput if it cannot answer."""
     policy = revision.policy
-    inputs, outputs = merge.inputs(revision), merge.outputs(revision)
+    inputs, outputs = _known(merge.inputs(revision)), _known(merge.outputs(revision))
     decide, rules = _expressions(policy, inputs, outputs)
     decision_type = decide.type if decide else None
     constants = dict(policy.fallback)
@@ -118,7 +128,14 @@ def _expressions(
     return decide, tuple((rule, _compiled(rule.check, scope, "boolean")) for rule in policy.rules)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
+def _known(fields: tuple[Field, ...]) -> tuple[Field, ...]:
+    """These fields as the revisions before had them: what is worked out for them once serves as long as they are the
+    same, and no swap adds to it."""
+    return fields
+
+
+@lru_cache(maxsize=512)
 def _compiled(text: str, scope: "Scope", kind: Literal["boolean"] | None = None) -> "Expression":
     from payoff.expressions import parse
 
