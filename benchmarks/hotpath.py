@@ -2,10 +2,10 @@
 
     python -m benchmarks.hotpath [--model tabular] [--turns 2000] [--repeats 5] [--only json,on,32] [--profile]
 
-The worker's own door, routes, desk and journal run in this process; requests are handed to `Connection.data_received`
-of 1 or 32 connections in one turn of the loop, and a transport that keeps nothing counts the answers. Figures are CPU
-microseconds of this process per request, the least and the median of the repeats; `model` is what onnxruntime alone
-takes for the same rows in one call.
+The worker's own doors, desk and journal run in this process; requests are handed to `Connection.data_received` of 1 or
+32 connections in one turn of the loop, and a transport that keeps nothing counts the answers. gRPC calls come as h2load
+sends them, also 32 on one connection (`--only streams`). Figures are CPU microseconds of this process per request, the
+least and the median of the repeats; `model` is what onnxruntime alone takes for the same rows in one call.
 """
 
 import argparse
@@ -15,17 +15,21 @@ import pstats
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+import hpack
 import onnxruntime as ort
 import uvloop
 
 import payoff
-from benchmarks import artefacts, machine
+from benchmarks import artefacts, loading, machine
 from benchmarks.unrecorded_worker import Unrecorded
 from payoff.demo.server import running
+from payoff.gateway import grpc_door, h2, h2_frames
 from payoff.gateway.follow import Follower
 from payoff.gateway.http import Connection
 from payoff.gateway.repository import Repository
@@ -38,20 +42,35 @@ from payoff.journal.ids import Ids
 from payoff.journal.writer import Writer
 from payoff.serving import Desk, Heat
 
-BATCHES = (1, 32)
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is asked in one turn: by how many connections, how many requests each."""
+
+    form: str  # json | binary | grpc
+    on: bool  # the journal
+    connections: int = 1
+    streams: int = 1
+
+    @property
+    def words(self) -> set[str]:
+        """What it is called."""
+        many = {"streams"} if self.streams > 1 else {str(self.connections)}
+        return {self.form, "on" if self.on else "off"} | many
 
 
 class Wire(asyncio.Transport):
-    """A transport that counts answers and keeps the last one."""
+    """A transport that counts answers and keeps the last one. `answered` says whether all of a turn have come."""
 
-    def __init__(self, driver: "Driver") -> None:
+    def __init__(self, driver: "Driver", answered: Callable[[], bool]) -> None:
         super().__init__()
-        self._driver = driver
+        self._driver, self._answered = driver, answered
         self.last = b""
 
     def write(self, data: Any) -> None:
         self.last = data
-        self._driver.heard()
+        if self._answered():
+            self._driver.heard()
 
     def writelines(self, parts: Any) -> None:
         self.write(b"".join(parts))
@@ -76,20 +95,24 @@ class Wire(asyncio.Transport):
 
 
 class Driver:
-    """Hands every connection one request a turn, and the next ones when all are answered."""
+    """Hands every connection what comes in one turn, and the next when all is answered.
 
-    def __init__(self, door: Door, connections: int, request: bytes) -> None:
+    `turns` gives what comes in so many turns.
+    """
+
+    def __init__(self, connections: list[Any], turns: Callable[[int], Iterator[bytes]]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._request = request
-        self._connections = [Connection(door) for _ in range(connections)]
-        self.wires = [Wire(self) for _ in range(connections)]
-        for connection, wire in zip(self._connections, self.wires, strict=True):
-            connection.connection_made(wire)
+        self._make = turns
+        self._connections = connections
+        self.wires = [Wire(self, answered(connection)) for connection in connections]
         self._waiting = self._turns = 0
         self._done: asyncio.Future[None] = self._loop.create_future()
+        for connection, wire in zip(self._connections, self.wires, strict=True):
+            connection.connection_made(wire)
 
     async def run(self, turns: int) -> float:
         """CPU seconds of this process for so many turns."""
+        self._next = iter([*self._make(turns)]).__next__
         self._turns, self._done = turns, self._loop.create_future()
         began = time.process_time()
         self._ask()
@@ -106,13 +129,51 @@ class Driver:
                 self._done.set_result(None)
 
     def _ask(self) -> None:
-        self._waiting = len(self._connections)
+        self._waiting, request = len(self._connections), self._next()
         for connection in self._connections:
-            connection.data_received(self._request)
+            connection.data_received(request)
+
+
+def answered(connection: Any) -> Callable[[], bool]:
+    """Whether a connection has been answered all it asked: over HTTP after each write."""
+    return (lambda: not connection.calls) if isinstance(connection, h2.Connection) else lambda: True
+
+
+class Calls:
+    """What a gRPC client sends in one turn, the way h2load does."""
+
+    def __init__(self, message: bytes, streams: int) -> None:
+        self._message, self._streams = message, streams
+        self._encoder = hpack.Encoder()
+        self._stream = 1
+        self._block = b""
+
+    def turns(self, count: int) -> Iterator[bytes]:
+        """The bytes of so many turns; before the first the greeting."""
+        for _ in range(count):
+            yield (_HELLO if self._stream == 1 else b"") + b"".join(self._call() for _ in range(self._streams))
+
+    def _call(self) -> bytes:
+        stream, self._stream = self._stream, self._stream + 2
+        if stream < 5:  # then the table of headers is full
+            self._block = self._encoder.encode(
+                [
+                    (":method", "POST"), (":scheme", "http"), (":authority", "127.0.0.1:8001"),
+                    hpack.NeverIndexedHeaderTuple(":path", loading.METHOD_PATH),
+                    ("user-agent", "h2load"), ("content-type", "application/grpc"), ("te", "trailers"),
+                    hpack.NeverIndexedHeaderTuple("content-length", str(len(self._message))),
+                ]
+            )  # fmt: skip
+        head = h2_frames.frame(h2_frames.HEADERS, h2_frames.END_HEADERS, stream, self._block)
+        return head + h2_frames.frame(h2_frames.DATA, h2_frames.END_STREAM, stream, self._message)
+
+
+_WINDOW = (1 << 30) - 1
+_HELLO = h2_frames.PREFACE + h2_frames.settings({h2_frames.FIRST_WINDOW: _WINDOW}) + h2_frames.grant(0, _WINDOW)
 
 
 def requests(made: artefacts.Made, model: str, name: str) -> dict[str, bytes]:
-    """One row as JSON and as binary, head and all, the way wrk sends it."""
+    """One row as JSON and as binary, head and all, the way wrk sends it, and as a gRPC message."""
     rows = made.take(model, 1)
     binary, head_bytes = artefacts.binary_body(rows, name)
     start = f"POST /v2/models/{model}/infer HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n".encode()
@@ -120,6 +181,7 @@ def requests(made: artefacts.Made, model: str, name: str) -> dict[str, bytes]:
     return {
         "json": _whole(start + b"content-type: application/json\r\n", artefacts.json_body(rows, name)),
         "binary": _whole(start + extra, binary),
+        "grpc": artefacts.grpc_body(rows, model, name),
     }
 
 
@@ -142,24 +204,35 @@ def model_alone_us(path: Path, rows: Any, count: int) -> float:
     return min(found[1:])
 
 
-async def measured(home: Path, model: str, request: bytes, batch: int, on: bool, options: Any) -> dict[str, Any]:
+async def measured(home: Path, model: str, request: bytes, case: Case, options: Any) -> dict[str, Any]:
     """One row of the table."""
     with tempfile.TemporaryDirectory(dir=home) as journal:
-        writer = Writer(Path(journal), "worker-0") if on else Unrecorded(Path(journal), "worker-0")
+        writer = Writer(Path(journal), "worker-0") if case.on else Unrecorded(Path(journal), "worker-0")
         desk = Desk(writer, Ids(0))  # type: ignore[arg-type]
         follower = Follower(home, 0, desk, Heat())
         await follower.start()
         regions = Regions(home, allowed=False, bytes_max=1 << 20)
         v2 = V2(desk, home, regions, Repository(desk, follower.models.heat_all), ROWS_MAX)
-        routes = Routes(desk, v2, None, frozenset({"127.0.0.1"}), 64 << 20)
-        driver = Driver(Door(routes.answer, explain), batch, request)
+        driver = driven(desk, v2, request, case)
         await warm(driver, model)
-        found = await timed(driver, batch, options)
+        found = await timed(driver, case.connections * case.streams, options)
         if options.profile:
             await profiled(driver, options.turns)
         writer.close()
         follower.models.close()
     return found
+
+
+def driven(desk: Desk, v2: V2, request: bytes, case: Case) -> Driver:
+    """The connections of a case to its door."""
+    hosts = frozenset({"127.0.0.1"})
+    if case.form == "grpc":
+        over_grpc = grpc_door.door(desk, v2, None, hosts, h2.Limits())
+        calls = Calls(request, case.streams)
+        return Driver([over_grpc.connection() for _ in range(case.connections)], calls.turns)
+    routes = Routes(desk, v2, None, hosts, 64 << 20)
+    over_http = Door(routes.answer, explain)
+    return Driver([Connection(over_http) for _ in range(case.connections)], lambda turns: repeat(request, turns))
 
 
 async def warm(driver: Driver, model: str) -> None:
@@ -168,7 +241,8 @@ async def warm(driver: Driver, model: str) -> None:
     await asyncio.sleep(0.2)
     await driver.run(200)
     last = bytes(driver.wires[0].last)
-    if not last.startswith(b"HTTP/1.1 200") or artefacts.OUTPUTS[model].encode() not in last:
+    amiss = last.startswith(b"HTTP/") and not last.startswith(b"HTTP/1.1 200")
+    if amiss or artefacts.OUTPUTS[model].encode() not in last:
         raise SystemExit(f"the door did not answer as it should: {last[:400]!r}")
 
 
@@ -188,14 +262,13 @@ async def profiled(driver: Driver, turns: int) -> None:
     pstats.Stats(profile).sort_stats("tottime").print_stats(35)
 
 
-def cases(only: str) -> Iterator[tuple[str, bool, int]]:
-    """Format, journal on or off, connections; of those only what is named."""
+def cases(only: str) -> Iterator[Case]:
+    """All there are, or of them what is named."""
     wanted = {word for word in only.split(",") if word}
-    for form in ("json", "binary"):
+    for form in ("json", "binary", "grpc"):
         for on in (True, False):
-            for batch in BATCHES:
-                if wanted <= {form, "on" if on else "off", str(batch)}:
-                    yield form, on, batch
+            found = [Case(form, on, 1), Case(form, on, 32)] + [Case(form, on, 1, 32)] * (form == "grpc")
+            yield from (case for case in found if wanted <= case.words)
 
 
 def main() -> None:
@@ -214,11 +287,12 @@ def main() -> None:
         with running(folder / "home", workers=1) as server:
             payoff.connect(server.api).deploy(str(made.path(options.model)), name=options.model)
         bodies = requests(made, options.model, artefacts.INPUT)
-        for form, on, batch in cases(options.only):
+        for case in cases(options.only):
+            batch = case.connections * case.streams
             alone = model_alone_us(made.path(options.model), made.take(options.model, batch), batch)
-            found = uvloop.run(measured(folder / "home", options.model, bodies[form], batch, on, options))
-            rows.append({"format": form, "journal": "on" if on else "off", "requests a turn": batch,
-                         **found, "model": alone})  # fmt: skip
+            found = uvloop.run(measured(folder / "home", options.model, bodies[case.form], case, options))
+            rows.append({"format": case.form, "journal": "on" if case.on else "off", "connections": case.connections,
+                         "requests a turn": batch, **found, "model": alone})  # fmt: skip
             print(machine.table(rows[-1:]).splitlines()[-1], flush=True)
     if options.only or options.profile or options.model != "tabular":
         print(machine.table(rows))
