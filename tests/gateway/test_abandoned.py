@@ -1,4 +1,4 @@
-"""Callers who hang up: their rows are not run, and nobody else notices."""
+"""Callers who hang up: their rows are not run, and nobody else notices; who closes only his side is answered."""
 
 import json
 import socket
@@ -63,3 +63,16 @@ def test_rows_of_callers_who_hung_up_are_not_run(home: Path, url: str) -> None:
     with closing(Journal(home)) as journal:
         ((recorded,),) = journal.connect().sql("select count(*) from predictions").fetchall()
     assert recorded <= sent + 1 - 5
+
+
+def test_callers_who_only_say_no_more_are_answered_however_long_it_takes(url: str) -> None:
+    with send(url, [float(x) for x in range(30)]) as busy:
+        waiting = [send(url, [100.0 + number]) for number in range(5)]
+        for line in (busy, *waiting):
+            line.shutdown(socket.SHUT_WR)
+        for number, line in enumerate(waiting):
+            with line:
+                heard = b"".join(iter(lambda line=line: line.recv(1 << 16), b""))  # type: ignore[misc]
+            head, _, body = heard.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert json.loads(body)["predictions"][0]["y"] == 3 * (100 + number)

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
@@ -26,6 +26,7 @@ class Server:
         self.door = Door(self.answer, lambda error, request: refusal(500, str(error), "internal"), LIMITS)
         self.ready = threading.Event()
         self.seen: list[bytes] = []
+        self.held: list[Request] = []
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
         self.ready.wait()
@@ -33,7 +34,9 @@ class Server:
     def answer(self, request: Request) -> None:
         self.seen.append(request.body)
         reply = Reply(request.method + b" " + request.path.encode() + b" " + request.body, b"text/plain")
-        if request.path == "/late":
+        if request.path == "/never":
+            self.held.append(request)
+        elif request.path == "/late":
             self.loop.call_later(0.05, request.hear, reply)
         else:
             request.hear(reply)
@@ -59,15 +62,25 @@ class Server:
         self.loop.call_soon_threadsafe(self.leave.set)
         self.thread.join()
 
-    def say(self, *pieces: bytes) -> bytes:
-        """Send some bytes and read until the server ends the connection."""
+    def say(self, *pieces: bytes, done: bool = False) -> bytes:
+        """Send some bytes and read until the server ends the connection; `done` says that there are no more."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as line:
             for piece in pieces:
                 line.sendall(piece)
+            if done:
+                line.shutdown(socket.SHUT_WR)
             heard = b""
             while part := line.recv(65_536):
                 heard += part
             return heard
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait for something that another thread does."""
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.002)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +117,30 @@ def test_more_pipelined_calls_than_the_limit_are_all_answered(server: Server) ->
     heard = server.say(b"GET /late HTTP/1.1\r\n\r\n" * 40 + b"GET /end HTTP/1.1\r\n" + CLOSE + b"\r\n")
     assert heard.count(b"200 OK") == 41
     assert heard.endswith(b"GET /end ")
+
+
+@pytest.mark.parametrize("path", [b"/now", b"/late"])
+def test_a_client_that_says_no_more_and_listens_gets_its_answer(server: Server, path: bytes) -> None:
+    heard = server.say(b"GET %b HTTP/1.1\r\n\r\n" % path, done=True)
+    assert heard.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert heard.endswith(b"\r\n\r\nGET %b " % path)
+    assert heard.count(b"HTTP") == 1
+    heard = server.say(b"GET %b HTTP/1.1\r\n\r\n" % path * 3 + b"GET /end HTTP/1.0\r\n\r\n", done=True)
+    assert heard.count(b"HTTP/1.1 200 OK\r\n") == heard.count(b"HTTP/1.1") == 4
+    assert heard.endswith(b"\r\n\r\nGET /end ")
+
+
+def test_half_a_request_is_no_request_when_its_client_says_no_more(server: Server) -> None:
+    assert server.say(b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhe", done=True) == b""
+
+
+def test_a_client_that_is_gone_is_known_to_be_gone_before_its_answer_is_there(server: Server) -> None:
+    for how in (b"", CLOSE):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as line:
+            line.sendall(b"GET /never HTTP/1.1\r\n%b\r\n" % how)
+            until(lambda: server.held)
+        asked = server.held.pop()
+        until(lambda asked=asked: asked.gone)  # type: ignore[misc]
 
 
 def test_http_1_0_is_answered_and_closed(server: Server) -> None:

@@ -17,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 import httptools
 
 from payoff.codecs import compression
+from payoff.gateway.listening import Listening
 from payoff.gateway.reply import Reply, packed, refusal, render
 from payoff.gateway.request import Door, Head, Request, Streaming
 
@@ -74,11 +75,13 @@ class Connection(asyncio.Protocol):
             self.asking.gone = True
 
     def eof_received(self) -> bool:
-        """A client that has said all it wants may still listen: it gets the answers it waits for. But one that waits
-        for a single answer, on a connection that it would keep, has lost patience: what it asked is not run."""
+        """A client that has said all it wants may still listen: it gets the answers that it waits for. With TLS it does
+        not, for there a connection ends for both sides at once."""
+        listens = self.busy and self.streamed is None and self.transport.can_write_eof()
+        if listens and not self.said_all:
+            self.transport = Listening(self.transport, self.loop, lambda: isinstance(self.asking, Request))
         self.said_all = True
-        has_gone = isinstance(self.asking, Request) and self.asking.head.keep_alive and not self.waiting
-        return self.busy and self.streamed is None and not has_gone
+        return listens
 
     def pause_writing(self) -> None:
         self.full = True
