@@ -9,7 +9,8 @@ import pytest
 
 import payoff
 from payoff import errors
-from payoff.client.wire import Wire, said
+from payoff.client.said import said
+from payoff.client.wire import Wire
 from payoff.doors import STATUS, kind
 
 

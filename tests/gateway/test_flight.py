@@ -1,9 +1,11 @@
 """Facts about the Arrow Flight door, told by pyarrow's own client."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
@@ -111,16 +114,62 @@ def test_the_list_of_flights_is_that_of_endpoints_with_their_columns(client: Any
     assert client.get_schema(one.descriptor, options()).schema.equals(one.schema)
 
 
-@pytest.mark.parametrize(("table", "name", "error", "words"), [
-    pytest.param({"x": ["text"]}, "times", pa.ArrowInvalid, "column 'x' is of the Arrow type string", id="type"),
-    pytest.param({"y": [1.0]}, "times", pa.ArrowInvalid, "unknown column 'y'", id="column"),
-    pytest.param({"x": [1.0]}, "nobody", pa.lib.ArrowKeyError, "no endpoint called 'nobody'", id="endpoint"),
+@pytest.mark.parametrize(("table", "name", "kind", "words"), [
+    pytest.param({"x": ["text"]}, "times", "bad_input", "column 'x' is of the Arrow type string", id="type"),
+    pytest.param({"y": [1.0]}, "times", "bad_input", "unknown column 'y'", id="column"),
+    pytest.param({"x": [1.0]}, "nobody", "not_found", "no endpoint called 'nobody'", id="endpoint"),
 ])  # fmt: skip
-def test_what_cannot_be_answered_is_refused_in_our_words(
-    client: Any, table: dict[str, Any], name: str, error: type[Exception], words: str
+def test_what_cannot_be_answered_is_refused_in_our_words_and_without_a_trace(
+    client: Any, table: dict[str, Any], name: str, kind: str, words: str
 ) -> None:
-    with pytest.raises(error, match=words):
+    with pytest.raises(flight.FlightServerError, match=words) as caught:
         exchange(client, pa.RecordBatch.from_pydict(table), name=name)
+    assert "Traceback" not in str(caught.value)
+    said = json.loads(caught.value.extra_info)
+    assert said["kind"] == kind
+    assert words in said["error"]
+
+
+def test_bytes_that_are_no_batch_are_refused_and_the_door_goes_on(client: Any, place: str) -> None:
+    """With a message whose header is nonsense, sent by grpcio as FlightData: a descriptor, a header, a body."""
+    path = b"\x0a\x09" + b"\x08\x01\x1a\x05times"
+    nonsense = path + b"\x12\x08" + b"nonsense" + b"\xc2\x3e\x04body"
+    with grpc.insecure_channel(place.removeprefix("grpc://")) as channel:
+        call = channel.stream_stream("/arrow.flight.protocol.FlightService/DoExchange")
+        with pytest.raises(grpc.RpcError) as caught:
+            list(call(iter([nonsense]), metadata=[("authorization", f"Bearer {KEY}")], timeout=60))
+    assert caught.value.details() == "Invalid flatbuffers message."  # Arrow's own word: it comes no further than there
+    assert exchange(client, batch(0, 3)).num_rows == 3
+
+
+def test_a_worker_that_leaves_answers_what_it_was_asked(home: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with worker(home) as place, flight.connect(place) as client:
+            writer, reader = client.do_exchange(flight.FlightDescriptor.for_path("times"), options())
+            writer.begin(SCHEMA)
+            writer.write_batch(batch(0, 10))
+            assert reader.read_chunk().data.num_rows == 10
+            rest = pool.submit(finish, writer, reader)
+        assert rest.result() == 200_000
+
+
+def finish(writer: Any, reader: Any) -> int:
+    """Send more, and how many answers come, while the worker leaves."""
+    with writer, ThreadPoolExecutor(1) as pool:
+        time.sleep(0.5)
+        read = pool.submit(reader.read_all)
+        for start in range(0, 200_000, 20_000):
+            writer.write_batch(batch(start, 20_000))
+        writer.done_writing()
+        return int(read.result().num_rows)
+
+
+def test_a_worker_leaves_though_a_client_says_nothing_more(home: Path) -> None:
+    with worker(home) as place, flight.connect(place) as client:
+        writer, reader = client.do_exchange(flight.FlightDescriptor.for_path("times"), options())
+        writer.begin(SCHEMA)
+        writer.write_batch(batch(0, 10))
+        assert reader.read_chunk().data.num_rows == 10
 
 
 @pytest.mark.parametrize("key", ["", "wrong"])

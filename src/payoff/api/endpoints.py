@@ -134,19 +134,26 @@ def describe(house: Engines, revision: Revision) -> dict[str, Any]:
 def urls(house: Engines, endpoint: str) -> dict[str, str]:
     """Where applications find the endpoint."""
     found = {"predict": f"{house.http_url}/predict/{endpoint}", "oip": f"{house.http_url}/v2/models/{endpoint}"}
-    grpc = _grpc_url(house.home, house.http_url)
-    return found if grpc is None else found | {"grpc": grpc}
+    return found | _other_doors(house.home, house.http_url)
 
 
 @cache
-def _grpc_url(home: Path, http_url: str) -> str | None:
-    """Where the gRPC door is: at the HTTP door's host, at the port that `payoff up` wrote down when it started."""
+def _other_doors(home: Path, http_url: str) -> dict[str, str]:
+    """Where the doors are that not every payoff has, as `payoff up` wrote down when it started.
+
+    A door at every address is reached at the HTTP door's host.
+    """
     doors = home / "run" / "doors"
     said = dict(line.split() for line in doors.read_text().splitlines()) if doors.exists() else {}
-    if "grpc" not in said:
-        return None
-    host = http_url.partition("://")[2].rpartition(":")[0]
-    return f"{'grpcs' if http_url.startswith('https') else 'grpc'}://{host}:{said['grpc'].rpartition(':')[2]}"
+    schemes = ("grpcs", "grpc+tls") if http_url.startswith("https") else ("grpc", "grpc")
+    found = {}
+    for name, scheme in zip(("grpc", "flight"), schemes, strict=True):
+        if name in said:
+            host, _, port = said[name].rpartition(":")
+            if host in ("0.0.0.0", "[::]"):  # noqa: S104
+                host = http_url.partition("://")[2].rpartition(":")[0]
+            found[name] = f"{scheme}://{host}:{port}"
+    return found
 
 
 def _by_order(verb: str) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from payoff.client.form import Form
-from payoff.client.wire import Body, Wire, error_of
+from payoff.client.said import error_of
+from payoff.client.wire import Body, Wire
 from payoff.errors import NotFound, PayoffError, Unavailable
 
 PAUSES_S = (0.05, 0.1, 0.2, 0.3, 0.5)  # between two looks; the last one for good

@@ -2,16 +2,17 @@
 
 import json
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from itertools import accumulate, chain, islice
 from typing import TYPE_CHECKING, Any
 
 from payoff.client import frames
 from payoff.client.ordered import in_order
 from payoff.client.roi import Roi
+from payoff.client.said import error_of
 from payoff.client.whoami import whoami
-from payoff.client.wire import ARROW, NDJSON, Body, Wire, error_of
-from payoff.errors import BadInput
+from payoff.client.wire import ARROW, NDJSON, Body, Wire
+from payoff.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
     import pyarrow
@@ -25,6 +26,7 @@ class Endpoint:
         self.deployment = deployment
         self._wire = wire
         self._url: str | None = deployment["url"] if deployment else None
+        self._flight_url: str | None = None
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.name} {self.url}>"
@@ -41,17 +43,38 @@ class Endpoint:
         found: dict[str, Any] = self._wire.get("endpoints", self.name)
         return found
 
-    def predict(self, frame: Any) -> Any:
+    def predict(self, frame: Any, *, flight: bool = False) -> Any:
         """Answers for the rows of a frame, as the same kind of frame, in the same order, each with its prediction_id.
 
         A pandas frame keeps its index. A large frame goes in several requests, some of them at the same time; where the
-        server has no room, a request waits and is sent again.
+        server has no room, a request waits and is sent again. With `flight` they go to the Arrow Flight door; NotFound
+        if there is none (`payoff up --flight`).
         """
         import pyarrow as pa
 
         taken = frames.take(frame)
-        answers = list(in_order(lambda piece: self.ask(frames.stream(piece)), frames.pieces(taken.table)))
+        ask = self._by_flight() if flight else lambda part: self.ask(frames.stream(part))
+        answers = list(in_order(ask, frames.pieces(taken.table)))
         return taken.back(pa.concat_tables(answers, promote_options="permissive"))
+
+    def _by_flight(self) -> Callable[["pyarrow.Table"], "pyarrow.Table"]:
+        """How a part is asked over Flight; rows for which there is no room there wait at the HTTP door."""
+        import pyarrow as pa
+
+        if self._flight_url is None:
+            self._flight_url = self.describe()["urls"].get("flight")
+        if self._flight_url is None:
+            raise NotFound("this server has no Arrow Flight door; start it with --flight HOST:PORT, or ask without it")
+        flights = self._wire.flights(self._flight_url)
+
+        def ask(part: "pyarrow.Table") -> "pyarrow.Table":
+            answers = [*flights.answers(self.name, part)]
+            rows = sum(one.num_rows for one in answers)
+            if rows < part.num_rows or not answers:
+                answers.append(self.ask(frames.stream(part.slice(rows))))
+            return pa.concat_tables(answers, promote_options="permissive")
+
+        return ask
 
     def predict_stream(self, rows: Iterable[Any], *, keep_good: bool = False) -> Generator[Any, None, None]:
         """Answers while the rows are still coming: dicts in one request that stays open, one dict back for each.

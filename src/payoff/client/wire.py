@@ -1,13 +1,12 @@
-"""The client's side of HTTP: requests to a payoff server, and errors that come out as the classes they went in as.
+"""The client's side of HTTP: requests to a payoff server.
 
 Over the standard library: a command of the CLI takes a tenth of a second, most of it importing.
 """
 
 import json
 import random
-import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -15,22 +14,18 @@ from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from payoff.client.flight import Flights
 from payoff.client.form import Form
 from payoff.client.key import sound
 from payoff.client.pool import Pool, Reply
+from payoff.client.said import said
 from payoff.client.trust import SYSTEM, Trust
-from payoff.errors import BadInput, PayoffError, Unavailable
+from payoff.errors import BadInput, Unavailable
 
 ARROW = "application/vnd.apache.arrow.stream"
 NDJSON = "application/x-ndjson"
 FULL = (429, 503)  # statuses of a server that has no room now
 PATIENCE_S = 30.0
-
-_CLASSES: dict[str, type[PayoffError]] = {
-    re.sub(r"(?<!^)(?=[A-Z])", "_", one.__name__).lower(): one for one in PayoffError.__subclasses__()
-}
-_BY_STATUS = {400: "bad_input", 401: "unauthorized", 404: "not_found", 409: "conflict", 413: "too_large",
-              422: "model_failed", 429: "busy", 503: "unavailable"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +49,21 @@ class Wire:
             raise BadInput(f"{url!r} is not the address of a server; expected something like http://127.0.0.1:8080")
         self.url = url.rstrip("/")
         self._headers = {"authorization": f"Bearer {key}"} if sound(key) else {}
+        self._key, self._trust = key, trust
         self._pool = Pool(trust)
+        self._flights: dict[str, Flights] = {}
 
     def close(self) -> None:
         """Closes the connections; the next call opens new ones."""
         self._pool.close()
+        for flights in self._flights.values():
+            flights.close()
+
+    def flights(self, url: str) -> Flights:
+        """The connections to an Arrow Flight door."""
+        if url not in self._flights:
+            self._flights[url] = Flights(url, self._key, self._trust)
+        return self._flights[url]
 
     def get(self, *path: str, **query: Any) -> Any:
         """The JSON at a path; pieces are quoted, so a name never becomes a path of its own."""
@@ -166,28 +171,3 @@ def _is_address(url: str) -> bool:
     except ValueError:  # http://[::1, http://a..b
         return False
     return parts.scheme in ("http", "https") and bool(host) and parts.path.isascii() and url.isprintable()
-
-
-def said(status: int, body: bytes) -> PayoffError:
-    """The error that a reply carries, as the class it had on the server."""
-    kind, what = _read(body)
-    words = what or f"the server answered with status {status} and no reason"
-    return error_of(kind or _BY_STATUS.get(status, ""), words)
-
-
-def error_of(kind: str, what: str) -> PayoffError:
-    """The error with these words, as the class that has this name on the wire."""
-    return _CLASSES.get(kind, PayoffError)(what)
-
-
-def _read(body: bytes) -> tuple[str | None, str]:
-    try:
-        content: Any = json.loads(body)
-    except ValueError:
-        return None, body[:300].decode("utf-8", "replace")
-    error = content.get("error") if isinstance(content, Mapping) else None
-    if isinstance(error, Mapping):  # the API
-        return error.get("kind"), str(error.get("what", ""))
-    if isinstance(error, str):  # the inference door
-        return content.get("kind"), error
-    return None, ""

@@ -38,6 +38,6 @@ def status(error: PayoffError) -> int:
     return next((STATUS[c] for c in type(error).__mro__ if c in STATUS), 500)
 
 
-def kind(error: PayoffError) -> str:
+def kind(error: Exception) -> str:
     """What kind of error it is, as a word for machines: that under which it is counted, too."""
     return next(WHY[c] for c in type(error).__mro__ if c in WHY)

@@ -2,8 +2,8 @@
 
 Descriptors name endpoints. `DoExchange` answers each batch that is sent, while more are sent; flow control is gRPC's.
 Requests run on threads of Arrow's own server, which read and write Arrow there; only the asking itself is brought to
-the worker's event loop. That server takes no listening socket and lets nobody share its port: it listens at a socket in
-HOME/run, and connections come to it through a relay from the door that all workers share.
+the worker's event loop. That server takes no listening socket and lets nobody share its port: it listens at a socket of
+the file system, and connections come to it through a relay from the door that all workers share.
 https://arrow.apache.org/docs/format/Flight.html
 """
 
@@ -17,24 +17,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import orjson
 import pyarrow as pa
 import pyarrow.flight as flight
 
 from payoff.codecs import arrow, tables
 from payoff.codecs.checks import check_count, check_expanded
 from payoff.codecs.pieces import ROWS_MAX
-from payoff.doors import admit
-from payoff.errors import (
-    BadInput,
-    Busy,
-    Conflict,
-    ModelFailed,
-    NotFound,
-    PayoffError,
-    TooLarge,
-    Unauthorized,
-    Unavailable,
-)
+from payoff.doors import admit, kind
+from payoff.errors import Abandoned, BadInput, Busy, Conflict, PayoffError, Unauthorized, Unavailable
 from payoff.gateway import table
 from payoff.gateway.relay import LEAVE_S, Relay
 from payoff.records import length, take
@@ -46,16 +37,12 @@ EXCHANGES_MAX = 16  # at a time: each has a thread, and a batch in memory
 PIECE_ROWS = 16_384
 LOOK_S = 0.5  # how often a waiting thread looks whether its client is still there
 AGAIN_S = 0.05  # after the desk was full
+WORDS_MAX = 800  # of an error: they travel twice, in headers
 log = logging.getLogger("payoff.gateway")
 Found = TypeVar("Found")
 
-# What a client catches, by our error; those that Flight has no word for are Arrow's own.
-ERRORS: dict[type[PayoffError], Callable[[str], Exception]] = {
-    BadInput: pa.ArrowInvalid,
-    TooLarge: pa.ArrowInvalid,
-    NotFound: pa.ArrowKeyError,
-    ModelFailed: pa.ArrowInvalid,
-    Conflict: pa.ArrowInvalid,
+# What a client catches, by our error; all others are a FlightServerError. Arrow's own would bring a trace along.
+ERRORS: dict[type[PayoffError], type[flight.FlightError]] = {
     Busy: flight.FlightUnavailableError,
     Unavailable: flight.FlightUnavailableError,
     Unauthorized: flight.FlightUnauthenticatedError,
@@ -96,7 +83,7 @@ class Waiting:
         while not self._is_said.wait(LOOK_S):
             if left():
                 self.gone = True
-                raise Unavailable("the client has left")
+                raise Abandoned("the client has left")
         if isinstance(self._said, Exception):
             raise self._said
         return self._said
@@ -162,26 +149,40 @@ class Flights(flight.FlightServerBase):
                 writer.write_table(made)
 
     def _answers(self, context: Any, name: str, batch: pa.RecordBatch) -> Iterator[Answered]:
+        try:
+            live, rows = self._read(name, batch)
+        except Exception as error:
+            self._loop.call_soon_threadsafe(self._count, name, error)
+            raise
+        for start in range(0, length(rows), PIECE_ROWS):
+            yield self._ask(context, live, take(rows, slice(start, start + PIECE_ROWS)))
+
+    def _read(self, name: str, batch: pa.RecordBatch) -> tuple[Live, Rows]:
         check_count(batch.num_rows, ROWS_MAX)
         check_expanded(batch.nbytes)
         live = self._in_loop(lambda: self._desk.find(name))
         with arrow.arrow_errors("Arrow data"):
             batch.validate(full=True)
-        rows = tables.from_arrow(pa.Table.from_batches([batch]), live.inputs)
-        for start in range(0, length(rows), PIECE_ROWS):
-            if time.monotonic() > self._until_s:
-                raise Unavailable("this worker is leaving; send the rows again that have no answer")
-            yield self._ask(context, live, take(rows, slice(start, start + PIECE_ROWS)))
+        return live, tables.from_arrow(pa.Table.from_batches([batch]), live.inputs)
+
+    def _count(self, name: str, error: Exception) -> None:
+        """A batch that did not come as far as the desk, which counts the others."""
+        if self._desk.meter is not None:
+            self._desk.meter.failed(name if name in self._desk.lives else "", "flight", error)
 
     def _ask(self, context: Any, live: Live, rows: Rows) -> Answered:
         """Waits where the desk is full: the client waits then, too."""
         while True:
+            if time.monotonic() > self._until_s:
+                raise Unavailable("this worker is leaving; send the rows again that have no answer")
             waiting = Waiting()
             self._loop.call_soon_threadsafe(self._submit, live, rows, waiting)
             try:
                 return cast(Answered, waiting.wait(context.is_cancelled))
             except Busy:
                 time.sleep(AGAIN_S)
+            if context.is_cancelled():
+                raise Abandoned("the client has left")
 
     def _submit(self, live: Live, rows: Rows, waiting: Waiting) -> None:
         try:
@@ -203,17 +204,21 @@ class Flights(flight.FlightServerBase):
         return cast(Found, waiting.wait(lambda: False))
 
 
-def door(desk: Desk, home: Path, index: int, key: str | None) -> Relay:
-    """The door of one worker, in front of a server of its own."""
-    path = place(home / "run", f"flight-{index}")
-    return Relay(path, Flights(desk, path, key).leave)
+def door(desk: Desk, home: Path, key: str | None) -> Relay:
+    """The door of one worker, in front of a server of its own.
 
-
-def place(folder: Path, name: str) -> str:
-    """The path of a socket. Linux knows a short one for every folder: a socket's may have a hundred bytes or so."""
+    On Linux the server's socket loses its name at once: nobody comes in there but the relay, and nothing stays behind.
+    Its path is by an open folder, for a socket's may have no more than a hundred bytes or so.
+    """
+    name = f"flight-{os.getpid()}"
     if not Path("/proc/self/fd").exists():
-        return str(folder / name)
-    return f"/proc/self/fd/{os.open(folder, os.O_RDONLY | os.O_DIRECTORY)}/{name}"
+        path = str(home / "run" / name)
+        return Relay(path, Flights(desk, path, key).leave)
+    path = f"/proc/self/fd/{os.open(home / 'run', os.O_RDONLY | os.O_DIRECTORY)}/{name}"
+    flights = Flights(desk, path, key)
+    held = os.open(path, os.O_PATH)
+    Path(path).unlink()
+    return Relay(f"/proc/self/fd/{held}", flights.leave)
 
 
 def answers(live: Live) -> pa.Schema:
@@ -227,13 +232,16 @@ def name_of(descriptor: Any) -> str:
     return b"/".join(parts).decode(errors="replace")
 
 
-def told(error: Exception) -> Exception:
-    """An error as Flight sends it: our sentence, and never a trace."""
-    for kind in type(error).__mro__:
-        if kind in ERRORS:
-            return ERRORS[kind](str(error))
-    log.error("a flight failed", exc_info=error)
-    return flight.FlightServerError("payoff failed here; its log says more")
+def told(error: Exception) -> flight.FlightError:
+    """An error as Flight sends it: our sentence, never a trace. `extra_info` is what the HTTP door would answer."""
+    if isinstance(error, pa.ArrowException):
+        error = BadInput(f"the stream is not readable Arrow data: {error}".splitlines()[0])
+    text = str(error)[:WORDS_MAX]
+    if not isinstance(error, PayoffError):
+        log.error("a flight failed", exc_info=error)
+        text = "payoff failed here; its log says more"
+    made = next((ERRORS[one] for one in type(error).__mro__ if one in ERRORS), flight.FlightServerError)
+    return made(text, orjson.dumps({"error": text, "kind": kind(error)}))
 
 
 @contextmanager
@@ -241,7 +249,7 @@ def words() -> Iterator[None]:
     """Errors of a block become Flight's."""
     try:
         yield
-    except (flight.FlightError, pa.ArrowException):
+    except flight.FlightError:
         raise
     except Exception as error:
         raise told(error) from None

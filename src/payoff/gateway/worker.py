@@ -228,7 +228,7 @@ def open_flight(doors: Doors, desk: Desk) -> None:
         return
     from payoff.gateway import flight
 
-    relay = flight.door(desk, settings.home, settings.index, settings.key)
+    relay = flight.door(desk, settings.home, settings.key)
     doors.open(settings.flight_fd, relay, relay.front, HTTP2)
 
 
