@@ -11,7 +11,7 @@ import uvloop
 from payoff.gateway import worker
 from payoff.gateway.settings import parse
 from payoff.journal.writer import Writer
-from payoff.serving import desk
+from payoff.serving import ending
 
 
 class Unrecorded(Writer):
@@ -25,7 +25,7 @@ class Unrecorded(Writer):
 def forget() -> None:
     """From now on this process records nothing."""
     worker.Writer = Unrecorded  # type: ignore[misc]
-    desk.note = lambda *_: None
+    ending.note = lambda *_: None
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The hot path: answer calls on live endpoints, in batches, with every row journaled first."""
 
-from payoff.serving.desk import Desk, Limits
+from payoff.serving.admission import Limits
+from payoff.serving.desk import Desk
 from payoff.serving.form import Caller, Form
 from payoff.serving.live import Live, prepare
 from payoff.serving.models import Heat, Models
