@@ -78,7 +78,8 @@ def answer(body: bytes, header_length: int | None) -> list[bytes]:
             fields[name], columns[name] = classified(held, wish.classes), classify(held, columns[name], wish.classes)
     assert {len(column) for column in reader.columns([asked, asked]).values()} <= {2 * asked.rows}
     writer = oip_reply.Writer("m", "1", [*fields.values()], asked.binary, {"revision": 1})
-    return [text[:head] for text, head in writer.write(columns, [ROWS], [asked.id])]
+    bodies, heads = writer.write(columns, [ROWS], [asked.id])
+    return [body[:head] for body, head in zip(bodies, heads or [None], strict=True)]
 
 
 def answered_or_refused(body: bytes, header_length: int | None) -> None:

@@ -1,6 +1,6 @@
 """Open Inference Protocol v2 over HTTP: columns to responses, JSON or raw bytes, those of a batch in one go."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,8 +13,14 @@ from payoff.codecs.tensors import DATATYPES
 from payoff.records.columns import Column, Columns
 from payoff.records.signature import Field, Type
 
-Reply = tuple[bytes, int | None]  # a body, and Inference-Header-Content-Length if raw bytes follow its JSON
 _LAYOUTS_MAX = 256
+
+
+class Replies(NamedTuple):
+    """Bodies; and Inference-Header-Content-Length for each, if raw bytes follow their JSON."""
+
+    bodies: list[bytes]
+    heads: list[int]
 
 
 def pick(request: Request, fields: Sequence[Field]) -> tuple[Field, ...]:
@@ -36,11 +42,13 @@ def reply(
     fields: Sequence[Field],
     parameters: Mapping[str, Any] | None = None,
     id: str | None = None,
-) -> Reply:
-    """The response to one request, as it wants it."""
+) -> tuple[bytes, int | None]:
+    """The response to one request, as it wants it: a body, and Inference-Header-Content-Length if raw bytes follow."""
     wanted = pick(request, fields)
     n = len(outputs[wanted[0].name]) if wanted else 0
-    return Writer(name, version, wanted, request.binary, parameters).write(outputs, [n], [id or request.id])[0]
+    writer = Writer(name, version, wanted, request.binary, parameters)
+    bodies, heads = writer.write(outputs, [n], [id or request.id])
+    return bodies[0], heads[0] if heads else None
 
 
 def encode(
@@ -53,7 +61,7 @@ def encode(
 ) -> bytes:
     """A response in JSON. NaN and Infinity are null; dates and times are BYTES with ISO text."""
     n = len(outputs[fields[0].name]) if fields else 0
-    return Writer(name, version, fields, frozenset(), parameters).write(outputs, [n], [id])[0][0]
+    return Writer(name, version, fields, frozenset(), parameters).write(outputs, [n], [id]).bodies[0]
 
 
 class _Cut(NamedTuple):
@@ -83,22 +91,25 @@ class Writer:
 
     def write(
         self, outputs: Mapping[str, Column | list[str]], counts: Sequence[int], ids: Sequence[str | None]
-    ) -> list[Reply]:
+    ) -> Replies:
         """One response for each call of so many rows; `outputs` has the rows of all of them, ids as a list."""
         cuts = [self._cut(field, outputs[field.name], counts) for field in self._wanted]
         names = [b"" if id is None else b',"id":%b' % dump(id) for id in ids]
-        form = (*[cut.raw is not None for cut in cuts],)
-        layouts = {n: self._layout(n, form) for n in {*counts}}
-        texts = [
-            layouts[n] % holes
-            for n, holes in zip(counts, zip(names, *(cut.holes for cut in cuts), strict=True), strict=True)
-        ]
         tails = [cut.raw for cut in cuts if cut.raw is not None]
+        form = (*[cut.raw is not None for cut in cuts],)
+        texts = self._texts(form, counts, zip(names, *[cut.holes for cut in cuts], strict=True))
         if not tails:
-            return [(text, None) for text in texts]
-        return [
-            (b"".join((text, *parts)), len(text)) for text, parts in zip(texts, zip(*tails, strict=True), strict=True)
-        ]
+            return Replies(texts, [])
+        bodies = [b"".join((text, *parts)) for text, parts in zip(texts, zip(*tails, strict=True), strict=True)]
+        return Replies(bodies, [*map(len, texts)])
+
+    def _texts(self, form: tuple[bool, ...], counts: Sequence[int], holes: Iterable[tuple[Any, ...]]) -> list[bytes]:
+        """The JSON of each response."""
+        n = counts[0]
+        if counts.count(n) == len(counts):
+            layout = self._layout(n, form)
+            return [layout % each for each in holes]
+        return [self._layout(n, form) % each for n, each in zip(counts, holes, strict=True)]
 
     def _cut(self, field: Field, column: Column | list[str], counts: Sequence[int]) -> _Cut:
         if isinstance(column, list):

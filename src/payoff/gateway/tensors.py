@@ -63,18 +63,18 @@ class Tensors:
     def write(self, answered: Answered, asked: Sequence[oip.Request], counts: Sequence[int]) -> list[Reply]:
         """Outputs, decision and ids as tensors; where all rows have the same why, it comes once, as parameters."""
         first = asked[0]
-        if all(one.outputs == first.outputs and one.binary == first.binary for one in asked):
-            return self._written(answered, asked, counts)
-        return [
-            self._written(part, [one], [count])[0]
-            for one, count, part in zip(asked, counts, parted(answered, counts), strict=True)
-        ]
+        for one in asked:
+            if one is not first and (one.outputs != first.outputs or one.binary != first.binary):
+                own = zip(asked, counts, parted(answered, counts), strict=True)
+                return [self._written(part, [each], [count])[0] for each, count, part in own]
+        return self._written(answered, asked, counts)
 
     def _written(self, answered: Answered, asked: Sequence[oip.Request], counts: Sequence[int]) -> list[Reply]:
         same = answered.same if asked[0].outputs is None else None
         columns = all_columns(answered, asked[0].binary) if same is None else table.brief(answered)
         writer = self._writer(asked[0], same)
-        return [reply(body, head) for body, head in writer.write(columns, counts, [one.id for one in asked])]
+        bodies, heads = writer.write(columns, counts, [one.id for one in asked])
+        return [*map(reply, bodies, heads)] if heads else [*map(Reply, bodies)]
 
     def _writer(self, request: oip.Request, same: Same | None) -> oip_reply.Writer:
         """For requests that want the same, answered by the same for the same reason."""

@@ -97,7 +97,8 @@ class Wished:
                 columns[field.name] = classify(field, columns[field.name], wish.classes)
         number = self._live.revision.number
         writer = oip_reply.Writer(self._live.name, str(number), [*fields.values()], binary, {"revision": number})
-        body, head = writer.write(columns, [count], [asked.id])[0]
+        bodies, heads = writer.write(columns, [count], [asked.id])
+        body, head = bodies[0], heads[0] if heads else None
         return reply(*self._put(body, head, places)) if places else reply(body, head)
 
     def _put(self, body: bytes, head: int | None, places: Mapping[str, Place]) -> tuple[bytes, int | None]:

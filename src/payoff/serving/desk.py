@@ -46,6 +46,7 @@ class Desk:
     ) -> None:  # fmt: skip
         self.lives: dict[str, Live] = {}
         self.asleep: dict[str, Callable[[], Live]] = {}  # endpoints that become live when they are asked
+        self.forgetting: list[Callable[[Live], None]] = []  # who remembers revisions, until they are replaced
         self.counters = Counters()
         self.limits = limits = limits or Limits()
         self._calls: deque[Call] = deque()
@@ -76,6 +77,21 @@ class Desk:
         if make is not None:
             self.lives[endpoint] = make()
         return self.lives.get(endpoint)
+
+    def replace(self, endpoint: str, live: Live | None) -> None:
+        """The endpoint is this from now on, or is no more. What it was is kept by calls that have come, and nobody
+        else."""
+        replaced = self.lives.pop(endpoint, None)
+        if live is not None:
+            self.lives[endpoint] = live
+        if replaced is not None:
+            replaced.forms.clear()  # they point back at it, and would leave it to the garbage collector
+            for forget in self.forgetting:
+                forget(replaced)
+
+    def let_go(self) -> None:
+        """Leave out what has waited for long to be watched on revisions that were replaced."""
+        self._watching.let_go({*self.lives.values()}, now_us())
 
     def names(self) -> list[str]:
         """Every endpoint that can be asked."""

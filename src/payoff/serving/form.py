@@ -71,25 +71,23 @@ class Asking(Protocol):
 
 def read(batch: Sequence[Asking]) -> Rows:
     """The rows of a batch as one table."""
-    form = batch[0].form
-    if all(call.form is form and call.rows is None for call in batch):
-        return form.read([call.asked for call in batch])
-    return concat([call.form.read([call.asked]) if call.rows is None else call.rows for call in batch])
+    form, asked = batch[0].form, []
+    for call in batch:
+        if call.form is not form or call.rows is not None:
+            return concat([call.form.read([call.asked]) if call.rows is None else call.rows for call in batch])
+        asked.append(call.asked)
+    return form.read(asked)
 
 
 def write(batch: Sequence[Asking], whole: Answered) -> Sequence[Any]:
     """The answer of each call of a batch; where one cannot be written, what went wrong there."""
-    form = batch[0].form
-    if all(call.form is form for call in batch):
-        return _written(form, batch, whole)
-    said: list[Any] = []
-    start = 0
-    for form, calls in groupby(batch, key=lambda call: call.form):
-        group = [*calls]
-        stop = start + sum(call.count for call in group)
-        said += _written(form, group, whole.slice(start, stop))
-        start = stop
-    return said
+    form, asked, counts = batch[0].form, [], []
+    for call in batch:
+        if call.form is not form:
+            return _by_form(batch, whole)
+        asked.append(call.asked)
+        counts.append(call.count)
+    return _written(form, asked, counts, whole)
 
 
 def parted(whole: Answered, counts: Sequence[int]) -> Sequence[Answered]:
@@ -99,12 +97,24 @@ def parted(whole: Answered, counts: Sequence[int]) -> Sequence[Answered]:
     return [whole.slice(span.start, span.stop) for span in spans(counts)]
 
 
-def _written(form: Form, calls: Sequence[Asking], whole: Answered) -> Sequence[Any]:
-    counts = [call.count for call in calls]
+def _by_form(batch: Sequence[Asking], whole: Answered) -> list[Any]:
+    """The same where not all are of one form."""
+    said: list[Any] = []
+    start = 0
+    for form, calls in groupby(batch, key=lambda call: call.form):
+        group = [*calls]
+        counts = [call.count for call in group]
+        stop = start + sum(counts)
+        said += _written(form, [call.asked for call in group], counts, whole.slice(start, stop))
+        start = stop
+    return said
+
+
+def _written(form: Form, asked: Sequence[Any], counts: Sequence[int], whole: Answered) -> Sequence[Any]:
     try:
-        return form.write(whole, [call.asked for call in calls], counts)
+        return form.write(whole, asked, counts)
     except Exception as error:
-        if len(calls) == 1:
+        if len(asked) == 1:
             return [error]
-    own = parted(whole, counts)
-    return [one for call, part in zip(calls, own, strict=True) for one in _written(form, [call], part)]
+    own = zip(asked, counts, parted(whole, counts), strict=True)
+    return [one for each, count, part in own for one in _written(form, [each], [count], part)]

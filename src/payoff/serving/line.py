@@ -181,8 +181,10 @@ def _due(call: Call) -> int:
 def together(calls: deque[Call], rows_max: int) -> list[Call]:
     """The first call of a queue, and those after it that go to the same live revision and fit the same model call."""
     first = calls.popleft()
+    if not calls or first.alone:
+        return [first]
     batch, room, passed = [first], first.live.rows_max(rows_max) - first.count, list[Call]()
-    while calls and not first.alone:
+    while calls:
         call = calls[0]
         if call.live is not first.live and len(passed) < _PASSED_MAX:
             passed.append(calls.popleft())

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,9 @@ from payoff.serving.part import Part, Rows
 from payoff.serving.record import Stamp, note
 
 AWAY_SHARE = 4  # one watcher that is elsewhere may take a quarter of the room
+BYTES_MAX = 16 << 20  # that wait here: rows may be wide
+REPLACED_S_MAX = 1.0  # that batches of a revision which is no more may wait
+_TEXT_BYTES = 64  # of one text, with what Python needs for it
 
 
 @dataclass(slots=True)
@@ -47,6 +51,7 @@ class Seen:
     high: NDArray[np.uint64]
     low: NDArray[np.uint64]
     at_us: int
+    held_bytes: int = 0  # while it waits here
 
 
 @dataclass(slots=True)
@@ -69,15 +74,36 @@ class Away:
 
     views: deque[View] = field(default_factory=deque)
     rows: int = 0  # that wait, or are with the model
+    held_bytes: int = 0  # of those that wait
+
+    def add(self, view: View) -> None:
+        """At the end."""
+        self.rows += len(view)
+        self.held_bytes += view.seen.held_bytes
+        self.views.append(view)
 
     def take(self, rows_max: int) -> list[View]:
         """The views at the head that fit one model call."""
-        views = [self.views.popleft()]
+        views = [self._next()]
         room = rows_max - len(views[0])
         while self.views and len(self.views[0]) <= room:
-            views.append(self.views.popleft())
+            views.append(self._next())
             room -= len(views[-1])
         return views
+
+    def _next(self) -> View:
+        view = self.views.popleft()
+        self.held_bytes -= view.seen.held_bytes
+        return view
+
+    def drop(self, late: Callable[[Seen], bool]) -> int:
+        """Leave out what waits of such batches; gives how many rows that are."""
+        gone = [view for view in self.views if late(view.seen)]
+        self.views = deque(view for view in self.views if not late(view.seen))
+        self.held_bytes -= sum(view.seen.held_bytes for view in gone)
+        rows = sum(map(len, gone))
+        self.rows -= rows
+        return rows
 
 
 class Watching:
@@ -96,7 +122,7 @@ class Watching:
         self._waiting_rows_max = waiting_rows_max
         self._rows_max = rows_max
         self._seen: deque[Seen] = deque()
-        self._rows = 0
+        self._rows = self._bytes = 0
         self._away: dict[tuple[Live, int], Away] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -118,18 +144,32 @@ class Watching:
         """Remember a batch for the endpoint's watchers, if it has any and there is room."""
         if not seen.live.watchers:
             return
-        count = length(seen.rows)
-        if self._rows + count > self._waiting_rows_max:
+        count, seen.held_bytes = length(seen.rows), _weight(seen)
+        full = self._seen and self._bytes + seen.held_bytes > BYTES_MAX
+        if full or self._rows + count > self._waiting_rows_max:
             self._counters.shadow_dropped += count
             return
         self._rows += count
+        self._bytes += seen.held_bytes
         self._seen.append(seen)
+
+    def let_go(self, lives: Collection[Live], now_us: int) -> None:
+        """Leave out what waits for long on a revision that is none of these: while calls never cease it would wait on,
+        and keep the revision and its models."""
+
+        def late(seen: Seen) -> bool:
+            return seen.live not in lives and now_us - seen.at_us > REPLACED_S_MAX * 1e6
+
+        gone = [seen for seen in self._seen if late(seen)]
+        self._seen = deque(seen for seen in self._seen if not late(seen))
+        self._counters.shadow_dropped += sum(map(self._take, gone))
+        for queue in self._away.values():
+            self._counters.shadow_dropped += queue.drop(late)
 
     def one(self) -> None:
         """Show the oldest batch to its watchers. What fails here is counted; nobody waits for it."""
         seen = self._seen.popleft()
-        count = length(seen.rows)
-        self._rows -= count
+        count = self._take(seen)
         try:
             for lane, others_only in seen.live.watchers:
                 index = _others(seen.parts, lane, count) if others_only else None
@@ -143,6 +183,13 @@ class Watching:
             self._writer.flush()
         except Exception:
             self._counters.shadow_failed += count
+
+    def _take(self, seen: Seen) -> int:
+        """A batch waits no more; how many rows it has."""
+        count = length(seen.rows)
+        self._rows -= count
+        self._bytes -= seen.held_bytes
+        return count
 
     def _note(self, view: View, lane: int, part: Part) -> None:
         seen = view.seen
@@ -163,11 +210,11 @@ class Watching:
             task = asyncio.get_running_loop().create_task(self._show(live, lane, queue))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        if queue.rows + len(view) > self._waiting_rows_max // AWAY_SHARE:
+        full = queue.views and queue.held_bytes + view.seen.held_bytes > BYTES_MAX // AWAY_SHARE
+        if full or queue.rows + len(view) > self._waiting_rows_max // AWAY_SHARE:
             self._counters.shadow_dropped += len(view)
-            return
-        queue.rows += len(view)
-        queue.views.append(view)
+        else:
+            queue.add(view)
 
     async def _show(self, live: Live, lane: int, queue: Away) -> None:
         while queue.views:
@@ -197,6 +244,13 @@ class Watching:
             self._note(view, lane, own)
             start += len(view)
         self._writer.flush()
+
+
+def _weight(seen: Seen) -> int:
+    """About how many bytes a batch takes."""
+    columns = [*seen.rows.values(), *(column for part in seen.parts for column in part.outputs.values())]
+    texts = sum(column.values.size for column in columns if column.values.dtype == object)
+    return sum(column.values.nbytes for column in columns) + _TEXT_BYTES * texts
 
 
 def _others(parts: list[Part], lane: int, count: int) -> NDArray[np.intp]:
