@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from payoff.codecs import piecemeal
 from payoff.codecs.answer import Answer, Listing
 from payoff.codecs.cells import NULL, TAKES, blank, column, narrow, nulls
 from payoff.codecs.celltext import dump, spans, texts
@@ -150,6 +151,48 @@ class Rows:
         if all(one.columns is None for one in asked):
             return self.of_records([record for one in asked for record in one.records])
         return concat([self.of_records(one.records) if one.columns is None else one.columns for one in asked])
+
+    def whole(self, body: bytes, piece_bytes: int = piecemeal.PIECE_BYTES) -> Asked:
+        """A body with all its columns, read in pieces: as Python values it takes several times as much."""
+        try:
+            asked = self._of_rows(body, piece_bytes) or self._of_columns(body, piece_bytes)
+        except (piecemeal.NotInPieces, BadInput):
+            asked = None  # read as a whole, it is told what is wrong, and in which row
+        if asked is not None:
+            return asked
+        asked = self.ask(body)
+        return asked if asked.columns is not None else asked._replace(records=[], columns=self.read([asked]))
+
+    def _of_rows(self, body: bytes, piece_bytes: int) -> Asked | None:
+        pieces = None if "rows" in self._by_name else piecemeal.records(body, piece_bytes)
+        if pieces is None:
+            return None
+        rows, parts = 0, []
+        for records in pieces:
+            rows += len(records)
+            check_count(rows, self._rows_max)
+            parts.append(self.of_records(records))
+        return Asked(rows, "records", [], concat(parts))
+
+    def _of_columns(self, body: bytes, piece_bytes: int) -> Asked | None:
+        """None where it is not clear at once that all of it is columns."""
+        found = None if "columns" in self._by_name else piecemeal.columns(body, piece_bytes)
+        if found is None:
+            return None
+        enveloped, pieces = found
+        columns: dict[str, Column] = {}
+        for said in pieces:
+            if not all(name in self._by_name and self._is_column(name, values) for name, values in said.items()):
+                return None
+            columns |= {name: column(self._by_name[name], values) for name, values in said.items()}
+        check_names(columns, self._fields, self._extra_ok)
+        rows = check_lengths({name: len(found.values) for name, found in columns.items()})
+        check_count(rows, self._rows_max)
+        all_columns = {name: columns[name] if name in columns else nulls(f, rows) for name, f in self._by_name.items()}
+        return Asked(rows, "columns" if enveloped or rows != 1 else "records", [], all_columns)
+
+    def _is_column(self, name: str, values: Any) -> bool:
+        return type(values) is list and _depth(values, len(self._by_name[name].shape) + 1)
 
     def _object(self, said: Record) -> Asked:
         if len(said) == 1:
