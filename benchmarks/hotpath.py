@@ -29,7 +29,7 @@ import payoff
 from benchmarks import artefacts, loading, machine
 from benchmarks.unrecorded_worker import Unrecorded
 from payoff.demo.server import running
-from payoff.gateway import grpc_door, h2, h2_frames
+from payoff.gateway import grpc_door, h2, h2_frames, h2_limits
 from payoff.gateway.follow import Follower
 from payoff.gateway.http import Connection
 from payoff.gateway.repository import Repository
@@ -136,7 +136,7 @@ class Driver:
 
 def answered(connection: Any) -> Callable[[], bool]:
     """Whether a connection has been answered all it asked: over HTTP after each write."""
-    return (lambda: not connection.calls) if isinstance(connection, h2.Connection) else lambda: True
+    return (lambda: not connection.streams.calls) if isinstance(connection, h2.Connection) else lambda: True
 
 
 class Calls:
@@ -227,7 +227,7 @@ def driven(desk: Desk, v2: V2, request: bytes, case: Case) -> Driver:
     """The connections of a case to its door."""
     hosts = frozenset({"127.0.0.1"})
     if case.form == "grpc":
-        over_grpc = grpc_door.door(desk, v2, None, hosts, h2.Limits())
+        over_grpc = grpc_door.door(desk, v2, None, hosts, h2_limits.Limits())
         calls = Calls(request, case.streams)
         return Driver([over_grpc.connection() for _ in range(case.connections)], calls.turns)
     routes = Routes(desk, v2, None, hosts, 64 << 20)

@@ -13,9 +13,10 @@ import hpack
 import hyperframe.frame as frames
 
 from payoff.gateway.grpc_status import Code as Status
-from payoff.gateway.h2 import Door, Limits
+from payoff.gateway.h2 import Door
 from payoff.gateway.h2_call import Call, Method
 from payoff.gateway.h2_frames import PREFACE, Code
+from payoff.gateway.h2_limits import Limits
 
 LIMITS = Limits(
     body_bytes_max=100_000, bodies_bytes_max=150_000, owed_bytes_max=300_000, head_bytes_max=4_000, calls_max=40,

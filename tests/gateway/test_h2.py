@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from payoff.gateway.grpc_status import Code as Status
-from payoff.gateway.h2 import FRAME_BYTES_MAX, STREAM_WINDOW
 from payoff.gateway.h2_frames import PREFACE, WINDOW_END, Code
+from payoff.gateway.h2_limits import FRAME_BYTES_MAX, STREAM_WINDOW
 from tests.gateway.h2_door import HASTY, HEADERS, LIMITS, Client, Server, prefixed
 
 

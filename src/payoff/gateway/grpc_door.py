@@ -8,7 +8,8 @@ from typing import Any
 
 from payoff.doors import admit
 from payoff.gateway.grpc import Services
-from payoff.gateway.h2 import Door, Limits
+from payoff.gateway.h2 import Door
+from payoff.gateway.h2_limits import Limits
 from payoff.gateway.settings import Settings
 from payoff.gateway.v2 import V2
 from payoff.serving import Desk

@@ -29,7 +29,8 @@ class Answers:
         self._loop = loop
         self._out: list[bytes] = []
         self._due = False
-        self._room, self._first_room, self._frame_max = h2.WINDOW_START, h2.WINDOW_START, h2.FRAME_START
+        self.first_room = h2.WINDOW_START  # of each call
+        self._room, self._frame_max = h2.WINDOW_START, h2.FRAME_START
 
     @property
     def idle(self) -> bool:
@@ -112,18 +113,14 @@ class Answers:
         if size > h2.WINDOW_END:
             raise Broken(Code.FLOW_CONTROL_ERROR, f"a window of {size:,} bytes")
         for call in self._calls.values():
-            call.room += size - self._first_room
-        self._first_room = size
+            call.room += size - self.first_room
+        self.first_room = size
 
     def lengthen(self, size: int) -> None:
         """The client takes frames of another size."""
         if not h2.FRAME_START <= size <= h2.FRAME_END:
             raise Broken(Code.PROTOCOL_ERROR, f"frames of {size:,} bytes")
         self._frame_max = size
-
-    @property
-    def first_room(self) -> int:
-        return self._first_room
 
     def more(self, count: int) -> None:
         """Room for more bytes, of all calls together."""

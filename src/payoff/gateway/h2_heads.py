@@ -60,6 +60,7 @@ class Head:
     coding: str = "identity"  # of messages that say they are packed; answers to such calls are packed too
     timeout_us: int | None = None
     odd: bool = False  # its call has more to do than to wait for its message
+    simple: bool = False  # its method takes one message
 
 
 class Heads:
@@ -98,7 +99,8 @@ class Heads:
             return NOT_GRPC
         try:
             method, coding, timeout_us = self._judge(headers), _coding(headers), _timeout_us(headers)
-            return Head(headers, method, coding=coding, timeout_us=timeout_us, odd=timeout_us is not None)
+            odd, simple = timeout_us is not None, not method.streams
+            return Head(headers, method, coding=coding, timeout_us=timeout_us, odd=odd, simple=simple)
         except Exception as error:
             return Head(headers, refusal=explain(error, headers[b":path"].decode("latin-1")), odd=True)
 
