@@ -87,9 +87,11 @@ class Follower:
             return
         self._stamp = stamp
         self._published = self._reader.read()
-        for name in set(self._desk.names()) - self._published.keys():
-            self._desk.lives.pop(name, None)
+        for name in {*self._desk.names(), *self._prepared, *self._failed} - self._published.keys():
+            self._desk.replace(name, None)
             self._put_to_rest(name)
+            self._prepared.pop(name, None)
+            self._failed.pop(name, None)
         for name in self._published:
             self._settle(name)
         self.let_go()
@@ -141,10 +143,7 @@ class Follower:
             ready = self._ready(name, found.current)
             if ready is not None:
                 self._put_to_rest(name)
-                replaced = self._desk.lives.get(name)
-                self._desk.lives[name] = ready
-                if replaced is not None:
-                    replaced.forms.clear()  # they point back at it, and would leave it to the garbage collector
+                self._desk.replace(name, ready)
         if found.prepare is not None and self._ready(name, found.prepare) is not None:
             return
         if found.prepare is None:
@@ -200,6 +199,7 @@ class Follower:
 
     def let_go(self) -> None:
         """Free what nothing needs; not while something is being loaded or woken, which may need it next."""
+        self._desk.let_go()
         self.models.cool_down()
         if not self._loading and not self._asleep:
             kept = [*self._desk.lives.values(), *self._prepared.values()]
