@@ -38,6 +38,7 @@ class Infer:
         self._desk = desk
         self._regions = regions
         self._shapes = Shapes()
+        desk.forgetting.append(self._shapes.forget)
 
     def take(self, caller: Caller, data: bytes) -> None:
         """Give a ModelInferRequest to the desk; its caller hears a ModelInferResponse."""
