@@ -1,7 +1,9 @@
-"""For every room: no test is timed, environments are shared, and several processes start at the same moment."""
+"""For every room: no test is timed, environments are shared, every process that a test starts finds the modules compiled,
+and several processes start at the same moment."""
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 
 import hypothesis
@@ -12,6 +14,8 @@ from tests.shared import ENVIRONMENTS
 hypothesis.settings.register_profile("payoff", deadline=None)  # a busy machine is no defect
 hypothesis.settings.load_profile("payoff")
 os.environ["PAYOFF_ENVIRONMENTS"] = str(ENVIRONMENTS)  # for every server that a test starts
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of them compiles the house anew, for seconds
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture
