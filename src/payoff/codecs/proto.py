@@ -1,11 +1,13 @@
-"""The messages of the Open Inference Protocol over gRPC, of Triton's extensions, and of gRPC's health checks.
+"""The messages of the Open Inference Protocol over gRPC, of Triton's extensions, and of gRPC's own services.
 
 What is public of them, names and numbers, stands here in a short form of our own; protobuf makes classes of it when the
 first is asked for. They live in a pool of their own: a model in the same process may bring the same names
 (`tritonclient` does), and protobuf allows a name only once in a pool.
 
-A line is a message and its fields: number, name, type; `*` is repeated, `{}` a map from text, `|` one of several.
-https://github.com/kserve/open-inference-protocol, https://github.com/grpc/grpc/blob/master/doc/health-checking.md
+A line is a message and its fields: number, name, type; `*` is repeated, `{}` a map from text, `|` one of several. A
+service is a line of its methods: what they are asked with and what they answer, `*` for streams of it.
+https://github.com/kserve/open-inference-protocol, https://github.com/grpc/grpc/blob/master/doc/health-checking.md,
+https://github.com/grpc/grpc/blob/master/doc/server-reflection.md
 """
 
 import re
@@ -104,18 +106,59 @@ HealthCheckRequest: 1 service string
 HealthCheckResponse: 1 status ServingStatus
 """
 SERVING = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
+REFLECTION = """
+ServerReflectionRequest: 1 host string, 3 file_by_filename string|message_request, \
+    4 file_containing_symbol string|message_request, 5 file_containing_extension ExtensionRequest|message_request, \
+    6 all_extension_numbers_of_type string|message_request, 7 list_services string|message_request
+ExtensionRequest: 1 containing_type string, 2 extension_number int32
+ServerReflectionResponse: 1 valid_host string, 2 original_request ServerReflectionRequest, \
+    4 file_descriptor_response FileDescriptorResponse|message_response, \
+    5 all_extension_numbers_response ExtensionNumberResponse|message_response, \
+    6 list_services_response ListServiceResponse|message_response, 7 error_response ErrorResponse|message_response
+FileDescriptorResponse: 1 file_descriptor_proto bytes*
+ExtensionNumberResponse: 1 base_type_name string, 2 extension_number int32*
+ListServiceResponse: 1 service ServiceResponse*
+ServiceResponse: 1 name string
+ErrorResponse: 1 error_code int32, 2 error_message string
+"""
+_UNARY = (
+    "ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer", "ModelConfig",
+    "ModelStatistics", "RepositoryIndex", "RepositoryModelLoad", "RepositoryModelUnload", "SystemSharedMemoryStatus",
+    "SystemSharedMemoryRegister", "SystemSharedMemoryUnregister", "CudaSharedMemoryStatus", "CudaSharedMemoryRegister",
+    "CudaSharedMemoryUnregister", "TraceSetting", "LogSettings",
+)  # fmt: skip
+SERVICES = {
+    "grpc_service.proto": (
+        "GRPCInferenceService",
+        ", ".join(f"{name} {name}Request {name}Response" for name in _UNARY)
+        + ", ModelStreamInfer ModelInferRequest* ModelStreamInferResponse*",
+    ),
+    "grpc/health/v1/health.proto": (
+        "Health",
+        "Check HealthCheckRequest HealthCheckResponse, Watch HealthCheckRequest HealthCheckResponse*",
+    ),
+} | {
+    f"grpc/reflection/{version}/reflection.proto": (
+        "ServerReflection",
+        "ServerReflectionInfo ServerReflectionRequest* ServerReflectionResponse*",
+    )
+    for version in ("v1", "v1alpha")
+}
 _FILES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
     "grpc_service.proto": ("inference", OIP, {"DataType": tuple(f"TYPE_{name}" for name in DATA_TYPES)}),
     "grpc/health/v1/health.proto": ("grpc.health.v1", HEALTH, {"ServingStatus": SERVING}),
+    "grpc/reflection/v1/reflection.proto": ("grpc.reflection.v1", REFLECTION, {}),
+    "grpc/reflection/v1alpha/reflection.proto": ("grpc.reflection.v1alpha", REFLECTION, {}),
 }
-_FIELD = re.compile(r"(\d+) (\w+) (\.?\w+)(\*|\{\}|\|)?")
+_FIELD = re.compile(r"(\d+) (\w+) (\.?\w+)(\*|\{\}|\|\w*)?")
+_METHOD = re.compile(r"(\w+) (\w+)(\*?) (\w+)(\*?)")
 _KINDS = descriptor_pb2.FieldDescriptorProto
 
 
 @cache
 def message(name: str) -> type[Message]:
     """The class of a message by its full name, such as "inference.ModelInferRequest"."""
-    found: type[Message] = message_factory.GetMessageClass(_pool().FindMessageTypeByName(name))
+    found: type[Message] = message_factory.GetMessageClass(pool().FindMessageTypeByName(name))
     return found
 
 
@@ -151,11 +194,12 @@ def fill(target: Any, said: Mapping[str, Any]) -> Any:
 
 
 @cache
-def _pool() -> descriptor_pool.DescriptorPool:
-    pool = descriptor_pool.DescriptorPool()
+def pool() -> descriptor_pool.DescriptorPool:
+    """All that is defined here."""
+    found = descriptor_pool.DescriptorPool()
     for file in files():
-        pool.Add(file)
-    return pool
+        found.Add(file)
+    return found
 
 
 def files() -> list[descriptor_pb2.FileDescriptorProto]:
@@ -176,6 +220,11 @@ def _file(name: str, package: str, lines: str, enums: dict[str, tuple[str, ...]]
         known[full] = known[outer].nested_type.add(name=inner) if outer else file.message_type.add(name=inner)
         for field in _FIELD.finditer(fields):
             _add(known[full], full, field, f".{package}.", enums)
+    service, methods = SERVICES[name]
+    served = file.service.add(name=service)
+    for method, asks, many_asked, answers, many_answers in _METHOD.findall(methods):
+        made = served.method.add(name=method, input_type=f".{package}.{asks}", output_type=f".{package}.{answers}")
+        made.client_streaming, made.server_streaming = bool(many_asked), bool(many_answers)
     return file
 
 
@@ -186,9 +235,9 @@ def _add(to: Any, full: str, said: re.Match[str], package: str, enums: dict[str,
     field.type = getattr(_KINDS, f"TYPE_{kind.upper()}", _KINDS.TYPE_ENUM if kind in enums else _KINDS.TYPE_MESSAGE)
     if field.type in (_KINDS.TYPE_ENUM, _KINDS.TYPE_MESSAGE):
         field.type_name = f"{package}{full}{kind}" if kind.startswith(".") else package + kind
-    if how == "|":
+    if how and how[0] == "|":
         if not to.oneof_decl:
-            to.oneof_decl.add(name="parameter_choice")
+            to.oneof_decl.add(name=how[1:] or "parameter_choice")
         field.oneof_index = 0
     elif how:
         field.label = _KINDS.LABEL_REPEATED

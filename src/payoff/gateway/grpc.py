@@ -1,4 +1,4 @@
-"""What can be called over gRPC: the Open Inference Protocol, Triton's extensions, and gRPC's health checks.
+"""What can be called over gRPC: the Open Inference Protocol, Triton's extensions, gRPC's health checks and reflection.
 
 ModelInfer and ModelStreamInfer ask the desk. All else is answered by what answers at the HTTP door (`v2`): the same
 JSON, put into a message.
@@ -15,6 +15,7 @@ from payoff.codecs import proto_infer, wire
 from payoff.codecs.proto import SERVING, fill, message, parsed
 from payoff.codecs.proto_infer import request
 from payoff.errors import NotFound, PayoffError
+from payoff.gateway import reflection
 from payoff.gateway.grpc_form import Shapes, check_id, told
 from payoff.gateway.grpc_status import explain
 from payoff.gateway.h2_call import Call, Method, Turn
@@ -124,6 +125,7 @@ class Services:
             Method(f"{HEALTH}/Watch", self._watch, again=self._look),
         ]
         found += [self._method(name, say) for name, say in self._table().items()]
+        found += reflection.methods()
         return {f"/{method.name}".encode(): method for method in found}
 
     def _table(self) -> dict[str, Say]:
@@ -238,7 +240,7 @@ class Services:
 
     def _state(self, service: str) -> str:
         """All of it, a service, or an endpoint by its name."""
-        if service in ("", SERVICE, HEALTH):
+        if not service or service in reflection.services():
             return "NOT_SERVING" if self._leaving() else "SERVING"
         if service not in self._desk.names():
             return "SERVICE_UNKNOWN"

@@ -141,8 +141,11 @@ class Hall:
             reading = asyncio.create_task(self._read(method, messages, context, turns))
             try:
                 while (turn := await turns.get()) is not None:
-                    yield method.write(await turn.said.get())
+                    heard = await turn.said.get()
                     self._end(turn)
+                    yield method.write(heard)
+            except PayoffError as error:
+                await _fail(context, error, method)
             finally:
                 reading.cancel()
 
