@@ -1,19 +1,17 @@
 """The sending half of a connection: answers to frames, as far as the client has room; all of a turn in one write."""
 
 import asyncio
-import struct
 from typing import Any
 
 from payoff.codecs.compression import pack
 from payoff.gateway import h2_frames as h2
 from payoff.gateway.grpc_status import DONE, Status, explain
-from payoff.gateway.h2_call import PREFIX_BYTES, Call
-from payoff.gateway.h2_frames import Broken, Code
+from payoff.gateway.h2_call import Call
+from payoff.gateway.h2_frames import PREFIX_BYTES, Broken, Code
 from payoff.gateway.h2_heads import Blocks
 
 _PACKED_FROM_BYTES = 1_024  # of a message; below it packing makes nothing smaller
 _LAST = h2.END_HEADERS | h2.END_STREAM
-_head, _head_and_prefix = struct.Struct(">IBI").pack, struct.Struct(">IBIBI").pack
 
 
 class Answers:
@@ -42,25 +40,21 @@ class Answers:
     def reply(self, call: Call, message: bytes) -> None:
         """The one answer of a call, and its end: in one piece where the client has room for it."""
         size = len(message) + PREFIX_BYTES
-        blocks = self.blocks.plain
+        framed = self.blocks.framed
         if (
-            blocks is None or size > self._room or size > call.room or size > self._frame_max
+            framed is None or size > self._room or size > call.room or size > self._frame_max
             or call.begun or not call.ended or call.head.coding != "identity"
         ):  # fmt: skip
             self.send(call, message)
             self.finish(call, DONE)
             return
-        begin, end = blocks
-        number = call.number
         self._room -= size
-        self._out += (
-            _head(len(begin) << 8 | h2.HEADERS, h2.END_HEADERS, number), begin,
-            _head_and_prefix(size << 8, 0, number, 0, size - PREFIX_BYTES), message,
-            _head(len(end) << 8 | h2.HEADERS, _LAST, number), end,
-        )  # fmt: skip
+        self._out += framed(call.number, size, message)
         call.gone = True
-        del self._calls[number]
-        if not self._due:
+        del self._calls[call.number]
+        if not self._calls:
+            self.flush()  # nobody else waits for an answer that could go with it
+        elif not self._due:
             self._due = True
             self._loop.call_soon(self.flush)
 

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 from payoff.codecs.compression import unpack
 from payoff.errors import BadInput, DeadlineExceeded, TooLarge
 from payoff.gateway.grpc_status import DONE, Status
+from payoff.gateway.h2_frames import PREFIX_BYTES
 from payoff.gateway.h2_heads import Head
 
-PREFIX_BYTES = 5  # before each message: whether it is packed, and its length
 TURNS_MAX = 64  # messages of one stream that wait for their answers; more are not looked at yet
 
 

@@ -1,6 +1,7 @@
 """HTTP/2 frames as bytes: their kinds, flags and codes, and how each is written (RFC 9113, sections 4, 6 and 7)."""
 
 import struct
+from collections.abc import Callable
 from enum import IntEnum
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -8,6 +9,7 @@ HEAD_BYTES = 9
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS, PADDED, PRIORITIZED = 0x1, 0x1, 0x4, 0x8, 0x20
 TABLE_SIZE, ENABLE_PUSH, CALLS_MAX, FIRST_WINDOW, FRAME_MAX, HEAD_LIST_MAX = range(1, 7)
+PREFIX_BYTES = 5  # before each message of gRPC: whether it is packed, and its length
 WINDOW_START, WINDOW_END, FRAME_START, FRAME_END = 65_535, (1 << 31) - 1, 16_384, (1 << 24) - 1
 
 # The first word of a frame is its size in three bytes and its kind in one.
@@ -15,6 +17,9 @@ _HEAD, _WORD, _PAIR, _TWO, _SETTING = (struct.Struct(f) for f in (">IBI", ">IBII
 unpack_head = _HEAD.unpack_from
 unpack_word = struct.Struct(">I").unpack_from
 unpack_two = _TWO.unpack_from
+
+# A stream, the size of a message with its prefix, and the message, to the bytes of an answer.
+Framing = Callable[[int, int, bytes], tuple[bytes, bytes, bytes]]
 
 
 class Code(IntEnum):
@@ -67,6 +72,18 @@ def grant(stream: int, count: int) -> bytes:
 def reset(stream: int, code: Code) -> bytes:
     """RST_STREAM."""
     return _WORD.pack(4 << 8 | RST_STREAM, 0, stream, code)
+
+
+def framing(begin: bytes, end: bytes) -> Framing:
+    """How answers of one message are written that begin and end with these header blocks."""
+    before, behind = struct.Struct(f">IBI{len(begin)}sIBIBI").pack, struct.Struct(f">IBI{len(end)}s").pack
+    first, last, ends = len(begin) << 8 | HEADERS, len(end) << 8 | HEADERS, END_HEADERS | END_STREAM
+
+    def framed(stream: int, size: int, message: bytes) -> tuple[bytes, bytes, bytes]:
+        head = before(first, END_HEADERS, stream, begin, size << 8 | DATA, 0, stream, 0, size - PREFIX_BYTES)
+        return head, message, behind(last, ends, stream, end)
+
+    return framed
 
 
 def go_away(last: int, code: Code, words: str) -> bytes:

@@ -16,7 +16,7 @@ from hpack.table import HeaderTable
 from payoff.codecs.checks import shorten
 from payoff.errors import DeadlineExceeded
 from payoff.gateway.grpc_status import Status, Unimplemented, explain, percent
-from payoff.gateway.h2_frames import Broken, Code
+from payoff.gateway.h2_frames import Broken, Code, Framing, framing
 
 REMEMBERED_MAX = 256
 REMEMBERED_BYTES_MAX = 1_024
@@ -146,7 +146,7 @@ class Blocks:
         self._encoder = Encoder()
         self._table = self._encoder.header_table = Table()
         self._known: dict[Headers, bytes] = {}
-        self.plain: tuple[bytes, bytes] | None = None  # what most answers begin and end with, once it is known
+        self.framed: Framing | None = None  # what most answers begin and end with, once it is known
 
     def resize(self, size: int) -> None:
         """The client keeps a table of this size at most. Its entries go, so that both sides agree on the rest."""
@@ -183,7 +183,7 @@ class Blocks:
 
     def _learn(self) -> None:
         begin, end = self._known.get(_ANSWER), self._known.get(_OK)
-        self.plain = (begin, end) if begin is not None and end is not None else None
+        self.framed = framing(begin, end) if begin is not None and end is not None else None
 
     def _write(self, headers: Headers | tuple[Any, ...]) -> bytes:
         before = self._table.changes
@@ -194,7 +194,7 @@ class Blocks:
 
     def _forget(self) -> None:
         self._known.clear()
-        self.plain = None
+        self.framed = None
 
 
 _HOW = "this door takes gRPC calls: POST with the content type application/grpc, to /SERVICE/METHOD"

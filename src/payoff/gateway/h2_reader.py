@@ -8,8 +8,7 @@ import struct
 from collections.abc import Callable
 
 from payoff.gateway import h2_frames as h2
-from payoff.gateway.h2_call import PREFIX_BYTES
-from payoff.gateway.h2_frames import END_HEADERS, END_STREAM, HEAD_BYTES, HEADERS, Broken, Code, unpack_head
+from payoff.gateway.h2_frames import END_HEADERS, END_STREAM, HEAD_BYTES, HEADERS, PREFIX_BYTES, Broken, Code
 from payoff.gateway.h2_heads import Heads
 from payoff.gateway.h2_limits import CREDIT_BYTES, FRAGMENTS_MAX, FRAME_BYTES_MAX
 from payoff.gateway.h2_streams import LEAVING, Streams
@@ -57,7 +56,7 @@ class Reader:
         at = stop = 0
         end, known, take = len(data), self._heads.known, self._streams.whole
         while end - at >= HEAD_BYTES:
-            word, flags, stream = unpack_head(data, at)
+            word, flags, stream = h2.unpack_head(data, at)
             start = at + HEAD_BYTES
             stop = start + (word >> 8)
             if stop > end:

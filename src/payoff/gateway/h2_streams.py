@@ -6,8 +6,8 @@ import asyncio
 from payoff.errors import Busy, TooLarge, Unavailable
 from payoff.gateway import h2_frames as h2
 from payoff.gateway.h2_answers import Answers
-from payoff.gateway.h2_call import PREFIX_BYTES, Call, late
-from payoff.gateway.h2_frames import Broken, Code
+from payoff.gateway.h2_call import Call, late
+from payoff.gateway.h2_frames import PREFIX_BYTES, Broken, Code
 from payoff.gateway.h2_heads import MALFORMED, Head
 from payoff.gateway.h2_limits import STREAM_WINDOW, Limits
 
@@ -45,7 +45,10 @@ class Streams:
         call.ended = True
         if head.timeout_us is not None:
             call.deadline_s = self._loop.time() + head.timeout_us / 1e6
-        call.whole(message)
+        try:
+            head.method.take(call, message)
+        except Exception as error:
+            call.hear(error)
         return True
 
     def open(self, stream: int, head: Head, ended: bool) -> None:
