@@ -1,5 +1,8 @@
 """Closed segments become tables without anybody asking, in a process that ends when the control plane does."""
 
+import os
+import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -12,6 +15,7 @@ from payoff.journal.frame import Learned, Stream
 from payoff.journal.ids import Ids
 from payoff.journal.writer import Writer
 from payoff.records import Column, Field, Type
+from tests.walks import models
 
 
 @pytest.fixture
@@ -44,6 +48,33 @@ def test_it_stops_in_the_middle_of_a_compaction(home: Path) -> None:
     upkeep.stop()
     assert time.monotonic() - began < 10
     assert "upkeep" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_compaction_lets_everybody_go_first_until_it_falls_behind(home: Path) -> None:
+    """One that gets no time at all is ended; the next has as much as anybody, and finishes the work."""
+    mine = os.getpriority(os.PRIO_PROCESS, 0)
+    upkeep = Upkeep(home, interval_s=0.01, look_s=0.01)
+    upkeep.start()
+    first = _compaction(0)
+    assert os.getpriority(os.PRIO_PROCESS, first) == min(19, mine + 10)
+    os.kill(first, signal.SIGSTOP)
+    upkeep.behind_bytes = 1
+    second = _compaction(first)
+    assert os.getpriority(os.PRIO_PROCESS, second) == mine
+    until = time.monotonic() + 60
+    while closed(home):
+        assert time.monotonic() < until
+    upkeep.stop()
+
+
+def _compaction(before: int) -> int:
+    """The process that compacts, another than the one before."""
+    until = time.monotonic() + 60
+    while True:
+        assert time.monotonic() < until
+        for pid in models.children(os.getpid()):
+            if pid != before and models.command(pid).startswith(f"{sys.executable} -m payoff.journal.compact"):
+                return pid
 
 
 def test_an_open_segment_is_left_alone(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def _disk(house: Engines) -> list[Part]:
 
 
 def _journal(house: Engines) -> list[Part]:
-    waiting = sum(path.stat().st_size for path in upkeep.closed(house.home))
+    waiting = upkeep.waiting_bytes(house.home)
     text = f"{waiting / (1 << 20):,.1f} MiB in closed segments wait to be compacted"
     if waiting > 1 << 30:
         return [_part("journal", "warning", text, "compaction is behind: look into the log of the control process")]
