@@ -1,6 +1,7 @@
 """Facts about one HTTP connection of the inference door, told by raw sockets."""
 
 import asyncio
+import gzip
 import socket
 import threading
 import time
@@ -18,6 +19,9 @@ LIMITS = Limits(
 )
 
 
+LARGE = b"".join(b"%d," % number for number in range(6_000_000))
+
+
 class Server:
     """A door on a thread of its own; `answer` echoes the body, late if the path says so."""
 
@@ -26,6 +30,7 @@ class Server:
         self.door = Door(self.answer, lambda error, request: refusal(500, str(error), "internal"), LIMITS)
         self.ready = threading.Event()
         self.seen: list[bytes] = []
+        self.paths: list[str] = []
         self.held: list[Request] = []
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
@@ -33,9 +38,12 @@ class Server:
 
     def answer(self, request: Request) -> None:
         self.seen.append(request.body)
+        self.paths.append(request.path)
         reply = Reply(request.method + b" " + request.path.encode() + b" " + request.body, b"text/plain")
         if request.path == "/never":
             self.held.append(request)
+        elif request.path == "/large":
+            request.hear(Reply(LARGE))
         elif request.path == "/late":
             self.loop.call_later(0.05, request.hear, reply)
         else:
@@ -128,6 +136,24 @@ def test_a_client_that_says_no_more_and_listens_gets_its_answer(server: Server, 
     heard = server.say(b"GET %b HTTP/1.1\r\n\r\n" % path * 3 + b"GET /end HTTP/1.0\r\n\r\n", done=True)
     assert heard.count(b"HTTP/1.1 200 OK\r\n") == heard.count(b"HTTP/1.1") == 4
     assert heard.endswith(b"\r\n\r\nGET /end ")
+
+
+def test_others_are_answered_while_a_large_answer_is_packed_and_its_own_connection_keeps_its_order(
+    server: Server,
+) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as line:
+        line.sendall(b"GET /large HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\nGET /next HTTP/1.1\r\n" + CLOSE + b"\r\n")
+        until(lambda: "/large" in server.paths)
+        assert server.say(b"GET /small HTTP/1.0\r\n\r\n").endswith(b"GET /small ")
+        line.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            line.recv(1)
+        line.setblocking(True)
+        heard = b"".join(iter(lambda: line.recv(1 << 20), b""))
+    head, _, rest = heard.partition(b"\r\n\r\n")
+    assert b"content-encoding: gzip" in head
+    assert rest.endswith(b"GET /next ")
+    assert gzip.decompress(rest[: rest.rindex(b"HTTP/1.1 200 OK")]) == LARGE
 
 
 def test_half_a_request_is_no_request_when_its_client_says_no_more(server: Server) -> None:

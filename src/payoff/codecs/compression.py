@@ -99,6 +99,16 @@ def unpack(body: bytes, coding: str, bytes_max: int) -> bytes:
     return unpacker.finish()
 
 
+def at_once(body: bytes, coding: str, bytes_max: int) -> bytes | None:
+    """A whole body, if neither it nor what is in it is larger than `bytes_max`; None otherwise."""
+    if len(body) > bytes_max:
+        return None
+    try:
+        return unpack(body, coding, bytes_max)
+    except TooLarge:
+        return None
+
+
 def pack(body: bytes, coding: str) -> bytes:
     """The body in one of CODINGS, at the level that costs least time."""
     if coding == "zstd":

@@ -135,7 +135,7 @@ class Rows:
         self._single = [field for field in fields if not _plain(field)]
 
     def __call__(self, body: bytes) -> dict[str, Column]:
-        return self.read([self.ask(body)])
+        return self.read([self.ask(body) if len(body) <= piecemeal.PIECE_BYTES else self.whole(body)])
 
     def ask(self, body: bytes) -> Asked:
         """What a body is; BadInput if it is neither records nor columns."""

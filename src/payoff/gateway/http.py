@@ -11,6 +11,7 @@ needs no parser. All the rest goes to the parser.
 import asyncio
 import re
 from collections import deque
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -19,7 +20,7 @@ import httptools
 from payoff.codecs import compression
 from payoff.gateway.listening import Listening
 from payoff.gateway.reply import Reply, packed, refusal, render
-from payoff.gateway.request import Door, Head, Request, Streaming
+from payoff.gateway.request import LARGE_BYTES, Door, Head, Request, Streaming
 
 _ABSOLUTE = re.compile(rb"^https?://[^/?]*", re.IGNORECASE)
 LINGER_S = 2.0  # a request that was answered before it was whole is read so long
@@ -262,6 +263,7 @@ class Connection(asyncio.Protocol):
         self.receiving, self.between, self.unread = False, True, 0
         only = self.chunks[0] if len(self.chunks) == 1 else b""
         body = only if only and isinstance(only, bytes) else b"".join(self.chunks)
+        self.chunks = []
         head = self._head(method, keep_alive, len(body))
         start = self.received.find(b"\r\n\r\n") + 4
         if start > 3 and start + len(body) == len(self.received):  # the request, all of it and nothing else
@@ -304,6 +306,9 @@ class Connection(asyncio.Protocol):
             return
         keep_alive = head is not None and self._stays(head.keep_alive)
         if head is not None and head.packing is not None:
+            if len(reply.body) > LARGE_BYTES:
+                self._pack_aside(reply, head, *head.packing)
+                return
             reply = packed(reply, *head.packing)
         whole = render(reply, keep_alive)
         if head is not None and head.method == b"HEAD":
@@ -313,6 +318,11 @@ class Connection(asyncio.Protocol):
             self.busy, self.asking, self.answered = False, None, True
         else:
             self.ended(keep_alive)
+
+    def _pack_aside(self, reply: Reply, head: Head, coding: str, from_bytes: int) -> None:
+        """Pack a large answer on a thread, then send it; the loop goes on, and this connection waits."""
+        coming = self.loop.run_in_executor(None, packed, reply, coding, from_bytes)
+        coming.add_done_callback(lambda done: self.finish(done.result(), replace(head, packing=None)))
 
     def _stays(self, keep_alive: bool) -> bool:
         """Whether the connection goes on after the answer that is being written."""

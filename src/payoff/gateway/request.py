@@ -9,6 +9,7 @@ from payoff.gateway.reply import Reply
 if TYPE_CHECKING:
     from payoff.gateway.http import Connection
 
+LARGE_BYTES = 256 << 10  # of a body or an answer: read in some 5 ms, which is what a batch may take on the loop
 HEADS_MAX, HEAD_BYTES_MAX = 1_024, 4_096  # of the heads that are remembered
 _UNUSUAL = {b"transfer-encoding", b"expect", b"upgrade", b"traceparent"}
 

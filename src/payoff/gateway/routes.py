@@ -8,6 +8,7 @@ import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -16,16 +17,17 @@ from payoff.codecs.codec import Codec
 from payoff.doors import admit, kind, status
 from payoff.errors import BadInput, Busy, NotFound, NotRead, PayoffError, Unauthorized
 from payoff.gateway import metrics, rows
+from payoff.gateway.aside import Aside
 from payoff.gateway.http import Connection
 from payoff.gateway.patience import patience
 from payoff.gateway.reply import Reply, refusal
-from payoff.gateway.request import Head, Request
+from payoff.gateway.request import LARGE_BYTES, Head, Request
 from payoff.gateway.stream import streams
 from payoff.gateway.streamed import Streamed
 from payoff.gateway.tensors import Tensors
 from payoff.gateway.v2 import V2
 from payoff.gateway.wished import take_specially
-from payoff.serving import Desk
+from payoff.serving import Desk, Live
 
 Way = Callable[[Request], None]
 log = logging.getLogger("payoff.gateway")
@@ -48,6 +50,7 @@ class Routes:
         self._key = key
         self._hosts = hosts
         self._body_bytes_max = body_bytes_max
+        self._aside = Aside(self._fail)
         self._later: set[asyncio.Task[None]] = set()
 
     def answer(self, request: Request) -> None:
@@ -59,8 +62,11 @@ class Routes:
                 way = request.head.way = self._way(request.head)
             way(request)
         except Exception as error:
-            self._count(error, request.path)
-            request.hear(error)
+            self._fail(error, request)
+
+    def _fail(self, error: Exception, request: Request) -> None:
+        self._count(error, request.path)
+        request.hear(error)
 
     def _count(self, error: Exception, path: str) -> None:
         """A call that did not come as far as the desk, which counts the others."""
@@ -86,7 +92,23 @@ class Routes:
     def _way(self, head: Head) -> "Way":
         """Where a head leads; a packed body is unpacked on the way."""
         way, coding = self._way_of_plain(head), _coding(head)
-        return way if coding is None else _unpacking(way, coding, self._body_bytes_max)
+        return way if coding is None else self._unpacking(way, coding)
+
+    def _unpacking(self, way: "Way", coding: str) -> "Way":
+        most = self._body_bytes_max
+
+        def unpack(request: Request) -> None:
+            body = request.body
+            if (small := compression.at_once(body, coding, min(LARGE_BYTES, most))) is not None:
+                go_on(request, small)
+            else:
+                self._aside.do(request, partial(compression.unpack, body, coding, most), partial(go_on, request))
+
+        def go_on(request: Request, body: bytes) -> None:
+            request.body = body
+            way(request)
+
+        return unpack
 
     def _way_of_plain(self, head: Head) -> "Way":
         path = head.path
@@ -107,12 +129,30 @@ class Routes:
         def ask(request: Request) -> None:
             live = desk.find(name)
             form = rows.form(live, codec, answer_codec)
+            if len(request.body) > LARGE_BYTES:
+                ask_aside(request, live, form)
+                return
             asked = form.ask(request.body)
             if limits is None:
                 desk.take(live, form, asked, asked.rows, request)
             else:
                 until_us = limits.deadline_us()
                 desk.take(live, form, asked, asked.rows, request, priority=limits.priority, deadline_us=until_us)
+
+        def ask_aside(request: Request, live: Live, form: Any) -> None:
+            until_us = None if limits is None else limits.deadline_us()
+
+            def take(asked: Any) -> None:
+                now = desk.find(name)
+                if now.inputs != live.inputs:  # another revision went live meanwhile, and takes other columns
+                    ask(request)
+                    return
+                request.body = b""
+                priority = 0 if limits is None else limits.priority
+                own = rows.form(now, codec, answer_codec)
+                desk.take(now, own, asked, asked.rows, request, priority=priority, deadline_us=until_us)
+
+            self._aside.do(request, partial(form.whole, request.body), take)
 
         return ask
 
@@ -240,14 +280,6 @@ def _coding(head: Head) -> str | None:
         return compression.coding(_text(head, b"content-encoding", ""))
     except NotRead as error:
         raise CodingRefused(str(error)) from error
-
-
-def _unpacking(way: Way, coding: str, bytes_max: int) -> Way:
-    def unpack(request: Request) -> None:
-        request.body = compression.unpack(request.body, coding, bytes_max)
-        way(request)
-
-    return unpack
 
 
 async def _tell_later(coming: Awaitable[Reply], request: Request) -> None:

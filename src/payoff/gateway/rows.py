@@ -28,6 +28,10 @@ class InJson:
         """What a body is, before its turn."""
         return self._reader.ask(body)
 
+    def whole(self, body: bytes) -> rows.Asked:
+        """A large body and all its rows. On a thread: it takes a while."""
+        return self._reader.whole(body)
+
     def write(self, answered: Answered, asked: Sequence[rows.Asked], counts: Sequence[int]) -> list[Reply]:
         """Each caller lists rows as he did when he asked."""
         return [*map(Reply, rows.written(table.flat(answered), counts, [one.listing for one in asked]))]
@@ -54,6 +58,8 @@ class InAny:
         columns = self._decode(body)
         n = length(columns)
         return Decoded(n, columns, "records" if n == 1 else "columns")
+
+    whole = ask
 
     def read(self, asked: Sequence[Decoded]) -> Rows:
         """The rows of all these calls."""

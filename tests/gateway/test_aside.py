@@ -1,0 +1,156 @@
+"""Large bodies: one at a time, beside calls that are small; they mean what they mean when they are small."""
+
+import asyncio
+import gzip
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from payoff.errors import Abandoned, BadInput
+from payoff.gateway.aside import Aside
+from payoff.gateway.request import LARGE_BYTES, Head, Request
+from payoff.records import Role
+from payoff.store import live
+from tests.gateway.test_http import until
+from tests.gateway.test_worker import revision, worker
+
+HEAD = Head(b"POST", "/predict/times", b"", {}, keep_alive=True)
+MANY = 99_000
+
+
+def request() -> Request:
+    return Request(None, HEAD, b"")  # type: ignore[arg-type]
+
+
+@pytest.mark.anyio
+async def test_the_loop_goes_on_while_a_large_body_is_worked_on() -> None:
+    told: list[Any] = []
+    done, release = asyncio.Event(), threading.Event()
+    aside = Aside(lambda error, request: told.append(error))
+    aside.do(request(), lambda: release.wait(30), lambda found: (told.append(found), done.set()))
+    await asyncio.sleep(0)
+    assert told == []  # and here we are
+    release.set()
+    await asyncio.wait_for(done.wait(), 30)
+    assert told == [True]
+
+
+@pytest.mark.anyio
+async def test_large_bodies_have_their_turn_one_after_the_other_and_what_has_begun_goes_first() -> None:
+    told: list[Any] = []
+    at_work: list[str] = []
+    done = asyncio.Event()
+    aside = Aside(lambda error, request: told.append(str(error)))
+
+    def work(name: str) -> Callable[[], str]:
+        def begin() -> str:
+            at_work.append(name)
+            assert len(at_work) == 1
+            at_work.remove(name)
+            if name == "no good":
+                raise BadInput(name)
+            return name
+
+        return begin
+
+    aside.do(request(), work("unpack a"), lambda _: aside.do(request(), work("read a"), told.append))
+    gone = request()
+    gone.gone = True
+    aside.do(gone, work("gone"), told.append)
+    aside.do(request(), work("no good"), told.append)
+    aside.do(request(), work("b"), lambda name: (told.append(name), done.set()))
+    await asyncio.wait_for(done.wait(), 30)
+    assert told == ["read a", str(Abandoned("the caller has gone; nothing was done")), "no good", "b"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("home")
+    live.publish(path, revision(path, 1, (Role.CHAMPION, 2, 0)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def url(home: Path) -> Iterator[str]:
+    with worker(home) as found:
+        yield found
+
+
+def large(rows: int = MANY) -> bytes:
+    """A body whose reading takes far longer than some small calls."""
+    body = json.dumps([{"x": number / 7 + 8} for number in range(rows)], indent=3).encode()
+    assert len(body) > LARGE_BYTES
+    return body
+
+
+def send(url: str, body: bytes, *lines: str) -> socket.socket:
+    place = urlsplit(url)
+    line = socket.create_connection((place.hostname, place.port or 0), 60)
+    head = ["POST /predict/times HTTP/1.1", "host: localhost", f"content-length: {len(body)}", *lines, "", ""]
+    line.sendall("\r\n".join(head).encode() + body)
+    return line
+
+
+@pytest.mark.parametrize("coding", ["gzip", ""])
+def test_small_calls_are_answered_while_a_large_body_is_unpacked_and_read(url: str, coding: str) -> None:
+    body = gzip.compress(large(), 1) if coding else large()
+    lines = [f"content-encoding: {coding}"] if coding else []
+    with httpx.Client(timeout=60) as client, send(url, body, *lines) as line:
+        for _ in range(3):
+            assert client.post(f"{url}/predict/times", json={"x": 1}).json()["predictions"][0]["y"] == 2
+        line.setblocking(False)
+        with pytest.raises(BlockingIOError):  # its answer is still to come
+            line.recv(1)
+        line.setblocking(True)
+        assert line.recv(15) == b"HTTP/1.1 200 OK"
+
+
+def test_large_bodies_are_answered_as_small_ones_are(url: str) -> None:
+    xs = [number / 8 for number in range(80, 60_000)]
+    for body in (json.dumps([{"x": x} for x in xs]), json.dumps({"columns": {"x": xs}})):
+        said = httpx.post(f"{url}/predict/times", content=body, timeout=60).json()
+        found = said["columns"]["y"] if "columns" in said else [row["y"] for row in said["predictions"]]
+        assert found == [2 * x for x in xs]
+    text = "x\n" + "\n".join(map(str, xs))
+    headers = {"content-type": "text/csv", "accept": "application/json"}
+    assert httpx.post(f"{url}/predict/times", content=text, headers=headers, timeout=60).json()["columns"]["y"] == found
+
+
+def test_what_is_wrong_in_a_large_body_is_told_as_in_a_small_one(url: str) -> None:
+    wrong = large().replace(b'"x": 7079.428571428572', b'"x": "many"')
+    for how in ({}, {"accept": "text/csv"}):
+        reply = httpx.post(f"{url}/predict/times", content=wrong, headers=how, timeout=60)
+        assert (reply.status_code, reply.json()["kind"]) == (400, "bad_input")
+        assert "row 49500 (the first is 0): got 'many'" in reply.json()["error"]
+    reply = httpx.post(f"{url}/predict/times", content=large(100_001), timeout=60)
+    assert (reply.status_code, "the limit is 100000" in reply.json()["error"]) == (413, True)
+    reply = httpx.post(f"{url}/predict/tims", content=large(), timeout=60)
+    assert reply.status_code == 404
+
+
+def test_a_large_body_whose_caller_has_gone_is_not_read(url: str) -> None:
+    body = large()
+    lines = [send(url, body) for _ in range(3)]
+    for line in lines[1:]:
+        line.close()
+    with lines[0] as line:
+        assert line.recv(15) == b"HTTP/1.1 200 OK"
+    counted = 'payoff_requests_total{endpoint="times",form="http",status="abandoned"} '
+    until(lambda: counted in httpx.get(f"{url}/metrics", timeout=60).text)
+
+
+def test_a_large_answer_is_packed_and_means_the_same(url: str) -> None:
+    body = large()
+    plain, packed = (
+        httpx.post(f"{url}/predict/times", content=body, headers={"accept-encoding": how}, timeout=60)
+        for how in ("identity", "gzip")
+    )
+    assert packed.headers["content-encoding"] == "gzip"
+    assert [row["y"] for row in packed.json()["predictions"]] == [row["y"] for row in plain.json()["predictions"]]
