@@ -28,7 +28,7 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 def here(text: str, server: Server) -> str:
     """The same text with the default doors replaced by the server's."""
-    doors = {"http://127.0.0.1:8000": server.inference, "127.0.0.1:8001": server.grpc}
+    doors = {"http://127.0.0.1:8000": server.inference, "127.0.0.1:8001": server.grpc, "127.0.0.1:8003": server.flight}
     for default, door in {**doors, "http://127.0.0.1:8080": server.api}.items():
         text = text.replace(default, door)
     return text
@@ -39,7 +39,7 @@ def test_the_examples_of_a_page_run_as_they_stand(page: Path, tmp_path: Path, mo
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
-    with running(tmp_path / "home", workers=1) as server:
+    with running(tmp_path / "home", workers=1, flags=("--flight", "127.0.0.1:0")) as server:
         monkeypatch.setenv("PAYOFF_URL", server.api)
         monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
         names: dict[str, object] = {}

@@ -21,6 +21,7 @@ class Server:
     api: str
     pid: int
     grpc: str = ""  # HOST:PORT
+    flight: str = ""  # the same
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def wait(home: Path, process: subprocess.Popen[bytes], patience_s: float) -> Ser
         if doors.exists():
             found = dict(line.split() for line in doors.read_text().splitlines())
             inference, api = f"http://{found['http']}", f"http://{found['console']}"
-            server = Server(inference, api, process.pid, found.get("grpc", ""))
+            server = Server(inference, api, process.pid, found.get("grpc", ""), found.get("flight", ""))
             if answers(f"{server.api}/api/health") and answers(f"{server.inference}/v2/health/ready"):
                 return server
         time.sleep(0.02)
