@@ -17,6 +17,7 @@ from payoff.codecs.tensors import pack
 from payoff.errors import ModelFailed
 from payoff.records.columns import Column
 from payoff.records.signature import Field, Type
+from payoff.records.texts import Texts
 
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 _UNLIKE_NUMBERS = (Type.TEXT, Type.DATE, Type.TIMESTAMP)
@@ -78,6 +79,8 @@ def raw(column: Column, counts: Sequence[int]) -> list[bytes]:
 
 def flat_ids(ids: Sequence[str], counts: Sequence[int]) -> list[bytes]:
     """The same of ids, in which nothing needs escaping."""
+    if isinstance(ids, Texts):
+        return _cut(*ids.framed(b'"', b'",'), counts, 1)
     if _one_each(counts, len(ids)):
         return [b'"%b"' % one.encode() for one in ids]
     return [b'"%b"' % '","'.join(ids[span]).encode() if span.stop > span.start else b"" for span in spans(counts)]
@@ -85,8 +88,17 @@ def flat_ids(ids: Sequence[str], counts: Sequence[int]) -> list[bytes]:
 
 def raw_ids(ids: Sequence[str], counts: Sequence[int]) -> list[bytes]:
     """The same as the binary tensor extension has them; ids are as long as each other, and ASCII."""
-    before = len(ids[0]).to_bytes(4, "little").decode("latin-1") if ids else ""
-    return [before.join(("", *ids[span])).encode("latin-1") for span in spans(counts)]
+    before = len(ids[0]).to_bytes(4, "little") if ids else b""
+    if isinstance(ids, Texts):
+        return _cut(*ids.framed(before, b""), counts, 0)
+    return [b"".join([before + one.encode() for one in ids[span]]) for span in spans(counts)]
+
+
+def _cut(whole: bytes, step: int, counts: Sequence[int], less: int) -> list[bytes]:
+    """For each call its part of rows that have `step` bytes each, without the last `less` bytes."""
+    if counts.count(1) == len(counts):
+        return [whole[at : at + step - less] for at in range(0, len(whole), step)]
+    return [whole[span.start * step : max(span.start * step, span.stop * step - less)] for span in spans(counts)]
 
 
 def _one_each(counts: Sequence[int], rows: int) -> bool:

@@ -90,7 +90,7 @@ class Writer:
         self._layouts: dict[Any, bytes] = {}
 
     def write(
-        self, outputs: Mapping[str, Column | list[str]], counts: Sequence[int], ids: Sequence[str | None]
+        self, outputs: Mapping[str, Column | Sequence[str]], counts: Sequence[int], ids: Sequence[str | None]
     ) -> Replies:
         """One response for each call of so many rows; `outputs` has the rows of all of them, ids as a list."""
         cuts = [self._cut(field, outputs[field.name], counts) for field in self._wanted]
@@ -111,8 +111,8 @@ class Writer:
             return [layout % each for each in holes]
         return [self._layout(n, form) % each for n, each in zip(counts, holes, strict=True)]
 
-    def _cut(self, field: Field, column: Column | list[str], counts: Sequence[int]) -> _Cut:
-        if isinstance(column, list):
+    def _cut(self, field: Field, column: Column | Sequence[str], counts: Sequence[int]) -> _Cut:
+        if not isinstance(column, Column):
             if field.name not in self._binary:
                 return _Cut(flat_ids(column, counts), None)
             parts = raw_ids(column, counts)

@@ -1,5 +1,6 @@
 """Answers as a flat table: one row per row asked, with its id, the outputs, the decision, and why."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -33,14 +34,14 @@ def flat(answered: Answered, how: Listing = "records") -> Answer:
     return Answer(live.name, live.revision.number, columns(answered), named, how)
 
 
-def brief(answered: Answered) -> dict[str, Column | list[str]]:
+def brief(answered: Answered) -> dict[str, Column | Sequence[str]]:
     """Ids, outputs and decision alone, for those to whom the why is told otherwise."""
     return {"prediction_id": answered.ids, **_answers(answered)}
 
 
 def columns(answered: Answered, why: bool = True) -> dict[str, Column]:
     """The columns of a flat answer, in their order; without those that say why, if they are told otherwise."""
-    columns = {"prediction_id": _texts(answered.ids), **_answers(answered)}
+    columns = {"prediction_id": _texts([*answered.ids]), **_answers(answered)}
     if not why:
         return columns
     columns["arm"] = _texts(answered.arms)

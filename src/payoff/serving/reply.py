@@ -37,7 +37,7 @@ class Answered:
     """
 
     live: Live
-    ids: list[str]
+    ids: Sequence[str]
     outputs: Rows
     decision: Column | None
     same: Same | None
@@ -72,7 +72,7 @@ class Answered:
         )
 
 
-def assemble(live: Live, parts: Sequence[Part], ids: list[str]) -> Answered:
+def assemble(live: Live, parts: Sequence[Part], ids: Sequence[str]) -> Answered:
     """The parts of a batch as one table, in the order the rows came."""
     part = parts[0]
     if len(parts) == 1 and part.violations is None and part.blocked is None:
@@ -110,7 +110,7 @@ def _blank(column: Column, gone: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> 
     return Column(column.values, valid & ~gone)
 
 
-def _joined(pieces: Sequence[Answered], order: list[int], ids: list[str]) -> Answered:
+def _joined(pieces: Sequence[Answered], order: list[int], ids: Sequence[str]) -> Answered:
     """Several tables as one, its rows in an order of their own."""
     decisions = [{"decision": piece.decision} for piece in pieces if piece.decision is not None]
     outputs = concat([piece.outputs for piece in pieces])
