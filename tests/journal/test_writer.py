@@ -10,7 +10,7 @@ import pytest
 
 from payoff.errors import Unavailable
 from payoff.journal import segment
-from payoff.journal.frame import Layout
+from payoff.journal.frame import Stream
 from payoff.journal.ids import time_us
 from payoff.journal.reader import Held, Tail
 from payoff.journal.writer import Writer
@@ -156,8 +156,8 @@ def test_what_belongs_to_replaced_revisions_goes_with_their_segment(house: House
 
 
 def _kept() -> int:
-    """Streams that writers know how to write."""
-    return sum(isinstance(one, Layout) for one in gc.get_objects())
+    """Streams that somebody keeps."""
+    return sum(isinstance(one, Stream) for one in gc.get_objects())
 
 
 def test_a_journal_that_nobody_compacts_refuses_at_its_limit_and_counts_it(house: House) -> None:

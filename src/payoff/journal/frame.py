@@ -22,6 +22,7 @@ import zlib
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -159,10 +160,15 @@ class Layout(NamedTuple):
 
 def layout(stream: Stream) -> Layout:
     """The slots of a stream's own columns, in the order of its frames."""
-    slots = [_slot(group, column) for group, column in stream.columns]
+    return _layout(stream.kind, stream.columns)
+
+
+@lru_cache(maxsize=256)  # the revisions of an endpoint mostly have the same columns
+def _layout(kind: str, columns: tuple[tuple[str, Field], ...]) -> Layout:
+    slots = [_slot(group, column) for group, column in columns]
     fixed, texts = tuple(s for s in slots if s.dtype.kind != "O"), tuple(s for s in slots if s.dtype.kind == "O")
     own = sum(s.width for s in fixed) + 4 * sum(s.count for s in texts)
-    plain = 8 * len(FIXED[stream.kind]) + 4 * len(TEXTS[stream.kind]) + own
+    plain = 8 * len(FIXED[kind]) + 4 * len(TEXTS[kind]) + own
     return Layout(
         fixed,
         texts,

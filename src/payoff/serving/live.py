@@ -148,6 +148,7 @@ def _cache(how: Cache, arm: Arm, inputs: tuple[Field, ...]) -> Answers:
     return Answers(how, [field for field in inputs if field.name in asked])
 
 
+@lru_cache(maxsize=256)
 def _columns(inputs: tuple[Field, ...], outputs: tuple[Field, ...], decision: Type | None) -> Columns:
     """What the journal has of every row."""
     decided = [("decision", Field("decision", decision, nullable=True))] if decision is not None else []
