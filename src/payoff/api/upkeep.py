@@ -67,6 +67,7 @@ class Upkeep:
         self._process = process = subprocess.Popen(  # noqa: S603 - our own module
             command if first else ["nice", "-n", "10", *command],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            start_new_session=first,  # Linux may share the cores out by session, and in this one are all questions
         )  # fmt: skip
         for _ in range(int(COMPACT_S_MAX / self._look_s)):
             with suppress(subprocess.TimeoutExpired):
