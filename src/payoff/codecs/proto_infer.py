@@ -8,6 +8,7 @@ is not parsed again: `Shape` knows where these lie.
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import repeat
 from math import prod
 from typing import Any
 
@@ -15,7 +16,6 @@ import numpy as np
 import orjson
 
 from payoff.codecs import wire
-from payoff.codecs.celltext import escaped
 from payoff.codecs.checks import shorten
 from payoff.codecs.proto import message, parsed
 from payoff.codecs.tensors import BYTES, DATATYPES, DTYPES, pack, unpack
@@ -269,22 +269,28 @@ class Responses:
     def __init__(self, name: str, version: str, wanted: Sequence[Field]) -> None:
         self._wanted = wanted
         self._name, self._version = name, version
-        self._layouts: dict[Any, bytes] = {}
+        self._layouts: dict[Any, list[bytes]] = {}
 
     def write(
         self, outputs: Sequence[tuple[int, Sequence[bytes]]], counts: Sequence[int], ids: Sequence[bytes],
         said: tuple[tuple[str, Any], ...],
     ) -> list[bytes]:  # fmt: skip
         """One response for each call of so many rows. `outputs` has for each wanted field how many bytes one row of it
-        takes, 0 if that differs, and the raw bytes for each call; `said` are the response's parameters."""
-        widths = tuple(width for width, _ in outputs)
+        takes, 0 if that differs, and the raw bytes for each call; `ids` is empty if no call has one; `said` are the
+        response's parameters."""
+        widths = (*[width for width, _ in outputs],)
         columns = [parts if width else [wire.piece(_RAW_OUT, part) for part in parts] for width, parts in outputs]
-        heads = [wire.piece(_ID, id) if id else b"" for id in ids]
-        layouts = {n: self._layout(n, widths, said) for n in {*counts}}
-        return [layouts[n] % holes for n, holes in zip(counts, zip(heads, *columns, strict=True), strict=True)]
+        columns.insert(0, [wire.piece(_ID, id) if id else b"" for id in ids] or [b""] * len(counts))
+        n = counts[0]
+        if counts.count(n) == len(counts):
+            layout: Iterable[Iterable[bytes]] = map(repeat, self._layout(n, widths, said), repeat(len(counts)))
+        else:
+            layout = zip(*[self._layout(n, widths, said) for n in counts], strict=True)
+        pieces = [each for both in zip(layout, columns, strict=True) for each in both]
+        return [*map(b"".join, zip(*pieces, strict=True))]
 
-    def _layout(self, n: int, widths: tuple[int, ...], said: tuple[tuple[str, Any], ...]) -> bytes:
-        """A response to n rows with a hole for the id, and one for the bytes of each output."""
+    def _layout(self, n: int, widths: tuple[int, ...], said: tuple[tuple[str, Any], ...]) -> list[bytes]:
+        """A response to n rows, in pieces: what stands before the id, and before the bytes of each output."""
         key = (n, widths, said)
         found = self._layouts.get(key)
         if found is None:
@@ -297,8 +303,8 @@ class Responses:
             for field in self._wanted:
                 shape = [n, *field.shape]
                 rest.outputs.add(name=field.name, datatype=DATATYPES[field.type], shape=shape)
-            holes = b"".join(escaped(wire.head(_RAW_OUT, n * width)) + b"%b" if width else b"%b" for width in widths)
-            found = self._layouts[key] = escaped(first) + b"%b" + escaped(rest.SerializeToString()) + holes
+            heads = [wire.head(_RAW_OUT, n * width) if width else b"" for width in widths]
+            found = self._layouts[key] = [first, rest.SerializeToString() + heads[0], *heads[1:]]
         return found
 
 

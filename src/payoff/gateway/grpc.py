@@ -44,7 +44,16 @@ class Infer:
     def take(self, caller: Caller, data: bytes) -> None:
         """Give a ModelInferRequest to the desk; its caller hears a ModelInferResponse."""
         try:
-            self._take(caller, data)
+            found = self._shapes.find(data)
+            if found is None:
+                self._take_new(caller, data)
+                return
+            live, form, asked = found
+            shape, timeout_us = asked[0], caller.head.timeout_us
+            if shape.id_at is not None:
+                check_id(asked)
+            deadline_us = None if timeout_us is None else now_us() + timeout_us
+            self._desk.take(live, form, asked, shape.rows, caller, deadline_us=deadline_us)
         except Exception as error:
             self._count(data, error)
             raise
@@ -58,34 +67,17 @@ class Infer:
         if self._desk.meter is not None:
             self._desk.meter.failed(name if name in self._desk.lives else "", "grpc", error)
 
-    def _take(self, caller: Caller, data: bytes) -> None:
-        found = self._shapes.find(data)
-        if found is None:
-            self._take_new(caller, data)
-            return
-        live, form, asked = found
-        if self._desk.lives.get(live.name) is not live:
-            self._shapes.forget(live)
-            self._take_new(caller, data)
-            return
-        if asked.shape.id_at is not None:
-            check_id(asked)
-        self._desk.take(live, form, asked, asked.shape.rows, caller, deadline_us=_deadline_us(caller))
-
     def _take_new(self, caller: Caller, data: bytes) -> None:
         said = request(data)
         live = find(self._desk, said.model_name, said.model_version)
         asked = Tensors.of(live).ask(*proto_infer.told(said), self._regions.read)
         form, priority, own_us = specially(self._regions, live, asked)
-        deadlines_us = [us for us in (_deadline_us(caller), own_us) if us is not None]
+        timeout_us = caller.head.timeout_us
+        theirs_us = None if timeout_us is None else now_us() + timeout_us
+        deadlines_us = [us for us in (theirs_us, own_us) if us is not None]
         deadline_us = min(deadlines_us, default=None)
         self._desk.take(live, told(live, form), asked, asked.rows, caller, priority=priority, deadline_us=deadline_us)
         self._shapes.keep(data, said, live, asked.rows)
-
-
-def _deadline_us(caller: Caller) -> int | None:
-    timeout_us = caller.head.timeout_us
-    return None if timeout_us is None else now_us() + timeout_us
 
 
 def find(desk: Desk, name: str, version: str) -> Live:

@@ -29,16 +29,7 @@ _WRITERS_MAX = 64
 _ASKS_FOR_LAST, _LAST = "triton_enable_empty_final_response", "triton_final_response"  # every answer is the last here
 
 
-class Asked(NamedTuple):
-    """A request of a known shape, and its parts."""
-
-    shape: Shape | Loose
-    parts: tuple[bytes, ...]
-
-    @property
-    def id(self) -> bytes:
-        at = self.shape.id_at
-        return b"" if at is None else self.parts[at]
+Asked = tuple[Shape | Loose, tuple[bytes, ...]]  # a request of a known shape, and its parts
 
 
 class Told:
@@ -73,10 +64,9 @@ class Seen:
 
     def read(self, asked: Sequence[Asked]) -> Rows:
         """The rows of all these requests: their bytes are the columns' bytes."""
-        rows = sum(shape.rows for shape, _ in asked)
         found: Rows = {}
-        for place, (field, dtype) in enumerate(self._inputs):
-            raws = [parts[shape.at[place]] for shape, parts in asked]
+        rows, raws_of_each = _raws(asked)
+        for (field, dtype), raws in zip(self._inputs, raws_of_each, strict=True):
             if field.type is Type.TEXT:
                 values = self._texts(field, raws, asked)
             else:
@@ -93,8 +83,8 @@ class Seen:
 
     def write(self, answered: Answered, asked: Sequence[Asked], counts: Sequence[int]) -> list[Any]:
         """A ModelInferResponse for each of them."""
-        outputs = asked[0].shape.outputs
-        if all(shape.outputs == outputs for shape, _ in asked):
+        outputs = asked[0][0].outputs
+        if _alike(asked) or all(shape.outputs == outputs for shape, _ in asked):
             return self._written(answered, asked, counts)
         return [
             self._written(part, [one], [count])[0]
@@ -103,20 +93,18 @@ class Seen:
 
     def _written(self, answered: Answered, asked: Sequence[Asked], counts: Sequence[int]) -> list[Any]:
         same = answered.same
-        writer = self._writer(asked[0].shape.outputs, same is not None)
-        columns = table.columns(answered, why=not writer.brief)
-        if not all(columns[field.name].valid is None for field in writer.wanted) or not writer.plain:
+        writer = self._writer(asked[0][0].outputs, same is not None)
+        columns = table.columns(answered) if writer.why else table.brief(answered)
+        if not writer.plain or any(_has_nulls(columns[field.name]) for field in writer.wanted):
             return self._told.write(answered, [_plainly(one) for one in asked], counts)
         said: dict[str, Any] = {"revision": self._live.revision.number}
         if same is not None and writer.brief:
             said |= same._asdict()
-        raws = [
-            (4 + len(answered.ids[0].encode()), raw_ids(answered.ids, counts))
-            if field is self._outputs[0] and answered.ids  # prediction_id comes first, and is as long for all
-            else (width, raw(columns[field.name], counts))
-            for field, width in zip(writer.wanted, writer.widths, strict=True)
-        ]
-        return list(writer.responses.write(raws, counts, [one.id for one in asked], (*said.items(),)))
+        raws: list[tuple[int, list[bytes]]] = []
+        for field, width in zip(writer.wanted, writer.widths, strict=True):
+            column = columns[field.name]
+            raws.append((width, raw(column, counts)) if isinstance(column, Column) else _ids(column, counts))
+        return writer.responses.write(raws, counts, _ids_of(asked), (*said.items(),))
 
     def _writer(self, names: tuple[str, ...] | None, same: bool) -> "_Writer":
         found = self._writers.get((names, same))
@@ -131,15 +119,17 @@ class Seen:
         wanted = [by_name[name] for name in names or by_name if not brief or name not in tensors.WHY]
         responses = Responses(self._live.name, str(self._live.revision.number), wanted)
         widths = [*map(proto_infer.width, wanted)]
-        return _Writer(wanted, widths, brief, all(map(proto_infer.plain, wanted)), responses)
+        why = any(field.name in tensors.WHY for field in wanted)
+        return _Writer(wanted, widths, brief, why, all(map(proto_infer.plain, wanted)), responses)
 
 
 class _Writer(NamedTuple):
-    """What is written where the same outputs are wanted; `brief` without who answered and why, which is said once."""
+    """What is written where the same outputs are wanted; `brief` says once who answered and why, `why` by row."""
 
     wanted: list[Field]
     widths: list[int]
     brief: bool
+    why: bool
     plain: bool
     responses: Responses
 
@@ -157,7 +147,7 @@ class Shapes:
         for live, form, shape in self._by_size.get(len(data), ()):
             parts = shape.parts(data)
             if parts is not None:
-                return live, form, Asked(shape, parts)
+                return live, form, (shape, parts)
         return self._find_loose(data) if self._loose else None
 
     def _find_loose(self, data: bytes) -> "tuple[Live, Seen, Asked] | None":
@@ -165,7 +155,7 @@ class Shapes:
             if (known := self._loose.get(key)) is not None:
                 live, form, shape = known
                 parts = shape.parts(data, id, at)
-                return None if parts is None else (live, form, Asked(shape, parts))
+                return None if parts is None else (live, form, (shape, parts))
         return None
 
     def keep(self, data: bytes, request: Any, live: Live, rows: int) -> None:
@@ -217,8 +207,49 @@ def told(live: Live, form: Tensors | Wished) -> Told:
     return found
 
 
+def _alike(asked: Sequence[Asked]) -> bool:
+    """Whether all of these requests are of one shape."""
+    first = asked[0][0]
+    return [shape for shape, _ in asked].count(first) == len(asked)
+
+
+def _raws(asked: Sequence[Asked]) -> tuple[int, list[list[bytes]]]:
+    """How many rows there are; and for each input the bytes that each request brings."""
+    first = asked[0][0]
+    if _alike(asked):
+        return first.rows * len(asked), [[parts[at] for _, parts in asked] for at in first.at]
+    places = range(len(first.at))
+    return sum(shape.rows for shape, _ in asked), [[parts[shape.at[i]] for shape, parts in asked] for i in places]
+
+
+def _ids_of(asked: Sequence[Asked]) -> list[bytes]:
+    """The ids that these requests have, or an empty list if they have none."""
+    if asked[0][0].id_at is None and _alike(asked):
+        return []
+    return [id_of(one) for one in asked]
+
+
+def id_of(asked: Asked) -> bytes:
+    """The id of a request, empty if it has none."""
+    shape, parts = asked
+    return b"" if shape.id_at is None else parts[shape.id_at]
+
+
+def _ids(ids: Sequence[str], counts: Sequence[int]) -> tuple[int, list[bytes]]:
+    """How many bytes each of these ids takes, for all are as long; and the ids for each call."""
+    if not ids:
+        return 0, [b""] * len(counts)
+    raws = raw_ids(ids, counts)
+    return next(len(each) // count for each, count in zip(raws, counts, strict=True) if count), raws
+
+
+def _has_nulls(column: Column | Sequence[str]) -> bool:
+    return isinstance(column, Column) and column.valid is not None
+
+
 def _plainly(asked: Asked) -> oip.Request:
-    return oip.Request(asked.id.decode() or None, {}, asked.shape.outputs, {}, "all", asked.shape.rows)
+    shape = asked[0]
+    return oip.Request(id_of(asked).decode() or None, {}, shape.outputs, {}, "all", shape.rows)
 
 
 def _translated(reply: Any, asked: oip.Request) -> Any:
@@ -233,6 +264,6 @@ def _translated(reply: Any, asked: oip.Request) -> Any:
 def check_id(asked: Asked) -> None:
     """BadInput if the id is no text."""
     try:
-        asked.id.decode()
+        id_of(asked).decode()
     except UnicodeDecodeError as error:
         raise BadInput("the id is not UTF-8 text") from error
