@@ -212,7 +212,7 @@ async def measured(home: Path, model: str, request: bytes, case: Case, options: 
         follower = Follower(home, 0, desk, Heat())
         await follower.start()
         regions = Regions(home, allowed=False, bytes_max=1 << 20)
-        v2 = V2(desk, home, regions, Repository(desk, follower.models.heat_all), ROWS_MAX)
+        v2 = V2(desk, home, regions, Repository(desk, home), ROWS_MAX)
         driver = driven(desk, v2, request, case)
         await warm(driver, model)
         found = await timed(driver, case.connections * case.streams, options)

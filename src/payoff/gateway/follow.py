@@ -30,6 +30,7 @@ from payoff.store.folders import Unpacked
 LOOK_S = 0.02
 AGAIN_S = 0.5  # after a failure
 WARM_MAX = 2  # models loaded at the same time when a worker starts
+WISH_S_MAX = 300.0  # somebody waits so long for an endpoint that he wants warm
 REST_S = 0.002  # between two endpoints that are woken: calls go first
 log = logging.getLogger("payoff.gateway")
 
@@ -53,6 +54,9 @@ class Follower:
         self._loading: dict[str, tuple[Revision, asyncio.Task[None]]] = {}
         self._asleep: dict[str, Revision] = {}
         self._rousing: asyncio.Task[None] | None = None
+        self._wishes: dict[str, int] = {}
+        self._warmed: dict[str, tuple[int, str]] = {}
+        self._warming: set[asyncio.Task[None]] = set()
         self._stamp = -1
         self._boot_id = exchange.boot_id()
 
@@ -67,6 +71,7 @@ class Follower:
         for name in self._published:
             self._settle(name)
         self._rousing = asyncio.get_running_loop().create_task(self._rouse())
+        self._hear_wishes()
         self.report()
 
     async def follow(self) -> None:
@@ -92,9 +97,31 @@ class Follower:
             self._put_to_rest(name)
             self._prepared.pop(name, None)
             self._failed.pop(name, None)
+            self._warmed.pop(name, None)
         for name in self._published:
             self._settle(name)
+        self._hear_wishes()
         self.let_go()
+        self.report()
+
+    def _hear_wishes(self) -> None:
+        """Warm the endpoints that somebody, at this worker or another, wants warm and still waits for."""
+        wishes = exchange.wanted_warm(self._home)
+        for name, number in wishes.items():
+            if number > self._wishes.get(name, 0) and now_us() - number < WISH_S_MAX * 1e6:
+                task = asyncio.get_running_loop().create_task(self._warm_all(name, number))
+                self._warming.add(task)
+                task.add_done_callback(self._warming.discard)
+        self._wishes = wishes
+
+    async def _warm_all(self, name: str, number: int) -> None:
+        """All models of an endpoint; what comes of it is in the report."""
+        said = ""
+        try:
+            await self.models.heat_all(self._desk.find(name).seats)
+        except Exception as error:
+            said = words(error)
+        self._warmed[name] = (number, said)
         self.report()
 
     def _wake(self, name: str, revision: Revision) -> Live:
@@ -226,6 +253,7 @@ class Follower:
             counters=self._desk.counters.as_dict() | models,
             out={name: out for name, live in self._desk.lives.items() if (out := _out(live))},
             resident=tuple(_resident(seat) for seat in self.models.resident),
+            warmed=dict(self._warmed),
         )
         exchange.report(self._home, self._index, status)
 

@@ -128,8 +128,8 @@ async def work(settings: Settings) -> None:
     leave = told_to_leave(settings.lifeline_fd)
     doors = Doors(settings, Board(settings.board_fd, settings.workers), settings.tls, process.raise_files())
     process.settle()
-    open_http(doors, desk, follower)
-    await open_grpc(doors, desk, follower)
+    open_http(doors, desk)
+    await open_grpc(doors, desk)
     open_flight(doors, desk)
     vitals = Vitals(sheet, desk, writer, follower.models, doors.numbers)
     vitals.tick()
@@ -189,12 +189,12 @@ def told_to_leave(lifeline_fd: int | None) -> asyncio.Event:
     return leave
 
 
-def open_http(doors: Doors, desk: Desk, follower: Follower) -> None:
+def open_http(doors: Doors, desk: Desk) -> None:
     """The HTTP door."""
     settings = doors.settings
     here = is_here(settings.fd)
     regions = Regions(settings.home, allowed=here, bytes_max=settings.body_bytes_max)
-    v2 = V2(desk, settings.home, regions, Repository(desk, follower.models.heat_all), ROWS_MAX)
+    v2 = V2(desk, settings.home, regions, Repository(desk, settings.home), ROWS_MAX)
     routes = Routes(desk, v2, settings.key, LOOPBACK if here else None, settings.body_bytes_max)
     connections_max = min(Limits().connections_max, doors.connections_max)
     limits = Limits(body_bytes_max=settings.body_bytes_max, connections_max=connections_max)
@@ -202,7 +202,7 @@ def open_http(doors: Doors, desk: Desk, follower: Follower) -> None:
     doors.open(settings.fd, door, lambda: Connection(door))
 
 
-async def open_grpc(doors: Doors, desk: Desk, follower: Follower) -> None:
+async def open_grpc(doors: Doors, desk: Desk) -> None:
     """The gRPC door, if there is one."""
     settings = doors.settings
     if settings.grpc_fd is None:
@@ -211,7 +211,7 @@ async def open_grpc(doors: Doors, desk: Desk, follower: Follower) -> None:
 
     here = is_here(settings.grpc_fd)
     regions = Regions(settings.home, allowed=here, bytes_max=settings.body_bytes_max)
-    v2 = V2(desk, settings.home, regions, Repository(desk, follower.models.heat_all), ROWS_MAX)
+    v2 = V2(desk, settings.home, regions, Repository(desk, settings.home), ROWS_MAX)
     limits = grpc_door.limits(settings.body_bytes_max, doors.connections_max)
     if settings.grpc_server == "grpcio":
         hall = await grpc_door.of_grpcio(grpc_door.door(desk, v2, settings.key, None, limits), settings)

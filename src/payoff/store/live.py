@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from payoff.clock import now_us
 from payoff.records.endpoint import Revision
 from payoff.records.names import check
 from payoff.store import processes
@@ -60,6 +61,7 @@ class Status:
     counters: dict[str, int] = field(default_factory=dict)
     out: dict[str, dict[str, str]] = field(default_factory=dict)  # endpoint -> arm -> why
     resident: tuple[Resident, ...] = ()
+    warmed: dict[str, tuple[int, str]] = field(default_factory=dict)  # endpoint -> the wish that was met, or why not
 
 
 _YOUNG_NS = 1_000_000_000
@@ -110,6 +112,24 @@ def remove(home: Path, endpoint: str) -> None:
     """The endpoint is no more; removing what is not there is fine."""
     with _changing(home) as live:
         (live / f"{check(endpoint, 'endpoint')}.json").unlink(missing_ok=True)
+        (home / "run" / "warm" / endpoint).unlink(missing_ok=True)
+
+
+def want_warm(home: Path, endpoint: str) -> int:
+    """Ask all workers to have the models of an endpoint loaded.
+
+    The wish has a number, the time in microseconds or more than that of the one before; `Status.warmed` has who met it.
+    """
+    with _changing(home):
+        path = folder(home / "run" / "warm") / check(endpoint, "endpoint")
+        number = max(now_us(), _wish(path) + 1)
+        replace(path, b"%d" % number)
+        return number
+
+
+def wanted_warm(home: Path) -> dict[str, int]:
+    """The latest wish for each endpoint, by its number."""
+    return {path.name: _wish(path) for path in (home / "run" / "warm").glob("[!.]*")}
 
 
 def serves(home: Path, endpoint: str) -> bool:
@@ -226,6 +246,14 @@ def _read(path: Path) -> Live | str | None:
     except (OSError, ValueError, msgspec.MsgspecError) as error:
         return f"{path.name} cannot be read: {error}; restart the control plane, it writes the file anew"
     return live if f"{found}.json" == path.name else f"{path.name} is about {found!r}; it was renamed by hand"
+
+
+def _wish(path: Path) -> int:
+    """The number of a wish; 0 where there is none."""
+    try:
+        return int(path.read_bytes())
+    except (OSError, ValueError):
+        return 0
 
 
 def _status(path: Path) -> Status | None:
