@@ -81,6 +81,8 @@ def test_any_body_means_the_same_in_pieces(body: bytes) -> None:
 def test_too_many_rows_are_refused_before_they_are_all_read() -> None:
     with pytest.raises(TooLarge, match="the limit is 40"):
         READER.whole(b"[" + b'{"t":"a"},' * 1_000 + b"no JSON at all]", 100)
+    with pytest.raises(TooLarge, match="the limit is 40"):  # as when it is read as a whole
+        READER.whole(b'[{"t":7}' + b',{"t":"a"}' * 1_000 + b"]", 100)
 
 
 def test_a_column_that_a_model_calls_rows_is_no_envelope() -> None:

@@ -32,7 +32,7 @@ from payoff.codecs.celltext import record as layout
 from payoff.codecs.checks import check_count, check_names, shorten
 from payoff.codecs.codec import ROWS_MAX, Codec, prepared
 from payoff.codecs.jsontext import parse
-from payoff.errors import BadInput
+from payoff.errors import BadInput, TooLarge
 from payoff.records.columns import Column, concat, length
 from payoff.records.signature import Field, Type
 
@@ -167,11 +167,18 @@ class Rows:
         pieces = None if "rows" in self._by_name else piecemeal.records(body, piece_bytes)
         if pieces is None:
             return None
-        rows, parts = 0, []
+        rows, parts, amiss = 0, [], None
         for records in pieces:
             rows += len(records)
-            check_count(rows, self._rows_max)
-            parts.append(self.of_records(records))
+            if rows > self._rows_max:  # which goes before all else that may be wrong
+                most = self._rows_max
+                raise TooLarge(f"{rows} rows or more in one call; the limit is {most}: send them in parts")
+            try:
+                parts += [] if amiss else [self.of_records(records)]
+            except BadInput as error:
+                amiss = error
+        if amiss is not None:
+            raise amiss
         return Asked(rows, "records", [], concat(parts))
 
     def _of_columns(self, body: bytes, piece_bytes: int) -> Asked | None:
