@@ -1,6 +1,7 @@
 """A worker's view of what is published: asleep at the start, proven before it is new, anew after it was out."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from onnxruntime import InferenceSession
 
 from payoff.errors import NotFound
 from payoff.flavors import FLAVORS
@@ -16,11 +18,12 @@ from payoff.gateway.follow import Follower
 from payoff.journal.ids import Ids
 from payoff.journal.writer import Writer
 from payoff.records import Arm, Column, Policy, Revision, Role, Served
-from payoff.serving import Answered, Desk, Heat
+from payoff.serving import Answered, Desk, Heat, Live
 from payoff.store import live
 from payoff.store.blobs import Blobs
 from tests.serving.elsewhere import MADE, Behaviour
 from tests.serving.house import FALLBACK, SIGNATURE
+from tests.walks import models as onnx
 
 pytestmark = pytest.mark.anyio
 
@@ -146,3 +149,45 @@ async def test_what_is_loaded_is_told_with_what_it_holds_and_what_is_let_go_of_n
     follower.models.close()
     follower.report()
     assert live.statuses(tmp_path)[0].resident == ()
+
+
+async def test_replaced_revisions_and_their_models_go_though_calls_never_cease(tmp_path: Path) -> None:
+    """Arms that only watch get no turn then; what they have yet to see keeps nothing that is no more."""
+    alive = _alive()
+    _publish(tmp_path, 1)
+    follower, desk = await following(tmp_path, Heat())
+    await call(desk, 1)
+    over = False
+
+    def ask(heard: Answered | Exception | None = None) -> None:
+        assert not isinstance(heard, Exception), heard
+        if not over:
+            desk.submit(desk.find("times"), {"x": Column(np.array([1], np.float32))}, ask)
+
+    ask()
+    for number in range(2, 102):
+        _publish(tmp_path, number)
+        follower.look()
+        await until(lambda n=number: desk.find("times").revision.number == n)  # type: ignore[misc]
+    assert desk.counters.shadowed < 100
+    await until(lambda: follower.let_go() or _alive() == alive + 3)  # type: ignore[func-returns-value]
+    over = True
+    follower.models.close()
+
+
+def _publish(home: Path, number: int) -> None:
+    """Every other time there is a new version; the one before it is killed, and watches."""
+    arms = [
+        Arm(f"v{version}", role, "times", version, here(home, version), was=Role.CHAMPION)
+        for version, role in ((number // 2 + 2, Role.CHAMPION), (number // 2 + 1, Role.KILLED))
+    ]
+    live.publish(home, Revision("times", number, 0, "me", "", tuple(arms), FALLBACK))
+
+
+def here(home: Path, factor: float) -> Served:
+    return Served("onnx", Blobs(home / "artifacts").put(onnx.times(factor)), SIGNATURE)
+
+
+def _alive() -> int:
+    """Revisions that are live, or kept as if they were; and loaded models."""
+    return sum(isinstance(one, (Live, InferenceSession)) for one in gc.get_objects())
