@@ -6,6 +6,9 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,8 +19,10 @@ import pytest
 from payoff.errors import Abandoned, BadInput
 from payoff.gateway.aside import Aside
 from payoff.gateway.request import LARGE_BYTES, Head, Request
-from payoff.records import Role
+from payoff.records import Arm, Field, Policy, Role, Served, Signature, Type
 from payoff.store import live
+from payoff.store.blobs import Blobs
+from tests.gateway import endpoints
 from tests.gateway.test_http import until
 from tests.gateway.test_worker import revision, worker
 
@@ -154,3 +159,25 @@ def test_a_large_answer_is_packed_and_means_the_same(url: str) -> None:
     )
     assert packed.headers["content-encoding"] == "gzip"
     assert [row["y"] for row in packed.json()["predictions"]] == [row["y"] for row in plain.json()["predictions"]]
+
+
+def test_rows_that_are_read_while_another_revision_goes_live_are_asked_of_that_one(tmp_path: Path) -> None:
+    first = revision(tmp_path, 1, (Role.CHAMPION, 2, 0))
+    live.publish(tmp_path, first)
+    fields = {"x": (Type.FLOAT64, 1)}
+    served = Served(
+        "onnx",
+        Blobs(tmp_path / "artifacts").put(endpoints.identity(fields)),
+        Signature((Field("x", Type.FLOAT64),), (Field("x_out", Type.FLOAT64),)),
+    )
+    second = replace(first, number=2, policy=Policy(), arms=(Arm("champion", Role.CHAMPION, "same", 1, served),))
+    body = large()
+    with worker(tmp_path) as url, ExitStack() as stack:
+        lines = [stack.enter_context(send(url, body, "connection: close")) for _ in range(8)]  # read in turn
+        live.publish(tmp_path, second)
+        heard = [b"".join(iter(partial(line.recv, 1 << 20), b"")) for line in lines]
+    said = [json.loads(whole.partition(b"\r\n\r\n")[2]) for whole in heard]
+    xs = [row["x"] for row in json.loads(body)]
+    assert said[-1]["revision"] == 2
+    assert [row["x_out"] for row in said[-1]["predictions"]] == xs
+    assert all(len(one["predictions"]) == len(xs) for one in said)

@@ -19,7 +19,7 @@ from payoff.errors import BadInput, Busy, NotFound, NotRead, PayoffError, Unauth
 from payoff.gateway import metrics, rows
 from payoff.gateway.aside import Aside
 from payoff.gateway.http import Connection
-from payoff.gateway.patience import patience
+from payoff.gateway.patience import Patience, patience
 from payoff.gateway.reply import Reply, refusal
 from payoff.gateway.request import LARGE_BYTES, Head, Request
 from payoff.gateway.stream import streams
@@ -30,6 +30,7 @@ from payoff.gateway.wished import take_specially
 from payoff.serving import Desk, Live
 
 Way = Callable[[Request], None]
+Find = Callable[[], tuple[Live, Any]]  # an endpoint as it is now, and the form of its calls
 log = logging.getLogger("payoff.gateway")
 
 _PREDICT = "/predict/"
@@ -126,12 +127,15 @@ class Routes:
         codec, answer_codec = _codecs(head)
         desk, limits = self._desk, patience(head)
 
-        def ask(request: Request) -> None:
+        def find() -> tuple[Live, Any]:
             live = desk.find(name)
-            form = rows.form(live, codec, answer_codec)
+            return live, rows.form(live, codec, answer_codec)
+
+        def ask(request: Request) -> None:
             if len(request.body) > LARGE_BYTES:
-                ask_aside(request, live, form)
+                self._ask_aside(request, find, limits, ask)
                 return
+            live, form = find()
             asked = form.ask(request.body)
             if limits is None:
                 desk.take(live, form, asked, asked.rows, request)
@@ -139,22 +143,22 @@ class Routes:
                 until_us = limits.deadline_us()
                 desk.take(live, form, asked, asked.rows, request, priority=limits.priority, deadline_us=until_us)
 
-        def ask_aside(request: Request, live: Live, form: Any) -> None:
-            until_us = None if limits is None else limits.deadline_us()
-
-            def take(asked: Any) -> None:
-                now = desk.find(name)
-                if now.inputs != live.inputs:  # another revision went live meanwhile, and takes other columns
-                    ask(request)
-                    return
-                request.body = b""
-                priority = 0 if limits is None else limits.priority
-                own = rows.form(now, codec, answer_codec)
-                desk.take(now, own, asked, asked.rows, request, priority=priority, deadline_us=until_us)
-
-            self._aside.do(request, partial(form.whole, request.body), take)
-
         return ask
+
+    def _ask_aside(self, request: Request, find: Find, limits: Patience | None, again: Way) -> None:
+        """Read a large body aside, as the endpoint takes it now, and ask the endpoint as it is then."""
+        live, form = find()
+        priority, until_us = (0, None) if limits is None else (limits.priority, limits.deadline_us())
+
+        def take(asked: Any) -> None:
+            now, own = find()
+            if now.inputs != live.inputs:  # another revision went live meanwhile, and takes other columns
+                again(request)
+                return
+            request.body = b""
+            self._desk.take(now, own, asked, asked.rows, request, priority=priority, deadline_us=until_us)
+
+        self._aside.do(request, partial(form.whole, request.body), take)
 
     # -- Open Inference Protocol
 
