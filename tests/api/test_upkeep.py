@@ -55,11 +55,11 @@ def test_a_compaction_lets_everybody_go_first_until_it_falls_behind(home: Path) 
     mine = os.getpriority(os.PRIO_PROCESS, 0)
     upkeep = Upkeep(home, interval_s=0.01, look_s=0.01)
     upkeep.start()
-    first = _compaction(0)
+    first = _compaction(home)
     assert os.getpriority(os.PRIO_PROCESS, first) == min(19, mine + 10)
     os.kill(first, signal.SIGSTOP)
     upkeep.behind_bytes = 1
-    second = _compaction(first)
+    second = _compaction(home, first)
     assert os.getpriority(os.PRIO_PROCESS, second) == mine
     until = time.monotonic() + 60
     while closed(home):
@@ -67,13 +67,14 @@ def test_a_compaction_lets_everybody_go_first_until_it_falls_behind(home: Path) 
     upkeep.stop()
 
 
-def _compaction(before: int) -> int:
+def _compaction(home: Path, before: int = 0) -> int:
     """The process that compacts, another than the one before."""
+    command = f"{sys.executable} -m payoff.journal.compact {home} "
     until = time.monotonic() + 60
     while True:
         assert time.monotonic() < until
         for pid in models.children(os.getpid()):
-            if pid != before and models.command(pid).startswith(f"{sys.executable} -m payoff.journal.compact"):
+            if pid != before and models.command(pid) == command:
                 return pid
 
 

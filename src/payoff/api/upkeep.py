@@ -69,6 +69,8 @@ class Upkeep:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             start_new_session=first,  # Linux may share the cores out by session, and in this one are all questions
         )  # fmt: skip
+        if self._stop.is_set():  # there was no process yet to be ended
+            process.kill()
         for _ in range(int(COMPACT_S_MAX / self._look_s)):
             with suppress(subprocess.TimeoutExpired):
                 return process, process.communicate(timeout=self._look_s)[1]
