@@ -1,7 +1,9 @@
 """Rows move from segments to tables exactly once, and a reader never notices."""
 
 import threading
+import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from payoff.journal import segment
-from payoff.journal.compact import ASIDE, NOTE, Report, compact
+from payoff.journal.compact import ASIDE, GATE, NOTE, SNAPSHOT, Report, compact
 from payoff.journal.frame import Noted, Stream
 from payoff.journal.reader import Tail
 from payoff.journal.snapshot import Snapshots
@@ -162,6 +164,32 @@ def test_readers_see_every_row_once_while_compaction_runs(house: House) -> None:
             reader.join()
     assert wrong == []
     assert house.rows("select count(*), count(distinct id) from predictions") == [(2000, 2000)]
+
+
+def test_a_compaction_waits_for_those_who_read_and_those_who_come_then_wait_for_it(house: House) -> None:
+    """So that it has its turn, though there may be no moment at which nobody reads."""
+    root = house.home / "journal"
+    house.answer(writer := house.writer(), [30, 31])
+    writer.close()
+    compacting = threading.Thread(target=compact, args=(house.home,))
+    reading = threading.Thread(target=Snapshots(house.home).take)
+    with segment.locked(root / SNAPSHOT, shared=True):
+        compacting.start()
+        while _open(root):
+            time.sleep(0.01)
+        reading.start()
+        reading.join(0.2)
+        assert reading.is_alive()
+        assert segment.segments(root)
+    reading.join(30)
+    compacting.join(30)
+    assert not segment.segments(root)
+
+
+def _open(root: Path) -> bool:
+    """Whether a reader who comes now may look."""
+    with segment.locked(root / GATE, shared=True, wait=False) as mine:
+        return mine
 
 
 def test_small_files_are_merged_sorted_and_nothing_is_lost(house: House) -> None:

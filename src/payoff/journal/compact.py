@@ -23,6 +23,7 @@ from payoff.journal.tidy import tidy
 
 NOTE = "compacting.json"
 LOCK, SNAPSHOT = ".compact.lock", ".snapshot.lock"
+GATE = ".snapshot.gate"  # whoever reads comes through it; shut while readers are waited for, who else need never end
 ASIDE = "aside"  # a folder: what cannot be read is kept here
 _BATCH_BYTES_MAX = 128 << 20  # of segments, taken into memory at once
 
@@ -133,7 +134,7 @@ def _delete(root: Path, held: Sequence[Held]) -> None:
     newest = max((each.newest for each in held), default=0)
     if newest > (int(remembered.read_text()) if remembered.exists() else 0):
         _replace_file(remembered, str(newest))
-    with segment.locked(root / SNAPSHOT):
+    with segment.locked(root / GATE), segment.locked(root / SNAPSHOT):
         for each in held:
             each.path.unlink()
         tables.sync(root)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from payoff.journal import segment, shape, tables
-from payoff.journal.compact import SNAPSHOT, note
+from payoff.journal.compact import GATE, SNAPSHOT, note
 from payoff.journal.decode import Kind
 from payoff.journal.reader import Damage, Held, Tail, alike
 
@@ -54,6 +54,8 @@ class Snapshots:
     def take(self) -> Snapshot:
         """The journal as of now."""
         root = self.home / "journal"
+        with segment.locked(root / GATE, shared=True):
+            pass
         with segment.locked(root / SNAPSHOT, shared=True):
             held = self._tail.look()
             self._refresh({kind for each in held for kind in each.tables})
