@@ -57,6 +57,7 @@ def test_a_large_table_goes_in_pieces_that_keep_every_row_in_order() -> None:
     assert max(piece.nbytes for piece in pieces) <= frames.REQUEST_BYTES_MAX
     assert max(piece.num_rows for piece in pieces) <= frames.REQUEST_ROWS_MAX
     assert pa.concat_tables(pieces)["i"].to_pylist() == list(range(50_001))
+    assert [piece.num_rows for piece in frames.pieces(table.select(["i"]), 20_000)] == [20_000, 20_000, 10_001]
 
 
 def test_no_rows_are_still_one_piece_so_that_the_server_can_say_what_is_missing() -> None:

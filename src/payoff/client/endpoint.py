@@ -54,7 +54,7 @@ class Endpoint:
 
         taken = frames.take(frame)
         ask = self._by_flight() if flight else lambda part: self.ask(frames.stream(part))
-        answers = list(in_order(ask, frames.pieces(taken.table)))
+        answers = list(in_order(ask, frames.pieces(taken.table, frames.CALL_ROWS_MAX)))
         return taken.back(pa.concat_tables(answers, promote_options="permissive"))
 
     def _by_flight(self) -> Callable[["pyarrow.Table"], "pyarrow.Table"]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 REQUEST_BYTES_MAX = 8 << 20  # what one request carries; the doors take 64 MiB
 REQUEST_ROWS_MAX = 50_000
+CALL_ROWS_MAX = 10_000  # of a request that a model answers: other callers wait for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +133,12 @@ def to_pandas(table: "pyarrow.Table") -> Any:
     return table.to_pandas()
 
 
-def pieces(table: "pyarrow.Table") -> Iterator["pyarrow.Table"]:
+def pieces(table: "pyarrow.Table", rows_max: int | None = None) -> Iterator["pyarrow.Table"]:
     """The rows in parts that fit into one request each."""
-    rows_max = max(1, min(REQUEST_ROWS_MAX, table.num_rows * REQUEST_BYTES_MAX // max(1, table.nbytes)))
-    for start in range(0, max(1, table.num_rows), rows_max):
-        yield table.slice(start, rows_max)
+    fit = table.num_rows * REQUEST_BYTES_MAX // max(1, table.nbytes)
+    step = max(1, min(fit, REQUEST_ROWS_MAX, rows_max or REQUEST_ROWS_MAX))
+    for start in range(0, max(1, table.num_rows), step):
+        yield table.slice(start, step)
 
 
 def line(row: Mapping[str, Any]) -> bytes:
