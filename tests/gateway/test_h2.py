@@ -232,6 +232,34 @@ def test_a_call_without_exactly_one_message_is_refused(client: Client, data: byt
     assert client.call(b"next").messages == [b"next"]
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_a_message_over_the_limit_is_refused_also_if_it_comes_in_one_frame(client: Client, known: bool) -> None:
+    for _ in range(2 * known):
+        assert client.call(b"x").status is Status.OK
+    answer = client.call(b"x" * 100_001)
+    assert answer.status is Status.RESOURCE_EXHAUSTED
+    assert "100,001 bytes; the limit is 100,000" in answer.headers["grpc-message"]
+    assert client.call(b"next").messages == [b"next"]
+
+
+def test_whatever_follows_known_headers_is_looked_at_as_ever(client: Client) -> None:
+    assert [client.call(b"x").status for _ in range(3)] == [Status.OK] * 3
+    block = client.encoder.encode(list(HEADERS.items()))
+
+    def call(data: bytes, flags: int = 1, numbers: tuple[int, int] | None = None) -> Any:
+        stream, client.next = client.next, client.next + 2
+        first, second = numbers or (stream, stream)
+        client.send(raw(1, 4, first, block) + raw(0, flags, second, data))
+        return client.answer(stream)
+
+    assert call(prefixed(b"one") + b"!").status is Status.INVALID_ARGUMENT
+    assert call(prefixed(b"one")[:-1]).status is Status.INVALID_ARGUMENT
+    assert call(prefixed(b"one", 1)).status is Status.INVALID_ARGUMENT
+    assert call(b"\x03" + prefixed(b"one") + b"\0" * 3, flags=9).messages == [b"one"]
+    reserved = client.next | 1 << 31
+    assert call(prefixed(b"one"), numbers=(reserved, reserved)).messages == [b"one"]
+
+
 def test_a_message_that_unpacks_to_more_than_the_limit_is_refused(client: Client) -> None:
     bomb = gzip.compress(b"\0" * 20_000_000)
     client.send(*client.request(None, grpc_encoding="gzip"))
@@ -527,6 +555,12 @@ def test_a_deadline_that_passes_is_told(client: Client) -> None:
     answer = client.answer(1)
     assert answer.status is Status.DEADLINE_EXCEEDED
     assert "0.06 s" in answer.headers["grpc-message"]
+
+
+def test_the_deadlines_of_calls_with_the_same_headers_count_from_each_of_them(client: Client) -> None:
+    for _ in range(3):
+        answer = client.call(b"x", path="/t/Never", grpc_timeout="60m")
+        assert answer.status is Status.DEADLINE_EXCEEDED
 
 
 def test_an_idle_connection_ends_without_an_error(hasty: Server) -> None:
