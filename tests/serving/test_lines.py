@@ -9,7 +9,7 @@ import pytest
 
 from payoff.errors import Busy, ModelFailed
 from payoff.records import Column, Otherwise, Policy, Role, Rule
-from payoff.serving import Answered, Limits
+from payoff.serving import Answered, Limits, prepare, watching
 from tests.serving.house import FALLBACK, House, all_of, until, y
 
 pytestmark = pytest.mark.anyio
@@ -219,6 +219,41 @@ async def test_a_shadow_that_hangs_loses_rows_and_the_others_none(build: Callabl
     gate.touch()
     await until(lambda: house.desk.idle)
     assert house.desk.counters.shadowed == 40
+
+
+async def test_what_a_shadow_has_yet_to_see_of_a_replaced_revision_is_left_out_after_a_while(
+    build: Callable[..., House], tmp_path: Path
+) -> None:
+    house = build(Limits(rows_max=1))
+    gate = tmp_path / "gate"
+    live = await house.hot((Role.CHAMPION, house.here(2)), (Role.SHADOW, house.away(factor=3, gate=str(gate))))
+    await all_of([house.call(live, x) for x in range(10)])
+    house.desk.let_go()
+    assert house.desk.counters.shadow_dropped == 0
+    house.desk.replace("times", prepare(house.revision((Role.CHAMPION, house.here(2))), house.models))
+    dropped = 9  # one is with the model
+    await until(lambda: house.desk.let_go() or house.desk.counters.shadow_dropped == dropped)  # type: ignore[func-returns-value]
+    gate.touch()
+    await until(lambda: house.desk.idle)
+    assert house.desk.counters.shadowed == 1
+
+
+async def test_what_waits_for_shadows_is_limited_in_bytes(
+    build: Callable[..., House], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Rows may be wide; a batch by itself always fits."""
+    monkeypatch.setattr(watching, "BYTES_MAX", 100)
+    house = build()
+    gate = tmp_path / "gate"
+    shadows = (Role.SHADOW, house.here(3)), (Role.SHADOW, house.away(factor=4, gate=str(gate)))
+    live = await house.hot((Role.CHAMPION, house.here(2)), *shadows)
+    for number in range(4):  # 80 bytes each, of questions and answers
+        await house.call(live, *range(10))
+        await until(lambda n=number: house.desk.counters.shadowed > 10 * n)  # type: ignore[misc]
+    assert house.desk.counters.shadow_dropped == 20  # of the second: one is with the model, one waits
+    gate.touch()
+    await until(lambda: house.desk.idle)
+    assert house.desk.counters.shadowed == 60
 
 
 async def test_answers_go_before_shadows_of_the_same_model(house: House, tmp_path: Path) -> None:
