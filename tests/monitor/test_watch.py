@@ -511,3 +511,4 @@ def test_a_history_of_any_length_is_read_whole_and_only_its_news_again(home: Hom
     assert [revision.number for revision in past] == list(range(1, 1_204))
     assert history(home.registry, "bank", past[:1_200]) == past
     assert history(home.registry, "bank", past) == past
+    assert len({id(arm.served) for revision in past for arm in revision.arms}) == 1  # thousands need not take more

@@ -1,7 +1,7 @@
 """From the journal to the docket: whole predictions, in order, each exactly once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow.compute
@@ -49,7 +49,21 @@ def history(registry: Registry, endpoint: str, known: Sequence[Revision] = ()) -
         older = page[-1].number
         if older <= last + 1:
             break
-    return [*known, *found[::-1]]
+    past = [*known]
+    for revision in found[::-1]:
+        past.append(_sharing(past[-1], revision) if past else revision)
+    return past
+
+
+def _sharing(before: Revision, revision: Revision) -> Revision:
+    """The same with the columns of the versions that it has in common with the one before: all are kept, and each would
+    have its own."""
+    served = {arm.served.digest: arm.served for arm in before.arms}
+    arms = tuple(
+        replace(arm, served=same) if (same := served.get(arm.served.digest)) == arm.served else arm
+        for arm in revision.arms
+    )
+    return replace(revision, arms=arms)
 
 
 def newest_outcome(snapshot: Snapshot, endpoint: str, before_id: str) -> tuple[str | None, bool]:
