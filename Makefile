@@ -1,8 +1,10 @@
 # payoff: `make demo` shows it, `make test` proves it, `make check` proves the rest. Each sets itself up.
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
+QUICK := not slow and not docs and not kinds and not heavy
 
-.PHONY: setup demo test check lint types floors docs slow kinds heavies heavy bench lock clean
+.PHONY: setup demo test check proofs lint types floors docs slow kinds heavies heavy bench lock clean
 
 setup: .venv/ready
 
@@ -18,9 +20,15 @@ demo: setup
 	$(BIN)/payoff demo $(ARGS)
 
 test: setup
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not kinds and not heavy" --ignore tests/docs
+	$(PYTEST) -m "$(QUICK)" --ignore tests/docs --ignore tests/kinds
 
-check: lint types floors docs slow kinds heavies
+# Types need one core and minutes; the tests go on beside them.
+check: setup
+	$(MAKE) --jobs 2 --output-sync=line lint types floors proofs
+
+# Every test that `make test` leaves out but `more`, in one run, so that no core waits for the end of a part.
+proofs: setup
+	$(PYTEST) --no-loadscope-reorder -m "not ($(QUICK)) and not more" tests/walks tests/kinds tests
 
 lint: setup
 	$(BIN)/ruff check
@@ -33,21 +41,21 @@ floors: setup
 	$(BIN)/lint-imports
 
 docs: setup
-	$(BIN)/pytest -n 2 --dist load tests/docs
+	$(PYTEST) tests/docs
 
 slow: setup
-	$(BIN)/pytest -n 2 --dist loadfile -m slow
+	$(PYTEST) -m slow
 
 # Every kind of artefact, made by its own library in an environment of its own. The environments stay in .environments.
 kinds: setup
-	$(BIN)/pytest -n 2 --dist loadgroup -m kinds tests/kinds
+	$(PYTEST) -m kinds tests/kinds
 
 # One or two of each heavy framework; `make heavy` tries all that is known of them.
 heavies: setup
-	$(BIN)/pytest -n 2 --dist loadgroup -m "heavy and not more" tests/kinds
+	$(PYTEST) -m "heavy and not more" tests/kinds
 
 heavy: setup
-	$(BIN)/pytest -n 2 --dist loadgroup -m heavy tests/kinds
+	$(PYTEST) -m heavy tests/kinds
 
 # One case of benchmarks/: `make bench CASE=door ARGS=...`. Rivals have environments of their own, in .environments.
 bench: setup

@@ -1,5 +1,5 @@
-"""For every room: no test is timed, environments are shared, every process that a test starts finds the modules compiled,
-and several processes start at the same moment."""
+"""For every room: no test is timed, environments are shared, processes find the modules compiled, a file's tests stay
+together, and several processes start at the same moment."""
 
 import os
 import subprocess
@@ -16,6 +16,14 @@ hypothesis.settings.load_profile("payoff")
 os.environ["PAYOFF_ENVIRONMENTS"] = str(ENVIRONMENTS)  # for every server that a test starts
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of them compiles the house anew, for seconds
 sys.dont_write_bytecode = False
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one file run in one process, for they share servers; those that share none run wherever one is idle."""
+    for item in items:
+        if not any(item.get_closest_marker(name) for name in ("docs", "kinds", "heavy", "xdist_group")):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture

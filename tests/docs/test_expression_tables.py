@@ -12,6 +12,8 @@ import pytest
 from payoff.expressions import Scope, parse
 from payoff.records import Column, Field, Type
 
+pytestmark = pytest.mark.docs
+
 PAGE = Path(__file__).parents[2] / "docs" / "expressions.md"
 TABLES = re.findall(r"^\| example \| result \|\n\|---\|---\|\n((?:\|.*\n)+)", PAGE.read_text(), re.MULTILINE)
 EXAMPLES = [row for table in TABLES for row in re.findall(r"^\| `(.+)` \| `(.+)` \|$", table, re.MULTILINE)]

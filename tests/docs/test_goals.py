@@ -4,6 +4,8 @@ import pytest
 
 from benchmarks.goals import FASTAPI, GOALS, JSON_32, P99, PAYOFF, PER_S, Row, judged
 
+pytestmark = pytest.mark.docs
+
 
 def rows(payoff: float, fastapi: float, figure: str = PER_S) -> list[Row]:
     return [{"case": JSON_32, "server": PAYOFF, figure: payoff}, {"case": JSON_32, "server": FASTAPI, figure: fastapi}]

@@ -11,6 +11,8 @@ import pytest
 
 from payoff.demo.server import Server, running
 
+pytestmark = pytest.mark.docs
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LINES_MAX = 100
 
