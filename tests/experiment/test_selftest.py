@@ -24,6 +24,7 @@ def test_two_sides_that_are_the_same_are_seldom_told_apart(kind: str) -> None:
     assert not found.clearly_more
 
 
+@pytest.mark.slow
 def test_a_version_at_the_margin_is_seldom_said_to_make_no_difference() -> None:
     found = selftest(case(SAME, within=1.0), MONEY, HALVES, RUNS)
     assert not found.clearly_more

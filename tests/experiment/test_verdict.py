@@ -88,6 +88,7 @@ def test_compute_alone_can_lose_money_where_a_cap_is_stated() -> None:
     assert not judge(asked(cap=None), rows(np.zeros(3_000), cost=0.001)).reached
 
 
+@pytest.mark.slow
 def test_a_hundred_looks_at_a_fair_version_stay_under_the_error() -> None:
     """Looked at after every 30 rows, 100 times; break-even after the cap, skewed."""
     rng, cap, streams = np.random.default_rng(5), 8.0, 150

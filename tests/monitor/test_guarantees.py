@@ -13,6 +13,8 @@ from payoff.monitor.matured import Matured
 from payoff.records import Arm, Explore, Guard, Policy, Revision, Role, Served, Signature
 from payoff.stats import Sums
 
+pytestmark = pytest.mark.slow
+
 SERVED = Served("onnx", "0" * 64, Signature((), ()))
 CHAMPION = Arm("champion", Role.CHAMPION, "m", 1, SERVED)
 CHALLENGER = Arm("challenger", Role.CHALLENGER, "m", 2, SERVED, traffic=0.3)

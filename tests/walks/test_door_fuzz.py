@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from tests.walks.test_door_segments import KEY, Asked
 from tests.walks.wire import Door, door, parse
 
+pytestmark = pytest.mark.slow
+
 LONG_S = float(os.environ.get("PAYOFF_FUZZ_S", "30"))
 STATUSES = {100, 200, 400, 401, 404, 405, 406, 408, 411, 413, 414, 415, 417, 422, 429, 431, 501, 503, 505}
 BASES = [
@@ -108,7 +110,6 @@ def test_spoilt_bodies_of_the_right_length_are_met_with_sense(at: Door, base: As
     at.still_answers()
 
 
-@pytest.mark.slow
 def test_spoilt_requests_for_a_while(at: Door) -> None:
     seed = random.SystemRandom().getrandbits(32)
     chance = random.Random(seed)

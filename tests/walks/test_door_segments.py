@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from payoff.store import live
 from tests.walks.wire import Door, Said, door, parse, publish, refused, row
 
+pytestmark = pytest.mark.slow
+
 KEY = "open-sesame"
 VERSIONS = {"echo": 1, "other": 2}
 PAUSE_S = 0.001  # between two segments, so that they are read one by one

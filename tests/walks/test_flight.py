@@ -23,6 +23,8 @@ from tests.walks.test_tls import Files, issued, serial, up
 from tests.walks.test_tls import connect as handshake
 from tests.walks.test_workers import sockets, workers
 
+pytestmark = pytest.mark.slow
+
 flight: Any = import_module("pyarrow.flight")
 KEY = "k" * 24
 

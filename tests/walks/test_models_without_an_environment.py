@@ -12,6 +12,8 @@ from payoff.client.client import Client
 from payoff.demo.server import Server, running
 from tests.flavors.peer import Peer, serving
 
+pytestmark = pytest.mark.slow
+
 SCORE = "outputs: {score: 'coalesce(inputs.amount / 100, 0)', label: 'inputs.amount > 50'}\ninputs: {amount: float64}\n"
 
 

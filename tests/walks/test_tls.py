@@ -18,6 +18,8 @@ import payoff
 from payoff.errors import BadInput, Unavailable
 from tests.walks import models
 
+pytestmark = pytest.mark.slow
+
 LIVE = b"GET /v2/health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 

@@ -17,6 +17,8 @@ from payoff.cli.up import listen
 from payoff.demo.server import Server
 from tests.walks import models
 
+pytestmark = pytest.mark.slow
+
 LIVE = b"GET /v2/health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
