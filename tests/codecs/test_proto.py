@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tritonclient.grpc import model_config_pb2, service_pb2
 
-from payoff.codecs import proto, proto_infer, wire
-from payoff.codecs.proto_infer import Loose, Responses, Shape
+from payoff.codecs import proto, proto_infer, proto_known, wire
+from payoff.codecs.proto_infer import Responses
+from payoff.codecs.proto_known import Loose, Shape
 from payoff.errors import BadInput
 from payoff.records import Field, Type
 
@@ -133,7 +134,7 @@ def loose_of(made: Any, rows: int) -> Loose | None:
 
 
 def found_by(shape: Loose, data: bytes) -> tuple[bytes, ...] | None:
-    for key, id, at in proto_infer.cut(data, {3, len(shape.key[1])}):
+    for key, id, at in proto_known.cut(data, {3, len(shape.key[1])}):
         if key == shape.key:
             return shape.parts(data, id, at)
     return None
@@ -159,7 +160,7 @@ def test_a_request_with_texts_is_cut_where_protobuf_finds_its_parts(
     assert parts[shape.id_at] == ids[1].encode()
     raws = dict(zip(order, second.raw_input_contents, strict=True))
     assert [parts[at] for at in shape.at] == [raws[field.name] for field in WORDS]
-    assert proto_infer.texts(parts[shape.at[3]], len(words[1]), "t") == words[1]
+    assert proto_known.texts(parts[shape.at[3]], len(words[1]), "t") == words[1]
 
 
 @settings(max_examples=300)
@@ -194,7 +195,7 @@ def test_an_id_that_comes_late_is_not_passed_over() -> None:
 @pytest.mark.parametrize("raw", [b"", b"\1\0\0", b"\5\0\0\0x", b"\1\0\0\0xy", b"\1\0\0\0\xff"])
 def test_texts_that_are_none_are_refused(raw: bytes) -> None:
     with pytest.raises(BadInput):
-        proto_infer.texts(raw, 1, "input 't'")
+        proto_known.texts(raw, 1, "input 't'")
 
 
 def unusual() -> dict[str, Any]:

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from payoff.codecs import oip, proto_infer
+from payoff.codecs import oip, proto_infer, proto_known
 from payoff.codecs.cells import settle
 from payoff.codecs.celltext import raw, raw_ids
-from payoff.codecs.proto_infer import Loose, Responses, Shape
+from payoff.codecs.proto_infer import Responses
+from payoff.codecs.proto_known import Loose, Shape
 from payoff.errors import BadInput
 from payoff.gateway import table, tensors
 from payoff.gateway.reply import Reply
@@ -78,7 +79,7 @@ class Seen:
         size, where = prod(field.shape), f"input {field.name!r}"
         found: list[str] = []
         for raw_, (shape, _) in zip(raws, asked, strict=True):
-            found += proto_infer.texts(raw_, shape.rows * size, where)
+            found += proto_known.texts(raw_, shape.rows * size, where)
         return np.array(found, object)
 
     def write(self, answered: Answered, asked: Sequence[Asked], counts: Sequence[int]) -> list[Any]:
@@ -151,7 +152,7 @@ class Shapes:
         return self._find_loose(data) if self._loose else None
 
     def _find_loose(self, data: bytes) -> "tuple[Live, Seen, Asked] | None":
-        for key, id, at in proto_infer.cut(data, self._middles):
+        for key, id, at in proto_known.cut(data, self._middles):
             if (known := self._loose.get(key)) is not None:
                 live, form, shape = known
                 parts = shape.parts(data, id, at)
