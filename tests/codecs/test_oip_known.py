@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payoff.codecs.oip import Oip
-from payoff.codecs.oip_known import Known, Shapes
+from payoff.codecs.oip_known import FEW, Known, Shapes
+from payoff.codecs.tensors import DATATYPES
 from payoff.errors import BadInput
 from payoff.records import Field, Type
 
@@ -32,9 +33,9 @@ def raw(row: Sequence[float]) -> bytes:
 class House:
     """What a door does with bodies."""
 
-    def __init__(self, *fields: Field) -> None:
+    def __init__(self, *fields: Field, few: int = FEW) -> None:
         self.oip = Oip(fields)
-        self.shapes = Shapes(self.oip, fields)
+        self.shapes = Shapes(self.oip, fields, few)
 
     def teach(self, text: bytes, header_length: int | None = None) -> None:
         self.shapes.keep(text, header_length, self.oip.ask(text, header_length))
@@ -46,16 +47,23 @@ class House:
         return read
 
 
-@pytest.fixture
-def house() -> House:
-    return House(FIELD)
+WAYS = pytest.mark.parametrize("few", [0, FEW], ids=["many numbers", "few numbers"])
 
 
-@given(st.lists(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=3), min_size=1, max_size=5), st.booleans())
+@pytest.fixture(params=[0, FEW], ids=["many numbers", "few numbers"])
+def house(request: pytest.FixtureRequest) -> House:
+    return House(FIELD, few=request.param)
+
+
+@WAYS
+@given(
+    calls=st.lists(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=3), min_size=1, max_size=5),
+    spaced=st.booleans(),
+)
 def test_a_batch_of_known_requests_is_read_as_each_of_them_alone(
-    calls: list[list[tuple[Any, Any]]], spaced: bool
+    few: int, calls: list[list[tuple[Any, Any]]], spaced: bool
 ) -> None:
-    house = House(FIELD)
+    house = House(FIELD, few=few)
     for n in {len(call) for call in calls}:
         house.teach(body([(0, 0)] * n, spaced=spaced))
     texts = [body(call, spaced=spaced) for call in calls]
@@ -63,9 +71,10 @@ def test_a_batch_of_known_requests_is_read_as_each_of_them_alone(
     assert house.values(*(house.shapes.find(text, None) for text in texts)) == np.concatenate(alone).tolist()
 
 
-@given(st.lists(NUMBERS, min_size=0, max_size=6), st.lists(NUMBERS, min_size=2, max_size=2))
-def test_numbers_too_many_or_too_few_never_move_the_rows_of_others(odd: list[Any], good: list[Any]) -> None:
-    house = House(FIELD)
+@WAYS
+@given(odd=st.lists(NUMBERS, min_size=0, max_size=6), good=st.lists(NUMBERS, min_size=2, max_size=2))
+def test_numbers_too_many_or_too_few_never_move_the_rows_of_others(few: int, odd: list[Any], good: list[Any]) -> None:
+    house = House(FIELD, few=few)
     house.teach(body([(0, 0)]))
     text = body([(0, 0)]).replace(b"[0,0]", json.dumps(odd).encode())
     known = house.shapes.find(text, None)
@@ -99,9 +108,10 @@ def test_nested_numbers_are_read_as_ever(house: House) -> None:
 TEXTS = st.lists(st.sampled_from(["1", "2.5", "-3e2", ",", "[", "]", "{", "}", '"', '"x":', "null", " "]), max_size=9)
 
 
-@given(st.lists(TEXTS, min_size=2, max_size=4))
-def test_callers_who_break_the_rules_together_get_no_more_than_each_alone(said: list[list[str]]) -> None:
-    house = House(FIELD)
+@WAYS
+@given(said=st.lists(TEXTS, min_size=2, max_size=4))
+def test_callers_who_break_the_rules_together_get_no_more_than_each_alone(few: int, said: list[list[str]]) -> None:
+    house = House(FIELD, few=few)
     house.teach(body([(0, 0)]))
     texts = [body([(0, 0)]).replace(b"0,0", "".join(one).encode()) for one in said]
     known = [one for text in texts if (one := house.shapes.find(text, None)) is not None]
@@ -148,3 +158,21 @@ def test_raw_bytes_are_known_by_the_json_before_them(house: House) -> None:
     nan = house.shapes.find(head + raw([np.nan, 1]), len(head))
     with pytest.raises(BadInput, match="missing value"):
         house.values(nan)
+
+
+@pytest.mark.parametrize("kind", [each for each in Type if each.is_number])
+@WAYS
+def test_every_number_type_takes_what_fits_it_and_nothing_else(few: int, kind: Type) -> None:
+    info = np.finfo(kind.dtype) if kind.is_float else np.iinfo(kind.dtype)
+    house = House(Field("x", kind), few=few)
+    text = b'{"inputs":[{"name":"x","shape":[2],"datatype":"%b","data":[0,1]}]}' % DATATYPES[kind].encode()
+    house.teach(text)
+    most, least = (repr(float(number) if kind.is_float else int(number)) for number in (info.max, info.min))
+    known = house.shapes.find(text.replace(b"0,1", f"{least},{most}".encode()), None)
+    assert house.values(known) == [info.min, info.max]
+    for wrong in ("1e39" if kind is Type.FLOAT32 else "1e400", str(2**64), "-129.5", "256.5"):
+        if kind.is_float and "e" not in wrong:
+            continue
+        over = house.shapes.find(text.replace(b"0,1", b"0,%b" % wrong.encode()), None)
+        with pytest.raises(BadInput):
+            house.values(over)

@@ -8,23 +8,28 @@ That rows of two callers cannot run into each other follows from counting: betwe
 commas as its shape needs, there is no other bracket, and the parser takes nothing but numbers; so no text holds more or
 fewer of them than it says.
 
-The numbers go from text to memory without becoming Python objects on the way (simdjson), which takes a third of the
-time and a sixth of the memory.
+Many numbers go from text to memory without becoming Python objects on the way (simdjson), in less than half the time.
 """
 
 from collections.abc import Sequence
+from struct import error, pack
 from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
+import orjson
 import simdjson
 from numpy.typing import NDArray
 
 from payoff.codecs.oip import Oip, Request
+from payoff.codecs.oip_input import CODES
 from payoff.codecs.tensors import DATATYPES
 from payoff.records.columns import Column
 from payoff.records.signature import Field
 
 _SHAPES_MAX, _BYTES_MAX = 256, 4_096  # of the bytes around the numbers
+_NUMBER = b"0123456789+-.eE, \t\r\n"
+_TEXT_BYTES_KEPT = 65_536
+FEW = 256  # numbers of a batch; simdjson is quicker with more
 _READ_AS: dict[str, tuple[Literal["d", "i", "u"], type[np.number[Any]]]] = {  # by kind of dtype
     "f": ("d", np.float64), "i": ("i", np.int64), "u": ("u", np.uint64),
 }  # fmt: skip
@@ -51,12 +56,16 @@ class Known(NamedTuple):
 class Shapes:
     """The shapes of the requests for one list of fields; of use where there is one input, of numbers."""
 
-    def __init__(self, oip: Oip, fields: Sequence[Field]) -> None:
+    def __init__(self, oip: Oip, fields: Sequence[Field], few: int = FEW) -> None:
         self._oip = oip
+        self._few = few
         self._known: dict[bytes, Shape] = {}
         self._last: Shape | None = None  # that came as JSON
         self._field = fields[0] if len(fields) == 1 and fields[0].type.is_number else None
         self._width = self._field.type.dtype.itemsize if self._field else 0
+        self._code = CODES[self._field.type] if self._field else ""
+        self._limits = _limits(self._field.type.dtype) if self._field else (0, 0)
+        self._parser = simdjson.Parser()
 
     def find(self, body: bytes, header_length: int | None) -> Known | None:
         """The request, if one like it came before."""
@@ -96,10 +105,51 @@ class Shapes:
         """The rows of all these requests, one after the other; BadInput if any of them is amiss."""
         field = self._field
         assert field is not None  # noqa: S101 - there is none that is known otherwise
-        values = _values(field.type.dtype, known)
+        values = self._values(field.type.dtype, known)
         if values is None:
             return self._oip.columns([self._again(one) for one in known])
         return {field.name: Column(values.reshape(-1, *field.shape))}
+
+    def _values(self, dtype: np.dtype[Any], known: Sequence[Known]) -> NDArray[Any] | None:
+        """All numbers, in the order of the requests; None if in doubt."""
+        size, texts = 0, 0
+        for shape, _ in known:
+            size += shape.size
+            texts += shape.after != b""
+        numbers = [each for _, each in known]
+        if not texts:
+            values = np.frombuffer(b"".join(numbers), dtype)
+            return None if dtype.kind == "f" and np.isnan(values).any() else values
+        return self._parsed(dtype, b",".join(numbers), size) if texts == len(known) else None
+
+    def _parsed(self, dtype: np.dtype[Any], text: bytes, size: int) -> NDArray[Any] | None:
+        """So many numbers from a text with commas between them; None if it is none, or they do not fit the type."""
+        if b"[" in text or b"]" in text:
+            return None
+        if size <= self._few:
+            return self._parsed_few(dtype, text, size)
+        # A parser keeps its memory: it has it at once for the next text, and would have that of a large one for ever.
+        parser = self._parser if len(text) < _TEXT_BYTES_KEPT else simdjson.Parser()
+        code, wide = _READ_AS[dtype.kind]
+        try:
+            found = cast(simdjson.Array, parser.parse(b"[%b]" % text))
+            values = np.frombuffer(found.as_buffer(of_type=code), wide)
+        except (ValueError, TypeError):
+            return None
+        if len(values) != size or values.dtype == dtype:
+            return values if len(values) == size else None
+        low, high = self._limits
+        fits = low <= np.minimum.reduce(values) and np.maximum.reduce(values) <= high
+        return values.astype(dtype) if fits else None
+
+    def _parsed_few(self, dtype: np.dtype[Any], text: bytes, size: int) -> NDArray[Any] | None:
+        """The same by way of Python's numbers: for few of them that is over sooner."""
+        if text.translate(None, _NUMBER):
+            return None
+        try:
+            return np.frombuffer(pack(f"={size}{self._code}", *orjson.loads(b"[%b]" % text)), dtype)
+        except (error, OverflowError, orjson.JSONDecodeError):
+            return None
 
     def _again(self, known: Known) -> Request:
         """The request, read with the care that tells what is wrong with it."""
@@ -121,35 +171,10 @@ def _numbers(body: bytes) -> tuple[int, int]:
     return start, body.find(b"]", start)
 
 
-def _values(dtype: np.dtype[Any], known: Sequence[Known]) -> NDArray[Any] | None:
-    """All numbers, in the order of the requests; None if in doubt."""
-    size, texts = 0, 0
-    for shape, _ in known:
-        size += shape.size
-        texts += shape.after != b""
-    numbers = [each for _, each in known]
-    if not texts:
-        values = np.frombuffer(b"".join(numbers), dtype)
-        return None if dtype.kind == "f" and np.isnan(values).any() else values
-    return _parsed(dtype, b",".join(numbers), size) if texts == len(known) else None
-
-
-def _parsed(dtype: np.dtype[Any], text: bytes, size: int) -> NDArray[Any] | None:
-    """So many numbers from a text with commas between them; None if it is none, or they do not fit the type."""
-    if b"[" in text or b"]" in text:
-        return None
-    code, wide = _READ_AS[dtype.kind]
-    try:
-        found = cast(simdjson.Array, simdjson.Parser().parse(b"[%b]" % text))
-        values = np.frombuffer(found.as_buffer(of_type=code), wide)
-    except (ValueError, TypeError):
-        return None
-    if len(values) != size or values.dtype == dtype:
-        return values if len(values) == size else None
-    with np.errstate(over="ignore"):
-        narrow = values.astype(dtype)
-    fits = np.isfinite(narrow) if dtype.kind == "f" else narrow == values
-    return narrow if fits.all() else None
+def _limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    """The least and the largest number of a type."""
+    info = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+    return info.min, info.max
 
 
 def _bare(request: Request) -> Request:
