@@ -1,6 +1,6 @@
 """A worker that has just answered stays awake for a moment, where the next call tends to come at once.
 
-Going to sleep and being woken costs more than the sleep saves when a caller asks again within tens of microseconds.
+Going to sleep and being woken costs more than the sleep saves when a caller asks again within a tenth of a millisecond.
 Whether it does is learned: after a wait in vain, more and more answers pass before the next try, so that callers who
 are far away, and workers that have nothing to do, cost nothing.
 """
@@ -13,7 +13,7 @@ from payoff.serving.line import Call
 from payoff.serving.reply import Answered
 from payoff.serving.stopwatch import Lap
 
-AWAKE_NS = 50_000
+AWAKE_NS = 150_000
 PASSED_MAX = 1_024  # answers between two tries
 
 

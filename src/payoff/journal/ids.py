@@ -60,15 +60,13 @@ class Ids:
             high, low = self.take(n)
             return Drawn(high, low, Texts(matrix(high, low)))
         tick = self._last = max(_tick(self._clock()), self._last + 1)
-        upper = _high(tick)
-        chance = self._chance(4 * n)
-        if n == 1:
-            lower = self._base | int.from_bytes(chance)
-            both = np.array((upper, lower), np.uint64)
-            return Drawn(both[:1], both[1:], [_one(upper, lower)])
-        high, low = np.full(n, upper, np.uint64), self._places[:n] | np.frombuffer(chance, ">u4")
+        upper, chance = _high(tick), self._chance(4 * n)
         first = f"{upper:016x}"
         begin = f"{first[:8]}-{first[8:12]}-{first[12:]}-"
+        if n == 1:
+            both = np.array((upper, self._base | int.from_bytes(chance)), np.uint64)
+            return Drawn(both[:1], both[1:], [begin + self._place_texts[0] + chance.hex()])
+        high, low = np.full(n, upper, np.uint64), self._places[:n] | np.frombuffer(chance, ">u4")
         if n < _FEW:
             ends = zip(self._place_texts, chance.hex("-", 4).split("-")[:n], strict=False)
             return Drawn(high, low, [begin + place + chances for place, chances in ends])
