@@ -20,6 +20,7 @@ SKLEARN = "scikit-learn, 1 row, 32 connections"
 ROWS_64, ROWS_1000 = "tabular, 64 rows, JSON, 8 connections", "tabular, 1,000 rows, JSON, 8 connections"
 BINARY_1000 = "tabular, 1,000 rows, binary, 8 connections"
 CORES = "tabular, 1 row, JSON, 64 connections, two cores not pinned"
+CORES_64 = "tabular, 64 rows, JSON, 16 connections, two cores not pinned"
 HOUSE = "start and memory"
 PER_S, P50, P99, CPU = "requests per s", "p50 us", "p99 us", "CPU s per 1,000"
 START, MEMORY = "start to first answer, s", "RSS when idle, MB"
@@ -66,7 +67,8 @@ GOALS = (
     Goal("1,000 rows JSON, to FastAPI", (ROWS_1000, PAYOFF), (ROWS_1000, FASTAPI), 1.2, triton=TRITON[ROWS_1000]),
     Goal("1,000 rows binary, to FastAPI's JSON", (BINARY_1000, PAYOFF), (ROWS_1000, FASTAPI), 2.0,
          triton=TRITON[BINARY_1000]),
-    Goal("two workers, to one", (CORES, TWO), (CORES, ONE), 1.7),
+    Goal("two workers, to one, 1 row", (CORES, TWO), (CORES, ONE), 1.7),
+    Goal("two workers, to one, 64 rows", (CORES_64, TWO), (CORES_64, ONE), 1.7),
     Goal("CPU per prediction, to FastAPI", (JSON_32, PAYOFF), (JSON_32, FASTAPI), 0.1, CPU, True, TRITON_CPU),
     Goal("CPU per prediction, to mosec with batching", (JSON_32, PAYOFF), (JSON_32, MOSEC), 1, CPU, True),
     Goal("start to first answer, s", (HOUSE, PAYOFF), None, 1.5, START, True),
