@@ -35,7 +35,7 @@ def said(reply: httpx.Response) -> tuple[int, str]:
 def test_a_deploy_answers_with_a_curl_line_that_works(calls: Made) -> None:
     assert (calls["version"], calls["role"], calls["endpoint"]) == (1, "champion", "calls")
     assert {step["what"] for step in calls["steps"]} >= {"upload", "recognise", "try out", "record", "publish"}
-    done = subprocess.run(shlex.split(calls["curl"]), capture_output=True, check=True, timeout=30)
+    done = subprocess.run(shlex.split(calls["curl"]), capture_output=True, check=True, timeout=120)
     (row,) = json.loads(done.stdout)["predictions"]
     assert row["version"] == 1
 

@@ -36,7 +36,7 @@ def recorded(http: httpx.Client, name: str, more: str = "") -> str:
         for row, buys in zip(reply.json()["predictions"], BUYS, strict=True)
     ]
     assert http.post(f"/endpoints/{name}/outcomes", json=told).status_code in (200, 202)
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while len(http.get(f"/endpoints/{name}/matured", params={"rows": ROWS}).json()["rows"]) < ROWS:
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -38,7 +38,7 @@ def recorded(http: httpx.Client, name: str, rows: int = 400, **said: Any) -> str
         for n, row in enumerate(reply.json()["predictions"])
     ]
     assert http.post(f"/endpoints/{name}/outcomes", json=told).status_code in (200, 202)
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while len(http.get(f"/endpoints/{name}/matured").json()["rows"]) < rows and time.monotonic() < until:
         time.sleep(0.05)  # the last rows are left to settle for a moment
     return name

@@ -51,7 +51,7 @@ def killed(server: Server, artifact: Path) -> int:
     house.apply(FILE)
     answers = vain.predict([{"age": 90.0}] * 200)
     vain.outcomes([{"prediction_id": row["prediction_id"], "subscribed": False} for row in answers])
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while not (filed := vain.verdicts()["on_file"]) or vain.describe()["arms"][0]["role"] != "killed":
         assert time.monotonic() < until
     return int(filed[0]["id"])

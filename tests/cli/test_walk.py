@@ -62,7 +62,7 @@ def rows(tmp_path: Path) -> Path:
 
 def test_deploy_prints_a_curl_line_that_works(deployed: str) -> None:
     line = next(line for line in deployed.splitlines() if line.startswith("curl "))
-    done = subprocess.run(shlex.split(line), capture_output=True, check=True, timeout=30)
+    done = subprocess.run(shlex.split(line), capture_output=True, check=True, timeout=120)
     assert len(json.loads(done.stdout)["predictions"]) == 1
     assert " s  upload" in deployed
 

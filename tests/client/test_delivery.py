@@ -27,7 +27,7 @@ def server(post: Any, *views: dict[str, Any] | None) -> Iterator[str]:
     class Told(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
-            looked.wait(10)
+            looked.wait(60)
             if post is None:
                 self.close_connection = True
             else:

@@ -200,7 +200,7 @@ def test_two_deployments_at_once_come_one_after_the_other(desk: Desk, registry: 
     deploy(desk, 1)
     with ThreadPoolExecutor(4) as pool:
         orders = [pool.submit(deploy, desk, number, role="shadow") for number in (2, 3, 4, 5)]
-        numbers = sorted(order.result(20).revision.number for order in orders)
+        numbers = sorted(order.result(60).revision.number for order in orders)
     assert numbers == [2, 3, 4, 5]
     assert {arm.version for arm in registry.current("bank").arms} == {1, 2, 3, 4, 5}
 
@@ -208,7 +208,7 @@ def test_two_deployments_at_once_come_one_after_the_other(desk: Desk, registry: 
 def test_the_same_deployment_twice_at_once_is_one_order(desk: Desk, registry: Registry, workers: Workers) -> None:
     workers(1)
     with ThreadPoolExecutor(3) as pool:
-        done = [order.result(20) for order in [pool.submit(deploy, desk, 1) for _ in range(3)]]
+        done = [order.result(60) for order in [pool.submit(deploy, desk, 1) for _ in range(3)]]
     assert sorted(one.order is None for one in done) == [False, True, True]
     assert {one.revision.number for one in done} == {1}
     assert len(registry.orders("bank")) == 1

@@ -152,5 +152,5 @@ def serving(peer: Peer) -> Iterator[Peer]:
         yield peer
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         listener.close()

@@ -123,7 +123,7 @@ class Client:
     """Sends frames, and keeps what comes."""
 
     def __init__(self, port: int, settings: dict[int, int] | None = None, hello: bool = True) -> None:
-        self.line = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.line = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.answers: dict[int, Answer] = {}
@@ -168,7 +168,7 @@ class Client:
     def of(self, stream: int) -> Answer:
         return self.answers.setdefault(stream, Answer())
 
-    def until(self, true: Callable[[], object], patience_s: float = 10.0) -> bool:
+    def until(self, true: Callable[[], object], patience_s: float = 60.0) -> bool:
         """Read until something is true, or the connection ends; whether it is true."""
         until = time.monotonic() + patience_s
         while not true() and not self.closed and time.monotonic() < until:

@@ -40,7 +40,7 @@ def worker(home: Path) -> Iterator[str]:
             yield f"grpc://127.0.0.1:{door.getsockname()[1]}"
         finally:
             process.terminate()
-            assert process.wait(30) == 0
+            assert process.wait(120) == 0
 
 
 @pytest.fixture(scope="module")

@@ -54,13 +54,13 @@ async def following(home: Path, heat: Heat) -> tuple[Follower, Desk]:
 async def call(desk: Desk, x: float, name: str = "times") -> Answered:
     heard: asyncio.Future[Answered | Exception] = asyncio.get_running_loop().create_future()
     desk.submit(desk.find(name), {"x": Column(np.array([x], np.float32))}, heard.set_result)
-    answered = await asyncio.wait_for(heard, 30)
+    answered = await asyncio.wait_for(heard, 120)
     assert isinstance(answered, Answered), answered
     return answered
 
 
 async def until(true: Callable[[], object]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not true():
         assert time.monotonic() < end, "it never came true"
         await asyncio.sleep(0.002)

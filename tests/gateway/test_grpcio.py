@@ -46,7 +46,7 @@ def client(address: str) -> Iterator[Any]:
 def ready(address: str) -> bool:
     """The worker binds the port itself: it may take a moment."""
     with grpc.insecure_channel(address) as channel:
-        grpc.channel_ready_future(channel).result(timeout=30)
+        grpc.channel_ready_future(channel).result(timeout=120)
     return True
 
 
@@ -77,7 +77,7 @@ def test_a_stream_answers_in_order(client: Any, address: str) -> None:
     for number in range(100):
         client.async_stream_infer("nothing" if number == 3 else "times", x(number), request_id=str(number))
     for number in range(100):
-        result, error = heard.get(timeout=30)
+        result, error = heard.get(timeout=120)
         if number == 3:
             assert "no endpoint called 'nothing'" in error.message()
         else:

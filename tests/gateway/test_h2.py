@@ -343,7 +343,7 @@ def test_calls_of_a_client_that_leaves_are_gone(server: Server) -> None:
         before = len(server.seen)
         client.send(*client.request(b"", path="/t/Never"))
         assert client.until(lambda: len(server.seen) > before)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not server.seen[-1].gone and time.monotonic() < deadline:
         time.sleep(0.01)
     assert server.seen[-1].gone
@@ -641,8 +641,7 @@ def test_any_bytes_leave_the_door_open_for_others(server: Server, said: bytes, a
 
 def test_frames_of_any_kind_in_any_order_leave_the_door_open_for_others(server: Server) -> None:
     chance = random.Random(7)
-    until = time.monotonic() + 5
-    while time.monotonic() < until:
+    for _ in range(1_000):  # connections, on a slow machine as on a fast one
         with Client(server.port) as client:
             for _ in range(chance.randrange(1, 60)):
                 client.send(spoiled(client, chance))

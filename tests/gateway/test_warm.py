@@ -74,7 +74,7 @@ def test_what_cannot_be_loaded_is_told_with_its_reason_and_can_be_asked_again(ho
 
 def test_a_worker_that_has_left_is_not_waited_for(home: Path, workers: list[Doors]) -> None:
     workers[1].process.terminate()
-    workers[1].process.wait(30)
+    workers[1].process.wait(120)
     assert load(workers[0], "echo").status_code == 200
     assert warm(home) == {0: ["echo"]}
 

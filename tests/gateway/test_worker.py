@@ -59,7 +59,7 @@ def worker(home: Path, key: str | None = None, *flags: str) -> Iterator[str]:
             yield f"http://127.0.0.1:{door.getsockname()[1]}"
         finally:
             process.terminate()
-            assert process.wait(30) == 0
+            assert process.wait(120) == 0
 
 
 @pytest.fixture(scope="module")
@@ -313,7 +313,7 @@ def test_a_request_that_is_under_way_when_the_worker_leaves_is_answered(tmp_path
     head = b"POST /predict/times HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(rows)
     with ThreadPoolExecutor(1) as pool:
         with worker(tmp_path) as url:
-            line = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=30)
+            line = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=120)
             line.sendall(head + rows[:-1])
             assert ask(url, {"x": 8}).status_code == 200
             heard = pool.submit(finish, line, rows[-1:])

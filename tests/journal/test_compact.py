@@ -181,8 +181,8 @@ def test_a_compaction_waits_for_those_who_read_and_those_who_come_then_wait_for_
         reading.join(0.2)
         assert reading.is_alive()
         assert segment.segments(root)
-    reading.join(30)
-    compacting.join(30)
+    reading.join(120)
+    compacting.join(120)
     assert not segment.segments(root)
 
 

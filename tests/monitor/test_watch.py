@@ -328,7 +328,7 @@ def test_the_thread_acts_on_a_nudge_and_ends_when_told(home: Home) -> None:
     home.desk.give = tell  # type: ignore[method-assign, assignment]
     watch.start()
     watch.nudge()
-    assert given.wait(20)
+    assert given.wait(120)
     watch.stop()
     assert not [thread for thread in threading.enumerate() if thread.name == "watch"]
 

@@ -267,7 +267,7 @@ def test_memory_that_a_limit_does_not_count_is_seen_too(gather: Gather) -> None:
     crew.start()
     old = crew.pids
     crew.run(ask_to(f"share {300 << 20}"))
-    until_s = time.monotonic() + 20
+    until_s = time.monotonic() + 120
     while crew.pids == old and time.monotonic() < until_s:
         crew.run(ask_to("nothing"))
         time.sleep(0.05)
@@ -280,7 +280,7 @@ def test_a_call_that_finds_no_memory_fails_and_a_full_process_is_replaced(gather
     crew.start()
     with pytest.raises(ModelFailed, match="more memory than it may use"):
         crew.run(ask_to(*[f"want {16 << 20}"] * 100))
-    until_s = time.monotonic() + 20
+    until_s = time.monotonic() + 120
     while crew.restarts == 0 and time.monotonic() < until_s:
         time.sleep(0.02)
     assert told(crew.run(ask_to(f"want {64 << 20}"))) == ["done"]

@@ -34,7 +34,7 @@ def open_files() -> int:
 
 def ends(pid: int) -> bool:
     """Whether a process ends soon."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while lives(pid) and time.monotonic() < until:
         time.sleep(0.01)
     return not lives(pid)

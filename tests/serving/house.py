@@ -126,7 +126,7 @@ def y(answered: Answered) -> list[float]:
     return found
 
 
-async def until(true: Callable[[], object], patience_s: float = 20.0) -> None:
+async def until(true: Callable[[], object], patience_s: float = 60.0) -> None:
     """Wait for something to come true."""
     end = time.monotonic() + patience_s
     while not true():
@@ -136,4 +136,4 @@ async def until(true: Callable[[], object], patience_s: float = 20.0) -> None:
 
 async def all_of(calls: Sequence["asyncio.Future[Answered]"]) -> list[Answered | BaseException]:
     """What every caller heard, errors too."""
-    return list(await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 30))
+    return list(await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 120))

@@ -66,7 +66,7 @@ async def story(home: Path, steps: list[tuple[str, Any]]) -> None:
             await asyncio.gather(*map(house.models.heat, live.seats), return_exceptions=True)
         else:
             await asyncio.sleep(how / 1_000)
-    answers = await asyncio.wait_for(asyncio.gather(*(call for _, _, call in heard), return_exceptions=True), 30)
+    answers = await asyncio.wait_for(asyncio.gather(*(call for _, _, call in heard), return_exceptions=True), 120)
     while not house.desk.idle:
         await asyncio.sleep(0.001)
     house.models.close()

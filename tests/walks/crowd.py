@@ -255,7 +255,7 @@ class Caller(threading.Thread):
     def converse(self) -> None:
         """On one connection until it breaks."""
         way, port = WAYS[self.way], int(self.stage.http.rpartition(":")[2])
-        with Line(port, patience_s=30) as line:
+        with Line(port, patience_s=120) as line:
             while not self.stage.over.is_set():
                 asked = [self.draw() for _ in range(self.chance.choice((1, 1, 2, 8, 20)))]
                 self.lost.update(number for numbers in asked for number in numbers)
@@ -312,7 +312,7 @@ class GrpcCaller(Caller):
                 numbers = self.draw()
                 self.lost.update(numbers)
                 rows = [row(number) for number in numbers]
-                result = client.infer("echo", _inputs(rows, triton_grpc.InferInput), client_timeout=30)
+                result = client.infer("echo", _inputs(rows, triton_grpc.InferInput), client_timeout=120)
                 self.hear(numbers, _of_triton(result))
 
 

@@ -558,7 +558,7 @@ def test_an_absurd_outcome_blinds_neither_the_statement_nor_the_guard(house: Hou
 def until_judged(house: House, name: str, outcome_id: str) -> None:
     """The guards have seen all outcomes up to this one, or a while has passed."""
     path = f"{house.server.api}/api/endpoints/{name}/judged"
-    soon(lambda: (house.client.get(path).json()["outcome_id"] or "") >= outcome_id)
+    soon(lambda: (house.client.get(path).json()["outcome_id"] or "") >= outcome_id, 5.0)
 
 
 @pytest.mark.parametrize("question", [
@@ -757,7 +757,7 @@ def test_a_full_disk_stops_answers_and_uploads_with_words_and_all_goes_on_when_t
         assert soon(lambda: status.stat().st_mtime_ns > said), "the worker reports no more"
 
 
-def soon(what: Callable[[], bool], patience_s: float = 5.0) -> bool:
+def soon(what: Callable[[], bool], patience_s: float = 60.0) -> bool:
     """Whether something comes true within a while."""
     until = time.monotonic() + patience_s
     while not (true := what()) and time.monotonic() < until:

@@ -67,7 +67,7 @@ def test_one_connection_too_many_is_told_so_and_there_is_room_when_others_leave(
     finally:
         for line in lines:
             line.socket.close()
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         with at.line() as line:
             (said,) = line.ask(at.call(BODY))
@@ -94,7 +94,7 @@ def test_clients_that_send_a_byte_a_second_are_refused_after_a_minute_and_cost_n
     large = at.head("POST", "/predict/echo", "Content-Length: 100000")
     kinds = [at.call(BODY), chunked + b"1\r\n{\r\n" * 50, large + b" " * 100_000, b"PO", at.head("GET", "/v2")[:-1]]
     sent = [kinds[number % len(kinds)] for number in range(200)]
-    lines = [at.line(patience_s=30) for _ in sent]
+    lines = [at.line(patience_s=120) for _ in sent]
     for line, whole in zip(lines, sent, strict=True):  # half of them begin with all but the last part at once
         if whole.startswith((chunked, large)):
             line.send(whole[: whole.index(b"\r\n\r\n") + 4])

@@ -239,7 +239,7 @@ def test_after_a_last_request_nothing_is_remembered_of_it(at: Door) -> None:
 
 def serving(home: Path, name: str, number: int | None) -> None:
     """Wait until the worker serves this revision of the endpoint, or the endpoint no more."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while any(status.serving.get(name) != number for status in live.statuses(home)):
         assert time.monotonic() < until, f"revision {number} of {name} is not served"
         time.sleep(0.005)

@@ -64,7 +64,7 @@ def is_nowhere(server: Server) -> bool:
     copies = {one["endpoint"] for one in client.orders(limit=1_000)} - {"loans"}
     asked = {httpx.post(f"{server.inference}/predict/{one}", json=[{"score": 0.9}]).status_code for one in copies}
     told = "".join(say(server, *words).stdout for words in (["endpoints"], ["roi"], ["roi", "--json"]))
-    pages = "".join(httpx.get(f"{server.api}{path}", timeout=30).text for path in ("/", "/api/docs", "/api/roi/page"))
+    pages = "".join(httpx.get(f"{server.api}{path}", timeout=120).text for path in ("/", "/api/docs", "/api/roi/page"))
     well = all(part["state"] != "failed" for part in client.health()["parts"])
     return asked <= {404} and "loans" in told and ".drill" not in told + pages and well
 

@@ -35,7 +35,7 @@ ACCEPT = {"accept": "application/openmetrics-text;version=1.0.0;q=0.5,text/plain
 
 def scraped(url: str) -> dict[str, float]:
     """Every sample of a scrape, as `name{label=value,...}`, in OpenMetrics."""
-    reply = httpx.get(f"{url}/metrics", headers=ACCEPT, timeout=30)
+    reply = httpx.get(f"{url}/metrics", headers=ACCEPT, timeout=120)
     assert reply.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     return {
         sample.name + "{" + ",".join(f"{k}={v}" for k, v in sorted(sample.labels.items())) + "}": sample.value

@@ -36,7 +36,7 @@ def deploy(client: Client, folder: Path, name: str, text: str, **more: Any) -> N
 
 
 def ask(server: Server, endpoint: str, *rows: dict[str, Any]) -> list[dict[str, Any]]:
-    reply = httpx.post(f"{server.inference}/predict/{endpoint}", json={"rows": rows}, timeout=30)
+    reply = httpx.post(f"{server.inference}/predict/{endpoint}", json={"rows": rows}, timeout=120)
     assert reply.status_code == 200, reply.text
     return list(reply.json()["predictions"])
 

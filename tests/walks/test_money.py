@@ -87,7 +87,7 @@ def orders(client: payoff.Client) -> list[str]:
 
 
 def await_order(client: payoff.Client, words: str) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while words not in orders(client):
         assert time.monotonic() < until, f"{words} did not come: {orders(client)}"
         time.sleep(0.05)

@@ -25,7 +25,7 @@ class Server:
 
 
 @contextmanager
-def running(home: Path, workers: int = 2, patience_s: float = 30.0, flags: Sequence[str] = ()) -> Iterator[Server]:
+def running(home: Path, workers: int = 2, patience_s: float = 120.0, flags: Sequence[str] = ()) -> Iterator[Server]:
     """`payoff up` on free loopback ports, with these flags besides, until the block ends."""
     command = [sys.executable, "-m", "payoff.cli.main", "up", "--home", str(home), "--workers", str(workers)]
     command += ["--http", "127.0.0.1:0", "--console", "127.0.0.1:0", *flags]
