@@ -59,6 +59,53 @@ class Crowd:
         return [one.name for one in self.order]
 
 
+class Sizes:
+    """Sees how many calls each batch has."""
+
+    def __init__(self, house: House) -> None:
+        self.seen: list[int] = []
+        house.desk.onlookers.append(self)
+
+    def saw(self, batch: Any, whole: Any, lap: Any) -> None:
+        self.seen.append(len(batch))
+
+    def missed(self, batch: Any, error: Exception, ended_us: int) -> None: ...
+
+
+async def test_calls_that_are_just_coming_share_the_turn_of_those_that_wait(build: Callable[..., House]) -> None:
+    house = build(Limits())
+    live, crowd, sizes = await house.hot((Role.CHAMPION, house.here(2))), Crowd(house), Sizes(house)
+    crowd.ask(live, 1)
+    crowd.ask(live, 2)
+    asyncio.get_running_loop().call_soon(crowd.ask, live, 3)
+    await until(lambda: len(crowd.order) == 3)
+    assert sizes.seen == [3]
+
+
+async def test_a_lone_call_is_served_at_once(build: Callable[..., House]) -> None:
+    house = build(Limits())
+    live, crowd, sizes = await house.hot((Role.CHAMPION, house.here(2))), Crowd(house), Sizes(house)
+    crowd.ask(live, 1)
+    asyncio.get_running_loop().call_soon(crowd.ask, live, 2)
+    await until(lambda: len(crowd.order) == 2)
+    assert sizes.seen == [1, 1]
+
+
+async def test_callers_without_end_do_not_keep_the_first_waiting(build: Callable[..., House]) -> None:
+    house = build(Limits())
+    live, crowd = await house.hot((Role.CHAMPION, house.here(2))), Crowd(house)
+    first, loop = crowd.ask(live, 0), asyncio.get_running_loop()
+
+    def another() -> None:
+        if first.heard is None:
+            crowd.ask(live, 1)
+            loop.call_soon(another)
+
+    another()
+    await until(lambda: first.heard is not None)
+    assert y(first.heard) == [0]
+
+
 async def test_a_call_with_priority_goes_before_those_that_came_just_before(build: Callable[..., House]) -> None:
     house = build(Limits(rows_max=1))
     live, crowd = await house.hot((Role.CHAMPION, house.here(2))), Crowd(house)

@@ -35,6 +35,8 @@ from payoff.serving.stopwatch import Lap
 from payoff.serving.watching import Counters, Watching
 
 _MANY_ROWS = 8_192  # that wait: from there on it is looked at whether they are too many, or too old
+_COMPANY_TURNS = 64
+_GATHER_US_MAX = 500  # that the first call of a turn waits while others come
 
 
 class Desk:
@@ -55,6 +57,8 @@ class Desk:
         self._bulk_next = False
         self._rate = Rate()
         self._scheduled = False
+        self._seen = 0  # calls, at the last look before a turn
+        self._company = 0  # turns for which it is remembered that one had several calls
         self._came_us = 0  # when the first call of the coming turn came, or the turn before it was over
         self._chance = np.random.default_rng() if chance is None else chance
         self._watching = Watching(writer, self.counters, limits.shadow_rows_max, limits.rows_max, meter)
@@ -178,6 +182,9 @@ class Desk:
         self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
+        if self._still_coming():
+            self._loop.call_soon(self._turn)
+            return
         self._scheduled = False
         if self._ending.waiting_rows > self._look_rows:
             self._serve_many()
@@ -185,6 +192,16 @@ class Desk:
             self._serve_next()
         if self._calls or self._bulk or self._watching.due:
             self._schedule()
+
+    def _still_coming(self) -> bool:
+        """Whether calls came since the last look at the sockets. Then there is another look before they are served, so
+        that many who are just sending share a turn; one who is alone, as those before were, is served at once."""
+        waiting = len(self._calls)
+        if waiting > self._seen and (waiting > 1 or self._company) and now_us() - self._came_us < _GATHER_US_MAX:
+            self._seen = waiting
+            return True
+        self._seen, self._company = 0, _COMPANY_TURNS if waiting > 1 else max(0, self._company - 1)
+        return False
 
     def _serve_many(self) -> None:
         """With many in the queue it is learned how fast it moves, for those who have to be refused."""
