@@ -79,7 +79,7 @@ def answer(body: bytes, header_length: int | None) -> list[bytes]:
     assert {len(column) for column in reader.columns([asked, asked]).values()} <= {2 * asked.rows}
     writer = oip_reply.Writer("m", "1", [*fields.values()], asked.binary, {"revision": 1})
     bodies, heads = writer.write(columns, [ROWS], [asked.id])
-    return [body[:head] for body, head in zip(bodies, heads or [None], strict=True)]
+    return [body[:head] for body, head in zip(bodies, heads, strict=True)] if heads else bodies
 
 
 def answered_or_refused(body: bytes, header_length: int | None) -> None:

@@ -38,8 +38,13 @@ def request() -> Request:
 async def test_the_loop_goes_on_while_a_large_body_is_worked_on() -> None:
     told: list[Any] = []
     done, release = asyncio.Event(), threading.Event()
+
+    def tell(found: Any) -> None:
+        told.append(found)
+        done.set()
+
     aside = Aside(lambda error, request: told.append(error))
-    aside.do(request(), lambda: release.wait(30), lambda found: (told.append(found), done.set()))
+    aside.do(request(), lambda: release.wait(30), tell)
     await asyncio.sleep(0)
     assert told == []  # and here we are
     release.set()
@@ -65,12 +70,16 @@ async def test_large_bodies_have_their_turn_one_after_the_other_and_what_has_beg
 
         return begin
 
+    def last(name: Any) -> None:
+        told.append(name)
+        done.set()
+
     aside.do(request(), work("unpack a"), lambda _: aside.do(request(), work("read a"), told.append))
     gone = request()
     gone.gone = True
     aside.do(gone, work("gone"), told.append)
     aside.do(request(), work("no good"), told.append)
-    aside.do(request(), work("b"), lambda name: (told.append(name), done.set()))
+    aside.do(request(), work("b"), last)
     await asyncio.wait_for(done.wait(), 30)
     assert told == ["read a", str(Abandoned("the caller has gone; nothing was done")), "no good", "b"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 PIECE_BYTES_MAX = 4 << 20
-PIECE_ROWS_MAX = 50_000
+PIECE_ROWS_MAX = 10_000
 TYPES = {
     ".csv": "text/csv",
     ".json": "application/json",
