@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from payoff.errors import Abandoned, BadInput
+from payoff.errors import Abandoned, BadInput, Busy
 from payoff.gateway.aside import Aside
 from payoff.gateway.request import LARGE_BYTES, Head, Request
 from payoff.records import Arm, Field, Policy, Role, Served, Signature, Type
@@ -43,7 +43,7 @@ async def test_the_loop_goes_on_while_a_large_body_is_worked_on() -> None:
         told.append(found)
         done.set()
 
-    aside = Aside(lambda error, request: told.append(error))
+    aside = Aside(lambda error, request: told.append(error), 1_000)
     aside.do(request(), lambda: release.wait(30), tell)
     await asyncio.sleep(0)
     assert told == []  # and here we are
@@ -57,7 +57,7 @@ async def test_large_bodies_have_their_turn_one_after_the_other_and_what_has_beg
     told: list[Any] = []
     at_work: list[str] = []
     done = asyncio.Event()
-    aside = Aside(lambda error, request: told.append(str(error)))
+    aside = Aside(lambda error, request: told.append(str(error)), 1_000)
 
     def work(name: str) -> Callable[[], str]:
         def begin() -> str:
@@ -82,6 +82,29 @@ async def test_large_bodies_have_their_turn_one_after_the_other_and_what_has_beg
     aside.do(request(), work("b"), last)
     await asyncio.wait_for(done.wait(), 30)
     assert told == ["read a", str(Abandoned("the caller has gone; nothing was done")), "no good", "b"]
+
+
+@pytest.mark.anyio
+async def test_large_bodies_for_which_there_is_no_room_are_refused_and_the_others_are_read() -> None:
+    told: list[Any] = []
+    done, release = asyncio.Event(), threading.Event()
+
+    def tell(name: Any) -> None:
+        told.append(name)
+        if len(told) == 3:
+            done.set()
+
+    def ask(name: str) -> None:
+        aside.do(Request(None, HEAD, b"x" * 400), lambda: release.wait(30) and name, tell)  # type: ignore[arg-type]
+
+    aside = Aside(lambda error, request: told.append(error), 1_000)
+    for name in "abc":  # the first is being read, the others wait
+        ask(name)
+    with pytest.raises(Busy, match="800 bytes of large bodies are waiting; the limit is 1,000"):
+        ask("d")
+    release.set()
+    await asyncio.wait_for(done.wait(), 30)
+    assert told == ["a", "b", "c"]
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from payoff.errors import Abandoned
+from payoff.errors import Abandoned, Busy
 from payoff.gateway.request import Request
+
+_RETRY_S = 1.0
 
 
 class _Job(NamedTuple):
@@ -21,10 +23,11 @@ class _Job(NamedTuple):
 
 
 class Aside:
-    """The large bodies of one worker. `fail` is told what went wrong, and with which request."""
+    """The large bodies of one worker, `bytes_max` of them at most. `fail` hears what went wrong with which request."""
 
-    def __init__(self, fail: Callable[[Exception, Request], None]) -> None:
+    def __init__(self, fail: Callable[[Exception, Request], None], bytes_max: int) -> None:
         self._fail = fail
+        self._bytes_max = bytes_max
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "large-bodies")
         self._jobs: deque[_Job] = deque()
@@ -34,13 +37,21 @@ class Aside:
         """Give `then` what `work` gives, when it is the request's turn; not if its caller has gone by then.
 
         `work` runs on the thread, `then` on the loop. What a `then` asks for goes before all others: it has been begun.
+        Busy if too many bytes wait already.
         """
         job = _Job(request, work, then)
         if self._ending:
             self._jobs.appendleft(job)
         else:
+            self._admit(len(request.body))
             self._jobs.append(job)
             self._next()
+
+    def _admit(self, size: int) -> None:
+        waiting = sum(len(job.request.body) for job in self._jobs)
+        if waiting + size > self._bytes_max:
+            limit = f"{waiting:,} bytes of large bodies are waiting; the limit is {self._bytes_max:,}"
+            raise Busy(f"{limit}; try again in {_RETRY_S:.1f} s, or send fewer rows at a time", _RETRY_S)
 
     def _next(self) -> None:
         while self._jobs and not self._busy:

@@ -36,6 +36,7 @@ log = logging.getLogger("payoff.gateway")
 _PREDICT = "/predict/"
 _INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer/?")
 _DIGITS_MAX = 12
+_LARGE_BODIES_MAX = 8  # that wait, if all are as large as may be
 _HINT = "POST rows to /predict/ENDPOINT, or use /v2/models/ENDPOINT/infer"
 
 
@@ -51,7 +52,7 @@ class Routes:
         self._key = key
         self._hosts = hosts
         self._body_bytes_max = body_bytes_max
-        self._aside = Aside(self._fail)
+        self._aside = Aside(self._fail, _LARGE_BODIES_MAX * body_bytes_max)
         self._later: set[asyncio.Task[None]] = set()
 
     def answer(self, request: Request) -> None:
