@@ -135,10 +135,15 @@ def test_with_json_it_is_one_document(house: Client, say: Say, tmp_path: Path) -
     assert found["steps"][0]["failed"] == 0
 
 
+def heed() -> None:
+    """What a shell starts in the background is deaf to Ctrl-C, and so would be what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_with_what_was_measured_so_far(house: Client, server: Server) -> None:
     before = house.endpoints()
     command = [sys.executable, "-m", "payoff.cli.main", "bench", "loans", "--seconds", "1", "--url", server.api]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     assert process.stderr is not None
     assert "1 connections" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
