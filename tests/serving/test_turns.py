@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from payoff.clock import now_us
 from payoff.errors import Abandoned, Busy, DeadlineExceeded, ModelFailed
 from payoff.records import Column, Role, Served
-from payoff.serving import Answered, Limits, Live
+from payoff.serving import Answered, Limits, Live, desk
 from payoff.serving.form import IN_HAND
 from payoff.serving.line import HEAD_START_US, PRIORITY_MAX, Rate
 from tests.serving.house import House, until, y
@@ -91,8 +92,14 @@ async def test_a_lone_call_is_served_at_once(build: Callable[..., House]) -> Non
     assert sizes.seen == [1, 1]
 
 
-async def test_callers_without_end_do_not_keep_the_first_waiting(build: Callable[..., House]) -> None:
+@pytest.mark.parametrize("tick_us", [None, -1])
+async def test_callers_without_end_do_not_keep_the_first_waiting(
+    build: Callable[..., House], monkeypatch: pytest.MonkeyPatch, tick_us: int | None
+) -> None:
     house = build(Limits())
+    if tick_us is not None:  # a clock that is being set back
+        times = count(now_us(), tick_us * 1_000)
+        monkeypatch.setattr(desk, "now_us", lambda: next(times))
     live, crowd = await house.hot((Role.CHAMPION, house.here(2))), Crowd(house)
     first, loop = crowd.ask(live, 0), asyncio.get_running_loop()
 
