@@ -33,8 +33,7 @@ FEW = 256  # numbers of a batch; simdjson is quicker with more
 _READ_AS: dict[str, tuple[Literal["d", "i", "u"], type[np.number[Any]]]] = {  # by kind of dtype
     "f": ("d", np.float64), "i": ("i", np.int64), "u": ("u", np.uint64),
 }  # fmt: skip
-_PLAIN, _TENSOR = {"inputs", "outputs", "parameters"}, {"name", "shape", "datatype", "data"}
-_RAW_TENSOR = {"name", "shape", "datatype", "parameters"}
+_TENSOR, _RAW_TENSOR = {"name", "shape", "datatype", "data"}, {"name", "shape", "datatype", "parameters"}
 
 
 class Shape(NamedTuple):

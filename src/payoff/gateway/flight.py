@@ -152,7 +152,7 @@ class Flights(flight.FlightServerBase):
         try:
             live, rows = self._read(name, batch)
         except Exception as error:
-            self._loop.call_soon_threadsafe(self._count, name, error)
+            self._loop.call_soon_threadsafe(self._desk.turned_away, name, "flight", error)
             raise
         for start in range(0, length(rows), PIECE_ROWS):
             yield self._ask(context, live, take(rows, slice(start, start + PIECE_ROWS)))
@@ -164,11 +164,6 @@ class Flights(flight.FlightServerBase):
         with arrow.arrow_errors("Arrow data"):
             batch.validate(full=True)
         return live, tables.from_arrow(pa.Table.from_batches([batch]), live.inputs)
-
-    def _count(self, name: str, error: Exception) -> None:
-        """A batch that did not come as far as the desk, which counts the others."""
-        if self._desk.meter is not None:
-            self._desk.meter.failed(name if name in self._desk.lives else "", "flight", error)
 
     def _ask(self, context: Any, live: Live, rows: Rows) -> Answered:
         """Waits where the desk is full: the client waits then, too."""

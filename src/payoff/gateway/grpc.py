@@ -64,8 +64,7 @@ class Infer:
             name = request(data).model_name
         except PayoffError:
             name = ""
-        if self._desk.meter is not None:
-            self._desk.meter.failed(name if name in self._desk.lives else "", "grpc", error)
+        self._desk.turned_away(name, "grpc", error)
 
     def _take_new(self, caller: Caller, data: bytes) -> None:
         said = request(data)

@@ -73,8 +73,7 @@ class Routes:
     def _count(self, error: Exception, path: str) -> None:
         """A call that did not come as far as the desk, which counts the others."""
         name = path[len(_PREDICT) :] if path.startswith(_PREDICT) else (_INFER.fullmatch(path) or ("", ""))[1]
-        if self._desk.meter is not None:
-            self._desk.meter.failed(name if name in self._desk.lives else "", "http", error)
+        self._desk.turned_away(name, "http", error)
 
     def stream(self, connection: Connection, head: Head, chunked: bool) -> Streamed | None:
         """A request whose rows are answered while it is sent; None for others, and for what is refused when whole."""

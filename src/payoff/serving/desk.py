@@ -132,6 +132,11 @@ class Desk:
             self._calls.append(call)
         ending.waiting_rows += count
 
+    def turned_away(self, endpoint: str, form: str, error: Exception) -> None:
+        """Count a call that a door did not bring as far as the desk, which counts the others."""
+        if self.meter is not None:
+            self.meter.failed(endpoint if endpoint in self.lives else "", form, error)
+
     @property
     def meter(self) -> Meter | None:
         """Who counts, if anybody does."""
@@ -190,8 +195,7 @@ class Desk:
             self._serve_many()
         else:
             self._serve_next()
-        if self._calls or self._bulk or self._watching.due:
-            self._schedule()
+        self._schedule()
 
     def _still_coming(self) -> bool:
         """Whether calls came since the last look at the sockets. Then there is another look before they are served, so

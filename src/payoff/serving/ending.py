@@ -6,7 +6,6 @@ for it any more.
 
 import logging
 from time import perf_counter_ns
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,6 +156,6 @@ def _latency_us(batch: list[Call], at_us: int) -> NDArray[np.int64] | int:
     return ages if max(counts) == min(counts) == 1 else ages.repeat(counts)
 
 
-def _unheard(error: Any) -> None:
+def _unheard(error: Exception) -> None:
     """A caller that cannot be told must not cost the others their answers."""
     log.error("an answer could not be given back: %s: %s", type(error).__name__, error)
