@@ -222,8 +222,16 @@ def test_a_page_from_elsewhere_cannot_call_a_loopback_door(url: str) -> None:
 
 def served(home: Path, number: int) -> None:
     """Wait until the worker serves a revision."""
-    while not any(status.serving.get("times") == number for status in live.statuses(home)):
+    reported(home, lambda status: status.serving.get("times") == number)
+
+
+def reported(home: Path, true: Callable[[live.Status], object]) -> live.Status:
+    """The worker's status, as soon as it says something: it writes it now and then."""
+    end = time.monotonic() + 120
+    while not (found := [status for status in live.statuses(home) if true(status)]):
+        assert time.monotonic() < end, f"it was never reported; the last words are {live.statuses(home)}"
         time.sleep(0.005)
+    return found[0]
 
 
 def test_shadows_and_killed_arms_are_recorded_and_never_answer(tmp_path: Path) -> None:
@@ -289,9 +297,7 @@ def test_a_revision_that_cannot_be_loaded_leaves_the_one_before_in_service_and_s
     with worker(tmp_path) as url:
         served(tmp_path, 1)
         live.publish(tmp_path, broken)
-        while not any("times" in status.failed for status in live.statuses(tmp_path)):
-            time.sleep(0.005)
-        (status,) = live.statuses(tmp_path)
+        status = reported(tmp_path, lambda status: "times" in status.failed)
         assert status.failed["times"][0] == 2
         assert "missing" in status.failed["times"][1]
         assert ask(url, {"x": 8}).json()["predictions"][0]["y"] == 16
@@ -336,22 +342,13 @@ def test_a_version_that_does_not_reproduce_its_sample_rows_here_never_takes_traf
     with worker(tmp_path) as url:
         served(tmp_path, 1)
         live.publish(tmp_path, replace(wrong, arms=(arm,)))
-        while not any("times" in status.failed for status in live.statuses(tmp_path)):
-            time.sleep(0.005)
-        (status,) = live.statuses(tmp_path)
+        status = reported(tmp_path, lambda status: "times" in status.failed)
         assert "does not reproduce 1 of its 2 sample rows" in status.failed["times"][1]
         assert ask(url, {"x": 8}).json()["predictions"][0]["y"] == 16
 
 
 def endpoint(home: Path, name: str, factor: float, policy: Policy = POLICY) -> Revision:
     return replace(revision(home, 1, (Role.CHAMPION, factor, 0), policy=policy), endpoint=name)
-
-
-def reported(home: Path, true: Callable[[live.Status], object]) -> live.Status:
-    """The worker's status, as soon as it says something."""
-    while not (found := [status for status in live.statuses(home) if true(status)]):
-        time.sleep(0.005)
-    return found[0]
 
 
 def test_more_endpoints_than_models_stay_loaded_all_answer(tmp_path: Path) -> None:

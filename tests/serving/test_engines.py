@@ -151,7 +151,7 @@ async def test_where_no_other_engine_will_do_the_model_stays_where_it_is(
 ) -> None:
     from tests.walks import models
 
-    served, flavor = choose(house, monkeypatch, tmp_path, wrong=models.times(3), slower=models.slow(2, 800))
+    served, flavor = choose(house, monkeypatch, tmp_path, wrong=models.times(3), slower=models.slow(2, 10_000))
     live = await house.hot((Role.CHAMPION, served))
     assert live.seats[0].loaded is not None
     assert live.seats[0].loaded.engine == "cpu, 1 thread"

@@ -22,17 +22,18 @@ def times(factor: float) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def slow(factor: float, layers: int = 400, width: int = 512) -> bytes:
+def slow(factor: float, rounds: int = 5_000, width: int = 128) -> bytes:
     """The same answers, after some milliseconds of moving each row around in a circle."""
-    around = np.roll(np.eye(width, dtype=np.float32), 1, axis=1)
     constants = {
-        "around": around, "wide": np.ones((1, width), np.float32), "factor": np.array([factor], np.float32),
+        "rounds": np.array(rounds), "wide": np.ones((1, width), np.float32), "factor": np.array([factor], np.float32),
         "from": np.array([0]), "to": np.array([1]), "axis": np.array([1]),
     }  # fmt: skip
-    nodes = [helper.make_node("Mul", ["x", "wide"], ["h0"])]
-    nodes += [helper.make_node("MatMul", [f"h{at}", "around"], [f"h{at + 1}"]) for at in range(layers)]
-    nodes += [helper.make_node("Slice", [f"h{layers}", "from", "to", "axis"], ["one"])]
-    nodes += [helper.make_node("Mul", ["one", "factor"], ["y"])]
+    nodes = [
+        helper.make_node("Mul", ["x", "wide"], ["still"]),
+        helper.make_node("Loop", ["rounds", "", "still"], ["turned"], body=_one_round(width)),
+        helper.make_node("Slice", ["turned", "from", "to", "axis"], ["one"]),
+        helper.make_node("Mul", ["one", "factor"], ["y"]),
+    ]
     graph = helper.make_graph(
         nodes,
         "slow",
@@ -41,7 +42,21 @@ def slow(factor: float, layers: int = 400, width: int = 512) -> bytes:
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+def _one_round(width: int) -> onnx.GraphProto:
+    """Each value of a row moves on by one place."""
+    around = np.roll(np.eye(width, dtype=np.float32), 1, axis=1)
+    info = helper.make_tensor_value_info
+    return helper.make_graph(
+        [helper.make_node("MatMul", ["before", "around"], ["after"]), helper.make_node("Identity", ["go"], ["go_on"])],
+        "round",
+        [info("at", TensorProto.INT64, []), info("go", TensorProto.BOOL, []), info("before", TensorProto.FLOAT, None)],
+        [info("go_on", TensorProto.BOOL, []), info("after", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(around, "around")],
+    )
 
 
 def saved(folder: Path, factor: float) -> Path:
