@@ -79,6 +79,14 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def started(pid: int) -> int:
+    """When a process began, in ticks of the system's clock; 0 when it has gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return 0
+
+
 def command(pid: int) -> str:
     """The command line of a process; empty when it has gone."""
     try:

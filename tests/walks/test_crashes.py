@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 import payoff
 from payoff.demo.server import Server, running
+from tests.walks.waiting import until
 
 CALLERS = 6
 MODEL = """
@@ -49,7 +49,7 @@ class Caller(threading.Thread):
         self.leave = threading.Event()
 
     def run(self) -> None:
-        with httpx.Client(timeout=60) as client:
+        with httpx.Client(timeout=120) as client:
             while not self.leave.is_set():
                 self.x += 1
                 self.heard.append((self.x, client.post(self.url, json=[{"x": self.x}])))
@@ -70,7 +70,7 @@ def brittle(home: Path, tmp_path: Path) -> Iterator[Server]:
 
 
 def ask(server: Server, x: float) -> httpx.Response:
-    return httpx.post(f"{server.inference}/predict/brittle", json=[{"x": x}], timeout=60)
+    return httpx.post(f"{server.inference}/predict/brittle", json=[{"x": x}], timeout=120)
 
 
 def orders(server: Server) -> list[dict[str, str]]:
@@ -88,8 +88,10 @@ def test_a_row_that_ends_the_process_fails_its_own_call_and_no_other(brittle: Se
         caller.start()
     for _ in range(3):
         goals = [len(caller.heard) + 5 for caller in callers]
-        while any(len(caller.heard) < goal for caller, goal in zip(callers, goals, strict=True)):
-            time.sleep(0.01)
+        until(
+            lambda goals=goals: all(len(one.heard) >= goal for one, goal in zip(callers, goals, strict=True)),  # type: ignore[misc]
+            "the other callers are not answered",
+        )
         reply = ask(brittle, 13)
         assert (reply.status_code, reply.json()["kind"]) == (422, "model_failed")
         assert "the model's process ended" in reply.json()["error"]
@@ -113,11 +115,8 @@ def test_after_three_crashes_in_a_row_the_fallback_answers_and_the_kill_stands_i
         assert "the model's process ended" in row["why"]
     row = ask(brittle, 4).json()["predictions"][0]
     assert row["arm"] == "fallback"
-    until = time.monotonic() + 120
-    while not (kills := [order for order in orders(brittle) if order["verb"] == "kill"]):
-        assert time.monotonic() < until, "no kill order came"
-        time.sleep(0.1)
-    (kill,) = kills
+    until(lambda: any(order["verb"] == "kill" for order in orders(brittle)), "no kill order came")
+    (kill,) = [order for order in orders(brittle) if order["verb"] == "kill"]
     assert kill["author"] == "guard: keeps crashing"
     assert "3 times in a row" in kill["reason"]
     client.endpoint("brittle").revive("mended")

@@ -1,7 +1,6 @@
 """The gRPC door as a stranger meets it: spoilt conversations, clients that never read, and very many of them."""
 
 import struct
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from tritonclient.grpc import service_pb2
 from payoff.store import live
 from tests.gateway.test_grpc import Doors, doors
 from tests.walks.test_door_fuzz import CHANGES, SPICE, Change, changed
+from tests.walks.waiting import until
 from tests.walks.wire import Line, publish, row
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
@@ -32,10 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def place(home: Path) -> Iterator[Doors]:
     with doors(home) as found:
-        until = time.monotonic() + 120
-        while not any("echo" in status.serving for status in live.statuses(home)):
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        until(lambda: any("echo" in status.serving for status in live.statuses(home)), "the worker does not serve")
         yield found
         assert found.process.poll() is None, "the worker died"
 

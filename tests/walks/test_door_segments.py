@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from payoff.store import live
+from tests.walks.waiting import until
 from tests.walks.wire import Door, Said, door, parse, publish, refused, row
 
 pytestmark = pytest.mark.slow
@@ -239,10 +240,10 @@ def test_after_a_last_request_nothing_is_remembered_of_it(at: Door) -> None:
 
 def serving(home: Path, name: str, number: int | None) -> None:
     """Wait until the worker serves this revision of the endpoint, or the endpoint no more."""
-    until = time.monotonic() + 120
-    while any(status.serving.get(name) != number for status in live.statuses(home)):
-        assert time.monotonic() < until, f"revision {number} of {name} is not served"
-        time.sleep(0.005)
+    until(
+        lambda: all(status.serving.get(name) == number for status in live.statuses(home)),
+        f"revision {number} of {name} is not served",
+    )
 
 
 @pytest.mark.parametrize("key", [None, KEY], ids=["no key", "a key"])

@@ -201,6 +201,7 @@ def test_a_number_that_json_cannot_say_comes_in_as_binary_and_leaves_as_null_or_
         f"http://{at.host}/v2/models/echo/infer",
         content=text + raw,
         headers={"inference-header-content-length": str(len(text))},
+        timeout=120,
     )
     if said.status_code == 200:
         assert {one["name"]: one["data"] for one in said.json()["outputs"]}["same_x"] == [None]

@@ -14,6 +14,7 @@ import pytest
 
 import payoff
 from payoff.demo.server import Server, running
+from tests.walks.waiting import until
 
 RULE = "rule: inputs.score\noutput: probability\ninputs: {score: float64}\n"
 FILE = """
@@ -36,8 +37,12 @@ def traffic(client: payoff.Client, name: str = "loans") -> None:
         score = rng.random(PIECE)
         ids = endpoint.predict(pd.DataFrame({"score": score}))["prediction_id"]
         endpoint.outcomes(pd.DataFrame({"prediction_id": ids, "repaid": rng.random(PIECE) < 0.5 + score / 2}))
-    while len(endpoint.matured(ROWS)) < ROWS:
-        pass  # the last rows are left to settle for a moment
+    settled(endpoint, ROWS)
+
+
+def settled(endpoint: payoff.Endpoint, rows: int) -> None:
+    """Wait until so many decisions count: the last are left to settle for a moment."""
+    until(lambda: len(endpoint.matured(rows)) == rows, lambda: f"{len(endpoint.matured(rows))} of {rows} count")
 
 
 def say(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
@@ -62,11 +67,12 @@ def is_nowhere(server: Server) -> bool:
     """The copy: not at the door, in no list, and nobody is unwell for want of it."""
     client = payoff.connect(server.api)
     copies = {one["endpoint"] for one in client.orders(limit=1_000)} - {"loans"}
-    asked = {httpx.post(f"{server.inference}/predict/{one}", json=[{"score": 0.9}]).status_code for one in copies}
+    doors = [f"{server.inference}/predict/{one}" for one in copies]
+    asked = {httpx.post(door, json=[{"score": 0.9}], timeout=120).status_code for door in doors}
     told = "".join(say(server, *words).stdout for words in (["endpoints"], ["roi"], ["roi", "--json"]))
     pages = "".join(httpx.get(f"{server.api}{path}", timeout=120).text for path in ("/", "/api/docs", "/api/roi/page"))
-    well = all(part["state"] != "failed" for part in client.health()["parts"])
-    return asked <= {404} and "loans" in told and ".drill" not in told + pages and well
+    until(lambda: all(part["state"] != "failed" for part in client.health()["parts"]), lambda: client.health()["parts"])
+    return asked <= {404} and "loans" in told and ".drill" not in told + pages
 
 
 @pytest.mark.slow
@@ -134,8 +140,7 @@ def test_rows_recorded_with_a_column_that_is_no_longer_sent_are_replayed_without
     rows = pd.DataFrame({"score": score, "customer": [f"c{n}" for n in range(400)]})
     ids = loans.predict(rows)["prediction_id"]
     loans.outcomes(pd.DataFrame({"prediction_id": ids, "repaid": score > 0.5}))
-    while len(loans.matured(400)) < 400:
-        pass
+    settled(loans, 400)
     client.apply(FILE + GUARD)
     done = say(server, "drill", "loans", "--rows", "400", "--loss", "4")
     assert "0 failed requests." in done.stdout
@@ -185,8 +190,7 @@ def test_rows_that_count_when_their_window_has_passed_are_drilled_too_outcome_or
     rng, endpoint = np.random.default_rng(8), client.endpoint("loans")
     ids = endpoint.predict(pd.DataFrame({"score": rng.random(ROWS)}))["prediction_id"]
     endpoint.outcomes(pd.DataFrame({"prediction_id": ids[rng.random(ROWS) < 0.2], "repaid": False}))
-    while len(endpoint.matured(ROWS)) < ROWS:
-        pass
+    settled(endpoint, ROWS)
     found = json.loads(say(server, "drill", "loans", "--rows", str(ROWS), "--loss", "2", "--json").stdout)
     assert found["passed"], found
     assert found["rows"] == ROWS // 2
@@ -199,10 +203,15 @@ def test_an_incident_of_the_past_is_replayed_as_it_was(server: Server, tmp_path:
     client.deploy(str(tmp_path / "loans.yaml"), name="loans")
     client.apply("context: {branch: text}" + FILE + GUARD)
     endpoint, rng = client.endpoint("loans"), np.random.default_rng(3)
-    while not (kills := [one for one in client.orders("loans") if one["verb"] == "kill"]):
+
+    def killed_by_losses() -> bool:
         frame = pd.DataFrame({"score": 0.5 + rng.random(25) / 2, "branch": "north"})
         ids = endpoint.predict(frame)["prediction_id"]
         endpoint.outcomes(pd.DataFrame({"prediction_id": ids, "repaid": rng.random(25) < 0.4}))
+        return any(one["verb"] == "kill" for one in client.orders("loans"))
+
+    until(killed_by_losses, "however much it loses, no kill comes")
+    kills = [one for one in client.orders("loans") if one["verb"] == "kill"]
     done = say(server, "drill", "loans", "--incident", str(kills[0]["id"]), "--json")
     assert done.returncode == 0, done.stderr + done.stdout
     found = json.loads(done.stdout)

@@ -15,6 +15,7 @@ import payoff
 from payoff.demo.server import Server, running
 from payoff.journal.query import Journal
 from tests.walks import models
+from tests.walks.waiting import until
 
 ROUNDS = 8
 
@@ -30,7 +31,7 @@ class Caller(threading.Thread):
         self.leave = threading.Event()
 
     def run(self) -> None:
-        client = httpx.Client(timeout=5)
+        client = httpx.Client(timeout=60)
         number = 0
         while not self.leave.is_set():
             number += 1
@@ -67,10 +68,10 @@ def test_every_answer_a_client_saw_is_in_the_journal_once_whoever_is_killed(
             callers = [Caller(f"{server.inference}/predict/times") for _ in range(4)]
             for caller in callers:
                 caller.start()
-            until = time.monotonic() + 60  # however slowly the machine starts what was killed
-            while sum(len(caller.ids) for caller in callers) < 20:
-                assert time.monotonic() < until
-                time.sleep(0.01)
+            until(
+                lambda callers=callers: sum(len(caller.ids) for caller in callers) >= 20,  # type: ignore[misc]
+                "what was killed does not come back",
+            )
             time.sleep(chance.uniform(0.05, 0.4))
             for pid in victims(server, who):
                 with suppress(ProcessLookupError):
@@ -87,8 +88,7 @@ def test_every_answer_a_client_saw_is_in_the_journal_once_whoever_is_killed(
                 server = stack.enter_context(running(home, workers=2))
         after = Caller(f"{server.inference}/predict/times")
         after.start()
-        while not after.ids:
-            time.sleep(0.01)
+        until(lambda: after.ids, "nobody answers after the last kill")
         after.leave.set()
         after.join()
     ids += after.ids

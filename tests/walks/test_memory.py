@@ -15,6 +15,7 @@ from payoff.records import Arm, Field, Policy, Revision, Role, Served, Signature
 from payoff.store import live
 from payoff.store.blobs import Blobs
 from tests.gateway.test_worker import worker
+from tests.walks.waiting import until
 from tests.walks.wire import Door
 
 WIDE = Signature(tuple(Field(f"x{place}", Type.FLOAT32) for place in range(150)), (Field("y", Type.FLOAT32),))
@@ -58,7 +59,7 @@ def load(at: Door) -> Iterator[None]:
 
     def call() -> None:
         try:
-            with at.line(patience_s=60) as line:
+            with at.line() as line:
                 while not over.is_set():
                     assert {said.status for said in line.ask(b"".join(asked * 2), 6)} == {200}
         except BaseException as error:
@@ -96,10 +97,11 @@ def test_a_worker_that_swaps_under_full_load_is_as_large_after_four_hundred_swap
 
 def serving(at: Door, number: int) -> None:
     """Wait until the worker answers as this revision."""
-    until = time.monotonic() + 60
-    while not any(status.serving.get("wide") == number for status in live.statuses(at.home)):
-        assert time.monotonic() < until, f"the worker does not serve revision {number}"
-        time.sleep(0.01)
+    until(
+        lambda: any(status.serving.get("wide") == number for status in live.statuses(at.home)),
+        f"the worker does not serve revision {number}",
+        every_s=0.01,
+    )
 
 
 def least_mb(at: Door) -> float:

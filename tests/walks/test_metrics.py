@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +25,7 @@ from payoff.cli.dashboard import made
 from payoff.demo.server import Server, wait
 from payoff.store import live
 from tests.walks import models
+from tests.walks.waiting import until
 
 OPEN_METRICS: Any = open_metrics
 PROMETHEUS: Any = prometheus
@@ -55,6 +55,19 @@ def answered(url: str) -> float:
     return total(scraped(url), "payoff_requests_total", "endpoint=times", "status=ok")
 
 
+def counted(server: Server, calls: int) -> None:
+    """Wait until both doors say so many; a call is counted right after its answer has left."""
+
+    def told() -> list[float]:
+        return [answered(server.inference), answered(server.api)]
+
+    until(lambda: told() == [calls, calls], lambda: f"{calls} calls are counted as {told()}")
+
+
+def post(url: str, **how: Any) -> httpx.Response:
+    return httpx.post(url, timeout=120, **how)
+
+
 def ask(client: httpx.Client, url: str, rows: int) -> None:
     reply = client.post(f"{url}/predict/times", json=[{"x": number} for number in range(rows)])
     assert reply.status_code == 200, reply.text
@@ -64,7 +77,7 @@ def load(url: str, calls: int, rows: int, threads: int = 8) -> None:
     """So many calls of each of the threads, all of them answered; each call comes on a connection of its thread's."""
 
     def run(_: int) -> None:
-        with httpx.Client(timeout=60) as client:
+        with httpx.Client(timeout=120) as client:
             for _ in range(calls):
                 ask(client, url, rows)
 
@@ -72,16 +85,14 @@ def load(url: str, calls: int, rows: int, threads: int = 8) -> None:
         list(pool.map(run, range(threads)))
 
 
-def until(holds: Callable[[], bool], patience_s: float = 60.0) -> None:
-    """Waits for what is to come soon, however slow the machine."""
-    end = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def pids(home: Path) -> dict[int, int]:
     return {status.worker: status.pid for status in live.statuses(home)}
+
+
+def pid_of(home: Path, index: int) -> int:
+    """The process of a worker, as soon as it says which."""
+    until(lambda: index in pids(home), f"worker {index} does not report")
+    return pids(home)[index]
 
 
 def deploy(server: Server, folder: Path, factor: float = 2, as_: str | None = None) -> None:
@@ -96,10 +107,13 @@ def test_every_call_is_counted_once_on_every_door_though_workers_are_killed(
     for victim in (0, 1, 0):
         load(server.inference, calls=40, rows=3)
         asked += 320
-        assert answered(server.inference) == answered(server.api) == asked
-        before = pids(home)[victim]
+        counted(server, asked)
+        before = pid_of(home, victim)
         os.kill(before, signal.SIGKILL)
-        until(lambda before=before, victim=victim: pids(home).get(victim, before) != before)  # type: ignore[misc]
+        until(
+            lambda before=before, victim=victim: pids(home).get(victim, before) != before,  # type: ignore[misc]
+            "the worker does not come back",
+        )
         assert answered(server.inference) == answered(server.api) == asked
     found = scraped(server.api)
     assert total(found, "payoff_rows_total", "endpoint=times") == 3 * asked
@@ -114,6 +128,7 @@ def test_every_call_is_counted_once_on_every_door_though_workers_are_killed(
 def test_stages_add_up_to_the_latency(server: Server, tmp_path: Path) -> None:
     deploy(server, tmp_path)
     load(server.inference, calls=20, rows=2)
+    counted(server, 160)
     found = scraped(server.inference)
     latency = total(found, "payoff_request_seconds_sum", "endpoint=times")
     assert latency == pytest.approx(total(found, "payoff_stage_seconds_sum", "endpoint=times"))
@@ -124,11 +139,12 @@ def test_calls_without_an_answer_are_counted_by_what_went_wrong(server: Server, 
     deploy(server, tmp_path)
     url = server.inference
     for _ in range(3):
-        assert httpx.post(f"{url}/predict/times", json=[{"x": "no number"}]).status_code == 400
-    assert httpx.post(f"{url}/predict/times", content=b"{", headers={"content-type": "text/plain"}).status_code == 415
-    assert httpx.post(f"{url}/predict/times", json=[], headers={"accept": "image/png"}).status_code == 406
+        assert post(f"{url}/predict/times", json=[{"x": "no number"}]).status_code == 400
+    assert post(f"{url}/predict/times", content=b"{", headers={"content-type": "text/plain"}).status_code == 415
+    assert post(f"{url}/predict/times", json=[], headers={"accept": "image/png"}).status_code == 406
     for name in ("nobody", "somebody", "x" * 60):
-        assert httpx.post(f"{url}/predict/{name}", json=[{"x": 1}]).status_code == 404
+        assert post(f"{url}/predict/{name}", json=[{"x": 1}]).status_code == 404
+    until(lambda: total(scraped(url), "payoff_requests_total", "status=") == 8, "not every call is counted")
     found = scraped(url)
     assert total(found, "payoff_requests_total", "endpoint=times", "status=bad_input") == 5
     assert total(found, "payoff_requests_total", "endpoint=,", "status=not_found") == 3
@@ -137,7 +153,7 @@ def test_calls_without_an_answer_are_counted_by_what_went_wrong(server: Server, 
 
 
 def test_prometheus_own_format_is_what_others_get(server: Server) -> None:
-    reply = httpx.get(f"{server.inference}/metrics")
+    reply = httpx.get(f"{server.inference}/metrics", timeout=120)
     assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert {family.name for family in PROMETHEUS(reply.text)} >= {"payoff_connections_open", "payoff_models_hot"}
 
@@ -149,19 +165,17 @@ def test_every_metric_of_the_dashboard_is_in_a_scrape(server: Server, tmp_path: 
     queries = [target["expr"] for panel in made()["panels"] for target in panel.get("targets", [])]
     named = {name for query in queries for name in re.findall(r"\b(payoff_\w+)", query)}
     assert len(named) > 20
-    until(lambda: total(scraped(server.api), "payoff_shadow_rows_total") == 40)
-    there = {family.name for family in PROMETHEUS(httpx.get(f"{server.api}/metrics").text)}
+    until(lambda: total(scraped(server.api), "payoff_shadow_rows_total") == 40, "the shadow has not seen every row")
+    there = {family.name for family in PROMETHEUS(httpx.get(f"{server.api}/metrics", timeout=120).text)}
     there |= {f"{name}{ending}" for name in there for ending in ("_total", "_bucket", "_sum", "_count")}
     assert named - there == set()
 
 
 def test_a_scrape_asks_for_the_key_as_every_path_does(home: Path) -> None:
     with up(home, PAYOFF_KEY="secret") as server:
-        assert httpx.get(f"{server.inference}/metrics").status_code == 401
-        assert httpx.get(f"{server.api}/metrics").status_code == 401
-        header = {"authorization": "Bearer secret"}
-        assert httpx.get(f"{server.inference}/metrics", headers=header).status_code == 200
-        assert httpx.get(f"{server.api}/metrics", headers=header).status_code == 200
+        for url in (f"{server.inference}/metrics", f"{server.api}/metrics"):
+            assert httpx.get(url, timeout=120).status_code == 401
+            assert httpx.get(url, headers={"authorization": "Bearer secret"}, timeout=120).status_code == 200
 
 
 # -- the log
@@ -179,7 +193,7 @@ def up(home: Path, *flags: str, **environment: str) -> Iterator[Server]:
         if "PAYOFF_KEY" in environment:
             yield _knocked(home, process)
         else:
-            yield wait(home, process, 60.0)
+            yield wait(home, process, 120.0)
     finally:
         process.terminate()
         process.wait()
@@ -187,26 +201,27 @@ def up(home: Path, *flags: str, **environment: str) -> Iterator[Server]:
 
 def _knocked(home: Path, process: subprocess.Popen[bytes]) -> Server:
     """The server as soon as both doors ask for the key."""
-    until((home / "run" / "doors").exists)
+    until((home / "run" / "doors").exists, "payoff up does not come up")
     found = dict(line.split() for line in (home / "run" / "doors").read_text().splitlines())
     server = Server(f"http://{found['http']}", f"http://{found['console']}", process.pid)
     for url in (server.inference, server.api):
-        httpx.get(url, timeout=60)
+        httpx.get(url, timeout=120)
     return server
 
 
 def said(home: Path, message: str) -> list[dict[str, Any]]:
     """The lines of the JSON log with this message."""
-    lines = [json.loads(line) for line in (home / "server.log").read_text().splitlines()]
+    whole = (home / "server.log").read_text().rpartition("\n")[0]  # what follows is being written
+    lines = [json.loads(line) for line in whole.splitlines()]
     return [line for line in lines if line["message"] == message]
 
 
 def test_a_slow_call_is_one_line_that_says_where_its_time_went(home: Path, tmp_path: Path) -> None:
     with up(home, "--slow-ms", "0.001", "--log-format", "json") as server:
         deploy(server, tmp_path)
-        with httpx.Client(timeout=60) as client:
+        with httpx.Client(timeout=120) as client:
             ask(client, server.inference, 2)
-        until(lambda: bool(said(home, "slow call")))
+        until(lambda: said(home, "slow call"), "the slow call is not in the log")
     (line,) = said(home, "slow call")
     assert (line["process"], line["logger"], line["level"]) == ("worker 0", "payoff.slow", "warning")
     assert (line["endpoint"], line["rows"], line["arm"]) == ("times", 2, "champion")
@@ -218,18 +233,25 @@ def test_a_slow_call_is_one_line_that_says_where_its_time_went(home: Path, tmp_p
 def test_a_flood_of_slow_calls_fills_no_disk_and_is_counted(home: Path, tmp_path: Path) -> None:
     with up(home, "--slow-ms", "0.001", "--log-format", "json") as server:
         deploy(server, tmp_path)
-        load(server.inference, calls=50, rows=1, threads=4)
-        found = scraped(server.api)
-        left_out = total(found, "payoff_slow_requests_unlogged_total")
-        assert total(found, "payoff_slow_requests_total") == 200
-        assert len(said(home, "slow call")) == 200 - left_out
-        assert left_out > 0
+        asked = 0
+
+        def flood() -> float:
+            nonlocal asked
+            load(server.inference, calls=50, rows=1, threads=4)
+            asked += 200
+            until(lambda: total(scraped(server.api), "payoff_slow_requests_total") == asked, "a call is not counted")
+            return total(scraped(server.api), "payoff_slow_requests_unlogged_total")
+
+        until(flood, "however many calls come, all are logged")
+        logged = asked - total(scraped(server.api), "payoff_slow_requests_unlogged_total")
+        until(lambda: len(said(home, "slow call")) >= logged, "a line is missing")
+    assert len(said(home, "slow call")) == logged
 
 
 def test_every_process_logs_in_one_form(home: Path) -> None:
     with up(home, "--log-format", "json"):
-        os.kill(pids(home)[0], signal.SIGKILL)
-        until(lambda: "worker 0 ended" in (home / "server.log").read_text())
+        os.kill(pid_of(home, 0), signal.SIGKILL)
+        until(lambda: "worker 0 ended" in (home / "server.log").read_text(), "nobody says that the worker ended")
     for line in (home / "server.log").read_text().splitlines():
         assert {"at", "level", "process", "logger", "message"} <= json.loads(line).keys()
 
@@ -286,11 +308,11 @@ def test_a_traced_call_comes_to_the_collector_with_its_stages(home: Path, tmp_pa
         deploy(server, tmp_path)
         url = f"{server.inference}/predict/times"
         headers = {"traceparent": f"00-{trace}-{span}-01", "tracestate": "rojo=00f067aa0ba902b7"}
-        reply = httpx.post(url, json=[{"x": 1}, {"x": 2}], headers=headers)
-        httpx.post(url, json=[{"x": 1}], headers={"traceparent": f"00-{trace}-{span}-00"})
-        httpx.post(url, json=[{"x": 1}])
-        httpx.post(url, json=[{"x": "no number"}], headers=headers)
-        until(lambda: len(Collector.spans) >= 7)
+        reply = post(url, json=[{"x": 1}, {"x": 2}], headers=headers)
+        post(url, json=[{"x": 1}], headers={"traceparent": f"00-{trace}-{span}-00"})
+        post(url, json=[{"x": 1}])
+        post(url, json=[{"x": "no number"}], headers=headers)
+        until(lambda: len(Collector.spans) >= 7, lambda: f"{len(Collector.spans)} spans came")
         assert total(scraped(server.api), "payoff_spans_total") <= 7
     resource, server_span = Collector.spans[0]
     assert (resource["service.name"], len(Collector.spans)) == ("scores", 7)
@@ -309,8 +331,8 @@ def test_a_traced_call_comes_to_the_collector_with_its_stages(home: Path, tmp_pa
 def test_a_trace_that_begins_here_is_found_by_the_prediction(home: Path, tmp_path: Path, collector: str) -> None:
     with up(home, "--otel", "env", OTEL_EXPORTER_OTLP_ENDPOINT=collector) as server:
         deploy(server, tmp_path)
-        reply = httpx.post(f"{server.inference}/predict/times", json=[{"x": 1}])
-        until(lambda: len(Collector.spans) >= 6)
+        reply = post(f"{server.inference}/predict/times", json=[{"x": 1}])
+        until(lambda: len(Collector.spans) >= 6, lambda: f"{len(Collector.spans)} spans came")
     prediction_id = reply.json()["predictions"][0]["prediction_id"]
     assert {span.trace_id.hex() for _, span in Collector.spans} == {prediction_id.replace("-", "")}
 
@@ -319,7 +341,7 @@ def test_a_collector_that_is_gone_costs_no_call(home: Path, tmp_path: Path) -> N
     with up(home, "--otel", "http://127.0.0.1:9", "--log-format", "json") as server:
         deploy(server, tmp_path)
         load(server.inference, calls=20, rows=1)
-        assert answered(server.api) == 160
+        counted(server, 160)
 
 
 def test_an_address_that_is_no_collectors_is_said_before_anything_starts(tmp_path: Path) -> None:
@@ -333,7 +355,7 @@ def test_an_address_that_is_no_collectors_is_said_before_anything_starts(tmp_pat
         "--otel",
         "collector:4318",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1
     assert "--otel http://HOST:4318" in done.stderr
     assert not (tmp_path / "home").exists()

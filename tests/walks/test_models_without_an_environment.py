@@ -11,6 +11,7 @@ from payoff.client import connect
 from payoff.client.client import Client
 from payoff.demo.server import Server, running
 from tests.flavors.peer import Peer, serving
+from tests.walks.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -47,7 +48,7 @@ def test_a_chain_of_a_rule_here_and_a_model_on_another_payoff(here: Server, ther
     with connect(here.api) as client:
         deploy(client, tmp_path, "clean", "rule: coalesce(raw, 0)\noutput: amount\ninputs: {raw: float64 or null}\n")
         sample = [{"amount": 10.0}, {"amount": 90.0}]
-        deploy(client, tmp_path, "far", f"remote: {there.inference}\nmodel: score\ntimeout: 10s\n", sample=sample)
+        deploy(client, tmp_path, "far", f"remote: {there.inference}\nmodel: score\ntimeout: 120s\n", sample=sample)
         deploy(client, tmp_path, "whole", "chain: [{model: clean}, {model: far}]\n")
         far = client.versions("far")[0]
         assert (far["flavor"], far["served"]["flavor"]) == ("remote", "remote")
@@ -62,7 +63,7 @@ def test_the_fallback_answers_while_a_remote_is_gone_and_the_remote_when_it_is_b
 ) -> None:
     peer = Peer()
     with serving(peer), connect(here.api) as client:
-        deploy(client, tmp_path, "sums", f"remote: {peer.url}\nmodel: sums\noutputs: [total]\n")
+        deploy(client, tmp_path, "sums", f"remote: {peer.url}\nmodel: sums\noutputs: [total]\ntimeout: 120s\n")
         file = tmp_path / "endpoint.yaml"
         file.write_text(
             "endpoint: sums\narms: {champion: {model: sums, version: 1}}\ndecision: outputs.total > 5\n"
@@ -76,8 +77,7 @@ def test_the_fallback_answers_while_a_remote_is_gone_and_the_remote_when_it_is_b
         assert [one["decision"] for one in fallen] == [False] * 5
         assert "refused (503): not today" in fallen[0]["why"]
         peer.status = 200
-        while ask(here, "sums", row)[0]["decision"] is not True:
-            pass
+        until(lambda: ask(here, "sums", row)[0]["decision"] is True, "the remote is not asked again")
 
 
 def test_the_same_file_is_a_new_version_once_latest_moved(here: Server, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pytest
 import payoff
 from payoff.demo.server import Server, running
 from tests.walks import models
+from tests.walks.waiting import until
 
 RULE = "rule: inputs.score\noutput: probability\ninputs: {score: float64}\n"
 OTHER = "rule: 0.9 * inputs.score + 0.05\noutput: probability\ninputs: {score: float64}\n"
@@ -87,10 +87,7 @@ def orders(client: payoff.Client) -> list[str]:
 
 
 def await_order(client: payoff.Client, words: str) -> None:
-    until = time.monotonic() + 120
-    while words not in orders(client):
-        assert time.monotonic() < until, f"{words} did not come: {orders(client)}"
-        time.sleep(0.05)
+    until(lambda: words in orders(client), lambda: f"{words} did not come: {orders(client)}")
 
 
 @pytest.mark.slow
@@ -129,7 +126,13 @@ def runner_of(server: Server) -> int:
     found = [server.pid]
     for pid in found:
         found += models.children(pid)
-    return max(pid for pid in found if "guest" in models.command(pid))
+    return max((pid for pid in found if "guest" in models.command(pid)), key=models.started)
+
+
+def waiting_rows(server: Server) -> float:
+    """How many rows wait for an answer."""
+    said = httpx.get(f"{server.inference}/metrics", timeout=120).text
+    return sum(float(line.split()[-1]) for line in said.splitlines() if line.startswith("payoff_queue_rows"))
 
 
 @pytest.mark.slow
@@ -150,17 +153,17 @@ def test_a_kill_works_while_the_model_hangs_or_is_dead(home: Path, tmp_path: Pat
         )
         url = f"{server.inference}/predict/hangs"
         waiting: list[Any] = []
-        first = threading.Thread(target=lambda: waiting.append(httpx.post(url, json=[{"x": 13}], timeout=90)))
+        first = threading.Thread(target=lambda: waiting.append(httpx.post(url, json=[{"x": 13}], timeout=120)))
         stopped = None
         if how == "hangs":
             first.start()
-            time.sleep(0.5)
+            until(lambda: waiting_rows(server) == 1, "the call does not come to the worker")
         else:
             stopped = runner_of(server)
             os.kill(stopped, signal.SIGSTOP if how == "stopped" else signal.SIGKILL)
         client.endpoint("hangs").kill("it does not answer")
         for x in range(20):
-            row = httpx.post(url, json=[{"x": x}], timeout=5).json()["predictions"][0]
+            row = httpx.post(url, json=[{"x": x}], timeout=120).json()["predictions"][0]
             assert (row["arm"], row["decision"]) == ("fallback", False)
         if how == "hangs":
             first.join()

@@ -1,4 +1,4 @@
-"""Promises 2 and 3: no call is dropped by a change, and a kill acts everywhere at once."""
+"""Promises 2 and 3: no call is dropped by a change, and a kill acts everywhere when it is answered."""
 
 import threading
 import time
@@ -10,9 +10,9 @@ import pytest
 import payoff
 from payoff.demo.server import Server
 from tests.walks import models
+from tests.walks.waiting import until
 
 CONNECTIONS = 8
-KILL_MS_MAX = 1_000  # `make bench CASE=house` measures it, against 100; here the machine may be busy with other things
 
 FILE = """
 endpoint: times
@@ -23,21 +23,21 @@ fallback: {decision: false}
 
 
 class Caller(threading.Thread):
-    """A client on one connection; keeps when each answer was asked for and came, its status and its row."""
+    """A client on one connection; keeps when each answer was asked for, its status and its row."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
         self.url = url
-        self.heard: list[tuple[float, float, int, dict[str, object]]] = []
+        self.heard: list[tuple[float, int, dict[str, object]]] = []
         self.leave = threading.Event()
 
     def run(self) -> None:
-        with httpx.Client(timeout=10) as client:
+        with httpx.Client(timeout=120) as client:
             while not self.leave.is_set():
-                asked = time.time()
+                asked = time.monotonic()
                 reply = client.post(self.url, json=[{"x": 3}])
                 row = reply.json()["predictions"][0] if reply.status_code == 200 else {}
-                self.heard.append((asked, time.time(), reply.status_code, row))
+                self.heard.append((asked, reply.status_code, row))
 
 
 @pytest.fixture
@@ -47,13 +47,15 @@ def callers(server: Server, tmp_path: Path) -> list[Caller]:
 
 
 def until_heard(callers: list[Caller], more: int) -> None:
-    """Wait until every caller has heard so many answers more."""
-    goals = [len(caller.heard) + more for caller in callers]
-    while any(len(caller.heard) < goal for caller, goal in zip(callers, goals, strict=True)):
-        time.sleep(0.01)
+    """Wait until every caller has heard so many answers to what it asks from now on."""
+    goals = [len(caller.heard) + 1 + more for caller in callers]  # one may be on its way
+    until(
+        lambda: all(len(caller.heard) >= goal for caller, goal in zip(callers, goals, strict=True)),
+        "a caller is not answered",
+    )
 
 
-def finish(callers: list[Caller]) -> list[tuple[float, float, int, dict[str, object]]]:
+def finish(callers: list[Caller]) -> list[tuple[float, int, dict[str, object]]]:
     for caller in callers:
         caller.leave.set()
     for caller in callers:
@@ -73,26 +75,23 @@ def test_ten_deployments_under_load_fail_no_call_and_give_no_wrong_answer(
         client.deploy(str(models.saved(tmp_path, factor)), name="times")
     until_heard(callers, 1)
     heard = finish(callers)
-    assert {status for _, _, status, _ in heard} == {200}
-    assert all(row["y"] == 3 * int(str(row["version"])) for _, _, _, row in heard)
-    assert {row["version"] for _, _, _, row in heard} == set(range(1, 12))
+    assert {status for _, status, _ in heard} == {200}
+    assert all(row["y"] == 3 * int(str(row["version"])) for _, _, row in heard)
+    assert {row["version"] for _, _, row in heard} == set(range(1, 12))
 
 
 @pytest.mark.slow
-def test_a_kill_reaches_every_worker_at_once_and_fails_no_call(server: Server, callers: list[Caller]) -> None:
+def test_once_a_kill_is_given_no_worker_asks_the_model_and_no_call_fails(server: Server, callers: list[Caller]) -> None:
     client = payoff.connect(server.api)
     client.apply(FILE)
     for caller in callers:
         caller.start()
     until_heard(callers, 5)
-    given = time.time()
     client.endpoint("times").kill("a drill")
+    given = time.monotonic()
     until_heard(callers, 5)
     heard = finish(callers)
-    assert {status for _, _, status, _ in heard} == {200}
-    from_model = [came for _, came, _, row in heard if row["arm"] != "fallback"]
-    by_fallback = [row for _, _, _, row in heard if row["arm"] == "fallback"]
-    assert by_fallback
+    assert {status for _, status, _ in heard} == {200}
+    by_fallback = [row for _, _, row in heard if row["arm"] == "fallback"]
     assert all(row["decision"] is False and "killed" in str(row["why"]) for row in by_fallback)
-    last_ms = (max(from_model) - given) * 1_000
-    assert last_ms < KILL_MS_MAX
+    assert {row["arm"] for asked, _, row in heard if asked > given} == {"fallback"}

@@ -4,9 +4,8 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -14,11 +13,13 @@ import pytest
 
 import payoff
 from payoff.cli.up import listen
-from payoff.demo.server import Server
+from payoff.demo.server import Server, running
 from tests.walks import models
+from tests.walks.waiting import until
 
 pytestmark = pytest.mark.slow
 
+ESTABLISHED = "01"
 LIVE = b"GET /v2/health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
@@ -27,36 +28,64 @@ def workers(server: Server) -> list[int]:
     return [pid for pid in models.children(server.pid) if "payoff.gateway.worker" in models.command(pid)]
 
 
-def sockets(pid: int) -> int:
-    """How many a process has open."""
-    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
-    return sum(link.startswith("socket:") for link in links)
+def held(server: Server, door: str) -> list[int]:
+    """How many connections at a door (HOST:PORT) each worker has, as the system says."""
+    end = f":{int(door.rpartition(':')[2]):04X}"
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    there = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(end) and row[3] == ESTABLISHED}
+    return [len(there & files(pid)) for pid in workers(server)]
 
 
-def taken(server: Server, count: int) -> list[int]:
-    """How many of so many connections each worker takes."""
-    both = workers(server)
-    before = [sockets(pid) for pid in both]
-    with lines(server, count) as found:
-        assert all(map(answered, found))
-        return [sockets(pid) - old for pid, old in zip(both, before, strict=True)]
+def files(pid: int) -> set[str]:
+    """What a process has open; nothing if it has gone."""
+    found = set()
+    with suppress(OSError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):  # closed in the meantime
+                found.add(str(link.readlink()))
+    return found
+
+
+def shared(server: Server, door: str, count: int) -> list[int]:
+    """How many of so many connections, which are all there is at the door, each worker has."""
+    until(lambda: sum(held(server, door)) == count, lambda: f"{count} connections are held as {held(server, door)}")
+    return held(server, door)
+
+
+def even(shares: list[int]) -> bool:
+    return len(shares) == 2 and min(shares) >= 0.3 * sum(shares)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("workers")
+    with running(folder / "home", workers=2) as found:
+        payoff.connect(found.api).deploy(str(models.saved(folder, 2)), name="times")
+        yield found
 
 
 @pytest.fixture
 def settled(server: Server) -> Server:
-    """Both workers have come to the door, and have let go of what they held."""
-    while 0 in taken(server, 4):
-        time.sleep(0.05)
-    time.sleep(0.2)
+    """Both workers have come to the door."""
+
+    def both() -> bool:
+        with lines(server, 4) as found:
+            return all(map(answered, found)) and len(shares := held(server, http(server))) == 2 and 0 not in shares
+
+    until(both, "one of the workers takes no connections")
     return server
+
+
+def http(server: Server) -> str:
+    return server.inference.removeprefix("http://")
 
 
 @contextmanager
 def lines(server: Server, count: int, say: bytes = LIVE) -> Iterator[list[socket.socket]]:
     """Connections that have asked once."""
-    host, _, port = server.inference.removeprefix("http://").partition(":")
+    host, _, port = http(server).partition(":")
     with ExitStack() as stack:
-        found = [stack.enter_context(socket.create_connection((host, int(port)), timeout=60)) for _ in range(count)]
+        found = [stack.enter_context(socket.create_connection((host, int(port)), timeout=120)) for _ in range(count)]
         for line in found:
             line.sendall(say)
         yield found
@@ -78,11 +107,29 @@ def halted(pids: list[int]) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
+def test_connections_that_come_one_after_another_are_spread_over_the_workers(settled: Server) -> None:
+    """A worker that is kept from its core for a moment misses one, and gets the next."""
+    with ExitStack() as stack:
+        for _ in range(64):
+            assert all(map(answered, stack.enter_context(lines(settled, 1))))
+        assert even(shared(settled, http(settled), 64))
+
+
 @pytest.mark.parametrize("count", [2, 8, 32])
-def test_connections_are_spread_over_the_workers(settled: Server, count: int) -> None:
-    shares = taken(settled, count)
-    assert sum(shares) == count
-    assert min(shares) >= 0.3 * count
+def test_connections_that_come_at_once_are_spread_or_those_that_follow_make_up_for_it(
+    settled: Server, count: int
+) -> None:
+    """Who has more leaves the next ones to the other, however many a burst gave it while the other had no core."""
+    with ExitStack() as stack:
+        bursts = 0
+
+        def another() -> bool:
+            nonlocal bursts
+            bursts += 1
+            assert all(map(answered, stack.enter_context(lines(settled, count))))
+            return even(shared(settled, http(settled), bursts * count))
+
+        until(another, lambda: f"after {bursts} bursts: {held(settled, http(settled))}")
 
 
 def test_what_waits_at_the_door_is_answered_though_every_worker_is_killed(settled: Server) -> None:
@@ -120,7 +167,7 @@ class Caller(threading.Thread):
         self.leave = threading.Event()
 
     def run(self) -> None:
-        with httpx.Client(timeout=60) as client:
+        with httpx.Client(timeout=120) as client:
             while not self.leave.is_set():
                 try:
                     reply = client.post(self.url, json=[{"x": self.answers}])
@@ -137,21 +184,24 @@ class Caller(threading.Thread):
         self.answers += 1
 
 
-def test_a_worker_killed_under_load_costs_each_of_its_callers_one_call_and_is_replaced(
-    server: Server, tmp_path: Path
-) -> None:
-    payoff.connect(server.api).deploy(str(models.saved(tmp_path, 2)), name="times")
-    callers = [Caller(f"{server.inference}/predict/times") for _ in range(8)]
+def replaced(server: Server, pid: int) -> None:
+    """Wait until there are two workers, none of which is this one."""
+    until(lambda: len(now := workers(server)) == 2 and pid not in now, "the worker was not replaced")
+
+
+def test_a_worker_killed_under_load_costs_each_of_its_callers_one_call_and_is_replaced(settled: Server) -> None:
+    callers = [Caller(f"{settled.inference}/predict/times") for _ in range(8)]
     for caller in callers:
         caller.start()
     for _ in range(3):
-        old = workers(server)
-        heard = [caller.answers for caller in callers]
-        while any(caller.answers < before + 5 for caller, before in zip(callers, heard, strict=True)):
-            time.sleep(0.01)
+        old = workers(settled)
+        goals = [caller.answers + 5 for caller in callers]
+        until(
+            lambda goals=goals: all(one.answers >= goal for one, goal in zip(callers, goals, strict=True)),  # type: ignore[misc]
+            "a caller is not answered",
+        )
         os.kill(old[0], signal.SIGKILL)
-        while len(now := workers(server)) < 2 or old[0] in now:
-            time.sleep(0.01)
+        replaced(settled, old[0])
     for caller in callers:
         caller.leave.set()
     for caller in callers:

@@ -18,6 +18,7 @@ from payoff.records import Arm, Field, Policy, Revision, Role, Served, Signature
 from payoff.store import live
 from payoff.store.blobs import Blobs
 from tests.gateway.test_worker import worker
+from tests.walks.waiting import until
 
 ECHO = Signature(
     (Field("id", Type.INT64), Field("x", Type.FLOAT64), Field("word", Type.TEXT)),
@@ -166,8 +167,8 @@ class Door:
         return said[:-1] if said and said[-1].body == LIVE else said
 
     def still_answers(self) -> None:
-        """The next caller is answered, quickly and right."""
-        with self.line(patience_s=60) as line:
+        """The next caller is answered, and right."""
+        with self.line() as line:
             (said,) = line.ask(self.call(json.dumps(row(7)).encode(), *self.lines))
         assert said.status == 200, said
         assert said.json["predictions"][0]["same_word"] == "w7"
@@ -176,7 +177,7 @@ class Door:
 class Line:
     """A client's connection."""
 
-    def __init__(self, port: int, patience_s: float = 60.0, receive_bytes: int | None = None) -> None:
+    def __init__(self, port: int, patience_s: float = 120.0, receive_bytes: int | None = None) -> None:
         self.socket = socket.socket()
         if receive_bytes is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
@@ -302,10 +303,10 @@ def door(home: Path, key: str | None = None, *flags: str) -> Iterator[Door]:
     publish(home, "other", 1, 2)
     with worker(home, key, *flags) as url:
         found = Door(home, int(url.rpartition(":")[2]), (f"Authorization: Bearer {key}",) if key else ())
-        until = time.monotonic() + 120
-        while not any(set(status.serving) == {"echo", "other"} for status in live.statuses(home)):
-            assert time.monotonic() < until, "the worker does not serve"
-            time.sleep(0.01)
+        until(
+            lambda: any(set(status.serving) == {"echo", "other"} for status in live.statuses(home)),
+            "the worker does not serve",
+        )
         before = found.pid
         yield found
         assert found.pid == before, "the worker died"
