@@ -50,9 +50,9 @@ class Player(threading.Thread):
         self.report()
 
     def run(self) -> None:
-        stamp: int | None = None
+        seen: tuple[int, bool] | None = None
         while not self.stopping.wait(self.looks_s):
-            if stamp != (stamp := live.stamp(self.home)):
+            if seen != (seen := (live.stamp(self.home), self.go.is_set())):
                 for endpoint, found in live.read_all(self.home).items():
                     assert isinstance(found, live.Live)
                     self.follow(endpoint, found)
@@ -92,12 +92,8 @@ class Player(threading.Thread):
         live.report(self.home, self.number, status)
 
     def finish_loading(self) -> None:
-        """What it was slow at is loaded now."""
+        """What it was slow at is loaded when it looks next."""
         self.go.set()
-        for endpoint, found in live.read_all(self.home).items():
-            assert isinstance(found, live.Live)
-            self.follow(endpoint, found)
-        self.report()
 
     def die(self) -> None:
         self.body.kill()

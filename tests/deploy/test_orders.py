@@ -4,30 +4,34 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from payoff.deploy import workers as waiting
 from payoff.deploy.file import render
 from payoff.deploy.orders import NONE_UP, Desk, Done
 from payoff.errors import BadInput, Busy, Conflict, ModelFailed, NotFound, Unavailable
 from payoff.records import Explore, Order, Revision, Role, Version
 from payoff.registry import Registry
 from payoff.store import live
+from tests.shared import PATIENCE_S
 
 Workers = Callable[[int], list[Any]]
 Make = Callable[..., Version]
 
 
 @pytest.fixture
-def desk(home: Path, registry: Registry, version: Make) -> Desk:
+def desk(home: Path, registry: Registry, version: Make, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """With all the patience in the world: what it waits for comes."""
+    monkeypatch.setattr(waiting, "_FORGET_S", PATIENCE_S)
     for number in range(1, 6):
         one = version(number)
         registry.register(
             one.model, digest=one.digest, flavor="onnx", served=one.served, size_bytes=1, author="anna", now_us=1
         )
-    return Desk(home, registry, workers_timeout_s=20.0, poll_s=0.003)
+    return Desk(home, registry, workers_timeout_s=PATIENCE_S, serving_timeout_s=PATIENCE_S, poll_s=0.003)
 
 
 def deploy(desk: Desk, version: int, **more: Any) -> Done:
@@ -50,7 +54,7 @@ def test_a_deployment_is_prepared_recorded_published_and_served(
     players = workers(2)
     done = deploy(desk, 1, reason="the first", evidence={"ticket": 7})
     assert names(done) == ["plan", "prepare", "record", "publish", "workers"]
-    assert all(0 <= seconds < 20 for _, seconds in done.steps)
+    assert all(seconds >= 0 for _, seconds in done.steps)
     assert done.revision == registry.current("bank") == published(home).current
     assert isinstance(done.order, Order)
     assert (done.order.verb, done.order.author, done.order.reason) == ("deploy", "anna", "the first")
@@ -68,12 +72,12 @@ def test_nothing_is_recorded_before_every_worker_is_ready(
     slow.slow = {version(2).digest}
     with ThreadPoolExecutor(1) as pool:
         order = pool.submit(deploy, desk, 2)
-        assert slow.asked.wait(60)
+        assert slow.asked.wait(PATIENCE_S)
         assert registry.current("bank").number == 1
         assert published(home).current == registry.current("bank")
         assert published(home).prepare is not None
         slow.finish_loading()
-        assert order.result(60).revision.number == 2
+        assert order.result(PATIENCE_S).revision.number == 2
     assert (quick.serving, slow.serving) == ({"bank": 2}, {"bank": 2})
 
 
@@ -166,14 +170,14 @@ def test_a_kill_does_not_wait_for_a_model_that_loads(
     worker.slow = {version(2).digest}
     with ThreadPoolExecutor(1) as pool:
         order = pool.submit(deploy, desk, 2, role="challenger")
-        assert worker.asked.wait(60)
+        assert worker.asked.wait(PATIENCE_S)
         worker.asked.clear()
         kill = desk.give("bank", "kill", author="guard: loses money")
         assert kill.revision.number == 2
         assert not order.done()
-        assert worker.asked.wait(60)  # planned anew on what the kill left
+        assert worker.asked.wait(PATIENCE_S)  # planned anew on what the kill left
         worker.finish_loading()
-        after = order.result(60)
+        after = order.result(PATIENCE_S)
     assert after.revision.number == 3
     assert [(arm.role, arm.version) for arm in after.revision.arms] == [(Role.KILLED, 1), (Role.CHALLENGER, 2)]
     assert [order.verb for order in registry.orders("bank")] == ["deploy", "kill", "deploy"]
@@ -187,10 +191,10 @@ def test_what_is_killed_while_it_loads_stays_killed(desk: Desk, workers: Workers
     with ThreadPoolExecutor(1) as pool:
         file = text.replace("arms:\n", "arms:\n  shadow: {model: term-deposit, version: 3}\n")
         order = pool.submit(desk.give, "bank", "apply", author="ci", file=file)
-        assert worker.asked.wait(60)
+        assert worker.asked.wait(PATIENCE_S)
         desk.give("bank", "kill", author="guard", arm="challenger")
         worker.finish_loading()
-        after = order.result(60)
+        after = order.result(PATIENCE_S)
     assert [arm.role for arm in after.revision.arms] == [Role.CHAMPION, Role.KILLED, Role.SHADOW]
     assert "term-deposit v2 stays killed; revive it if it may answer" in after.notes
 
@@ -200,7 +204,7 @@ def test_two_deployments_at_once_come_one_after_the_other(desk: Desk, registry: 
     deploy(desk, 1)
     with ThreadPoolExecutor(4) as pool:
         orders = [pool.submit(deploy, desk, number, role="shadow") for number in (2, 3, 4, 5)]
-        numbers = sorted(order.result(60).revision.number for order in orders)
+        numbers = sorted(order.result(PATIENCE_S).revision.number for order in orders)
     assert numbers == [2, 3, 4, 5]
     assert {arm.version for arm in registry.current("bank").arms} == {1, 2, 3, 4, 5}
 
@@ -208,7 +212,7 @@ def test_two_deployments_at_once_come_one_after_the_other(desk: Desk, registry: 
 def test_the_same_deployment_twice_at_once_is_one_order(desk: Desk, registry: Registry, workers: Workers) -> None:
     workers(1)
     with ThreadPoolExecutor(3) as pool:
-        done = [order.result(60) for order in [pool.submit(deploy, desk, 1) for _ in range(3)]]
+        done = [order.result(PATIENCE_S) for order in [pool.submit(deploy, desk, 1) for _ in range(3)]]
     assert sorted(one.order is None for one in done) == [False, True, True]
     assert {one.revision.number for one in done} == {1}
     assert len(registry.orders("bank")) == 1
@@ -230,15 +234,15 @@ def test_a_change_by_another_process_is_a_conflict_and_is_taken_back(
     (worker,) = workers(1)
     deploy(desk, 1)
     worker.slow = {version(2).digest}
-    other = Desk(home, registry)
+    other = Desk(home, registry, serving_timeout_s=PATIENCE_S)
     with ThreadPoolExecutor(1) as pool:
         order = pool.submit(deploy, desk, 2)
-        assert worker.asked.wait(60)
+        assert worker.asked.wait(PATIENCE_S)
         other.give("bank", "kill", author="someone else")
         publish_again(home, registry, order_number=3)
         worker.finish_loading()
         with pytest.raises((Conflict, ModelFailed), match="meanwhile"):
-            order.result(60)
+            order.result(PATIENCE_S)
     assert registry.current("bank").number == 2
     assert published(home) == live.Live(registry.current("bank"))
 
@@ -251,21 +255,25 @@ def publish_again(home: Path, registry: Registry, order_number: int) -> None:
     live.publish(home, current, ready)
 
 
-def test_a_kill_acts_within_a_tenth_of_a_second(desk: Desk, workers: Workers) -> None:
-    players = workers(2)
+def test_a_kill_asks_the_database_little_and_each_worker_for_one_look_however_many_orders_there_were(
+    desk: Desk, home: Path, registry: Registry, workers: Workers
+) -> None:
+    players, asked = workers(2), []
+    sa.event.listen(registry._engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
     deploy(desk, 1)
     deploy(desk, 2)
-    took, own = [], []
+    statements = []
     for _ in range(15):
-        began = perf_counter()
+        asked.clear()
+        stamp = live.stamp(home)
         done = desk.give("bank", "kill", author="guard: loses money", evidence={"e_value": 21.0})
-        took.append(perf_counter() - began)
-        own.append(took[-1] - dict(done.steps)["workers"])
+        statements.append([*asked])
+        assert live.stamp(home) == stamp + 1
         assert all(player.serving["bank"] == done.revision.number for player in players)
         assert names(done) == ["plan", "record", "publish", "workers"]
         desk.give("bank", "revive", author="anna", reason="again")
-    assert sorted(took)[7] < 0.1
-    assert sorted(own)[7] < 0.05  # a few milliseconds on a machine that does nothing else
+    assert statements == [statements[0]] * 15
+    assert len(statements[0]) <= 10
 
 
 def test_orders_move_a_version_through_its_life(desk: Desk, registry: Registry, workers: Workers) -> None:
@@ -485,9 +493,9 @@ def test_orders_on_different_endpoints_do_not_wait_for_each_other(desk: Desk, wo
     worker.slow = {version(2).digest}
     with ThreadPoolExecutor(1) as pool:
         order = pool.submit(deploy, desk, 2)
-        assert worker.asked.wait(60)
+        assert worker.asked.wait(PATIENCE_S)
         other = desk.give("shop", "deploy", author="anna", model="term-deposit", version=3)
         assert other.revision.number == 1
         worker.finish_loading()
-        assert order.result(60).revision.number == 2
+        assert order.result(PATIENCE_S).revision.number == 2
     assert threading.active_count() <= before
