@@ -46,4 +46,4 @@ def _at_once(commands: list[list[str]]) -> list[str]:
         assert one.stdin is not None
         one.stdin.write("go\n")
         one.stdin.flush()
-    return [one.communicate(timeout=60)[1] for one in started]
+    return [one.communicate(timeout=600)[1] for one in started]

@@ -85,18 +85,20 @@ def test_wheels_only_where_the_operator_wants_that(monkeypatch: pytest.MonkeyPat
     assert options() == []
 
 
+PYTHON = ("run", "--no-project", "--offline", "--python", sys.executable, "--", "python", "-c")
+
+
 def test_a_call_that_takes_too_long_is_ended() -> None:
-    done = run(["self", "version"], seconds_max=0.0)
+    done = run([*PYTHON, "import time; time.sleep(1_000)"], seconds_max=0.1)
     assert done.status is None
 
 
 def test_uv_holds_the_lock_of_whoever_started_it(tmp_path: Path) -> None:
-    command = ["run", "--no-project", "--offline", "--python", sys.executable, "--", "python", "-c"]
     with (tmp_path / "lock").open("w") as lock:
         looks = f"import os; print(os.fstat({lock.fileno()}).st_ino)"
-        held = run([*command, looks], seconds_max=120.0, holds=[lock.fileno()])
+        held = run([*PYTHON, looks], seconds_max=600.0, holds=[lock.fileno()])
         assert held.answered.strip() == str(os.fstat(lock.fileno()).st_ino), held.said
-        assert run([*command, looks], seconds_max=120.0).answered == ""
+        assert run([*PYTHON, looks], seconds_max=600.0).answered == ""
 
 
 @pytest.mark.parametrize(

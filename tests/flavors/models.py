@@ -1,5 +1,6 @@
 """Small models and rows that these tests share."""
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,16 @@ def bank(n: int = 300, seed: int = 7) -> tuple[pd.DataFrame, np.ndarray]:
 
 def table(frame: pd.DataFrame, rows: int = 80) -> pa.Table:
     return pa.Table.from_pandas(frame.head(rows), preserve_index=False)
+
+
+def endless(path: Path) -> Path:
+    """A pickle that no machine is ever done with: a set of a knot, hashing which takes 2 ** 60 steps."""
+    knot: Any = ()
+    for _ in range(60):
+        knot = (knot, knot)
+    # Written by hand: to make the set here would take as long.
+    path.write_bytes(b"\x80\x04\x8f(" + pickle.dumps(knot, 4)[2:-1] + b"\x90.")
+    return path
 
 
 def save(model: Any, path: Path) -> Path:

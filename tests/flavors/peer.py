@@ -27,7 +27,7 @@ class Peer:
     binary: bool = True
     metadata: bool = True
     token: str | None = None
-    delay_s: float = 0.0
+    holds: bool = False  # answers nobody for as long as this is so
     answer: dict[str, Any] | bytes | None = None  # instead of the sums
     status: int = 200
     shape: tuple[int, ...] = (-1,)  # of each input
@@ -129,7 +129,8 @@ def app(peer: Peer) -> Litestar:
             return refusal
         asked = read(await request.body(), request.headers.get("inference-header-content-length"))
         peer.asked.append(asked)
-        await asyncio.sleep(peer.delay_s)
+        while peer.holds:
+            await asyncio.sleep(0.01)
         if peer.status != 200:
             return Response({"error": "not today"}, status_code=peer.status)
         if peer.answer is not None:
@@ -151,6 +152,7 @@ def serving(peer: Peer) -> Iterator[Peer]:
     try:
         yield peer
     finally:
+        peer.holds = False
         server.should_exit = True
         thread.join(60)
         listener.close()

@@ -16,6 +16,16 @@ ROWS = {"x": Column(np.arange(5.0), np.array([True, False, True, True, True]))}
 PER_ROW, PER_CALL = Pace((1, 8, 32), (0.001, 0.008, 0.032)), Pace((1, 8, 32), (0.001, 0.001, 0.001))
 
 
+class Clock:
+    """Shows the seconds that a model says it has taken: none but its own."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def test_a_model_is_called_with_its_sample_rows_in_rising_numbers() -> None:
     asked: list[list[float]] = []
 
@@ -23,7 +33,7 @@ def test_a_model_is_called_with_its_sample_rows_in_rising_numbers() -> None:
         asked.append(columns["x"].values.tolist())
         return {}
 
-    pace = measure(run, ROWS)
+    pace = measure(run, ROWS, Clock())
     assert pace.rows == SIZES
     assert all(len(one) >= 1 and one == [float(row % 5) for row in range(len(one))] for one in asked)
     assert [len(one) for one in asked] == sorted(len(one) for one in asked)
@@ -32,13 +42,14 @@ def test_a_model_is_called_with_its_sample_rows_in_rising_numbers() -> None:
 
 def test_a_model_that_is_very_slow_is_asked_twice_and_no_more() -> None:
     asked: list[int] = []
+    clock = Clock()
 
     def run(columns: Columns) -> dict[str, Column]:
         asked.append(length(columns))
-        time.sleep(0.1)
+        clock.now += 0.1
         return {}
 
-    pace = measure(run, ROWS)
+    pace = measure(run, ROWS, clock)
     assert asked == [1, 1]
     assert pace.large
     assert pace.rows_max == 4  # as far as one call tells
@@ -51,7 +62,7 @@ def test_rows_that_are_large_are_not_piled_up() -> None:
         asked.append(length(columns))
         return {}
 
-    measure(run, {"image": Column(np.zeros((1, 1_000, 500), np.float32))})
+    measure(run, {"image": Column(np.zeros((1, 1_000, 500), np.float32))}, Clock())
     assert max(asked) == 32  # 64 MB
 
 

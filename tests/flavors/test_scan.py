@@ -394,7 +394,7 @@ def test_all_files_of_a_folder_are_looked_at(tmp_path: Path) -> None:
     model = tmp_path / "model"
     (model / "data").mkdir(parents=True)
     (model / "MLmodel").write_text("flavors:\n  python_function:\n")
-    (model / "data" / "weights.bin").write_bytes(os.urandom(1000))
+    (model / "data" / "weights.bin").write_bytes(np.random.default_rng(0).bytes(1000))
     (model / "notes.txt").write_text("cat\nand dog\n")
     assert scan(model).dangerous == ()
     (model / "data" / "loader").write_bytes(pickle.dumps(Evil()))

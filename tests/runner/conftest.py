@@ -16,7 +16,8 @@ from payoff.runner.zygote import Zygotes
 
 KINDS = Path(__file__).parent / "kinds"
 PYTHON = Path(sys.executable)
-SMALL = Bounds(memory_bytes_max=512 << 20, load_s_max=30.0, call_s_max=20.0)
+SMALL = Bounds(memory_bytes_max=512 << 20, load_s_max=300.0, call_s_max=300.0)  # times that end only what hangs
+CALL_S = 3.0  # where a call shall hang: thousands of times what the others take
 
 Start = Callable[..., Runner]
 Gather = Callable[..., Crew]

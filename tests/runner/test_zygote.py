@@ -17,7 +17,7 @@ from payoff.runner.crew import Crew
 from payoff.runner.runner import Runner
 from payoff.runner.zygote import Zygotes
 from tests.runner.conftest import KINDS, PYTHON, SMALL, ask_to, told
-from tests.runner.test_runner import ends, lives, open_files
+from tests.runner.test_runner import ends, gave_back, lives, open_files
 
 ROWS = {name: Column(np.array([0.5, -0.5])) for name in "abcd"}
 
@@ -77,7 +77,7 @@ def test_closing_the_zygotes_leaves_no_process_and_no_file(tmp_path: Path) -> No
     assert ends(runner.pid)
     assert not lives(mother)
     runner.close()
-    assert open_files() == before
+    assert gave_back(before)
 
 
 def test_models_from_one_zygote_do_not_draw_the_same_numbers(zygotes: Zygotes, tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ def do(what: str, rest: str) -> str:
         time.sleep(1_000)
     if what == "slow":
         time.sleep(float(rest))
+    if what == "await":
+        while not Path(rest).exists():
+            time.sleep(0.01)
     if what == "exit":
         print("goodbye", flush=True)  # noqa: T201
         os._exit(int(rest))
@@ -85,7 +88,7 @@ def do(what: str, rest: str) -> str:
     if what == "remove":
         Path(rest).unlink()
     if what == "connect":
-        with socket.create_connection(("127.0.0.1", int(rest)), timeout=5) as made:
+        with socket.create_connection(("127.0.0.1", int(rest)), timeout=60) as made:
             return made.recv(100).decode()
     if what == "unix":
         socket.socket(socket.AF_UNIX).connect(rest)
