@@ -9,8 +9,9 @@ from payoff.flavors import FLAVORS
 from payoff.serving import Heat, Limits
 from tests.serving.elsewhere import MADE
 from tests.serving.house import House
+from tests.shared import PATIENCE_S
 
-LIMITS, HEAT = Limits(), Heat()
+LIMITS, HEAT = Limits(), Heat(wait_s_max=PATIENCE_S)
 
 
 @pytest.fixture

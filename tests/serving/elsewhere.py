@@ -4,7 +4,6 @@ The artefact is JSON and says how the model behaves. `y` is `x` times the factor
 """
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from payoff.errors import ModelFailed
 from payoff.flavors import Loaded, Surroundings
 from payoff.records import Column, Columns, Served, length
+from tests.shared import until
 
 
 class Behaviour(msgspec.Struct):
@@ -21,13 +21,14 @@ class Behaviour(msgspec.Struct):
 
     factor: float = 2.0
     call_s: float = 0.002
-    load_s: float = 0.0
     batches_max: int = 1
     poison: float | None = None  # a batch with this x ends it
     crashes_max: int = 3  # in a row, then it is out
     short: bool = False  # it answers a row too few
     here: bool = False  # it computes on the event loop after all
+    cpu_ns: int = 1_000_000  # that a call says it took
     gate: str | None = None  # a file that must be there before a call ends
+    load_gate: str | None = None  # and one before it is loaded
     refuses: str | None = None  # a file: while it is there, the model cannot be loaded
 
 
@@ -60,7 +61,7 @@ class Model:
             self.crashes += 1
             raise ModelFailed("its process ended")
         self.crashes = 0
-        self.spent_ns += 1_000_000
+        self.spent_ns += self.how.cpu_ns
         return {"y": Column((x * np.float32(self.how.factor))[: len(x) - self.how.short])}
 
     def close(self) -> None:
@@ -82,7 +83,8 @@ class Elsewhere:
 
     def load(self, served: Served, around: Surroundings) -> Loaded:
         how = msgspec.json.decode(around.artefact(served).read_bytes(), type=Behaviour)
-        time.sleep(how.load_s)
+        if (gate := how.load_gate) is not None:
+            until(Path(gate).exists, "the gate of a load is open")
         if how.refuses is not None and Path(how.refuses).exists():
             raise ModelFailed("there is no room for it")
         model = Model(how)

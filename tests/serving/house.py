@@ -20,6 +20,7 @@ from payoff.store.blobs import Blobs
 from payoff.store.files import folder
 from payoff.store.folders import Unpacked
 from tests.serving.elsewhere import MADE, Behaviour, Model
+from tests.shared import PATIENCE_S
 from tests.walks import models as onnx
 
 SIGNATURE = Signature((Field("x", Type.FLOAT32),), (Field("y", Type.FLOAT32),))
@@ -57,9 +58,9 @@ class House:
         self._factors[digest] = factor
         return Served("onnx", digest, SIGNATURE)
 
-    def slow(self, factor: float) -> Served:
-        """A version that runs in the worker and takes milliseconds for a row."""
-        digest = self.blobs.put(onnx.slow(factor))
+    def slow(self, factor: float, rounds: int = 5_000) -> Served:
+        """A version that runs in the worker and takes far longer for a row."""
+        digest = self.blobs.put(onnx.slow(factor, rounds))
         self._factors[digest] = factor
         return Served("onnx", digest, SIGNATURE)
 
@@ -126,14 +127,14 @@ def y(answered: Answered) -> list[float]:
     return found
 
 
-async def until(true: Callable[[], object], patience_s: float = 60.0) -> None:
+async def until(true: Callable[[], object]) -> None:
     """Wait for something to come true."""
-    end = time.monotonic() + patience_s
+    end = time.monotonic() + PATIENCE_S
     while not true():
-        assert time.monotonic() < end, "it never came true"
+        assert time.monotonic() < end, f"it did not come true within {PATIENCE_S:g} s"
         await asyncio.sleep(0.001)
 
 
 async def all_of(calls: Sequence["asyncio.Future[Answered]"]) -> list[Answered | BaseException]:
     """What every caller heard, errors too."""
-    return list(await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 120))
+    return list(await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), PATIENCE_S))

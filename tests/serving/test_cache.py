@@ -1,6 +1,7 @@
 """Answers kept: by the exact bytes of a row, for a while, so many and so large; never mixed up."""
 
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ FIELDS = (
     Field("yes", Type.BOOL),
 )
 Row = tuple[int, tuple[float, float] | None, str | None, bool]
+NOISE = count(1)
 
 
 class Clock:
@@ -31,10 +33,10 @@ class Clock:
 
 
 def table(rows: list[Row]) -> dict[str, Column]:
-    """What stands at a null differs from time to time and means nothing."""
+    """What stands at a null is another each time and means nothing."""
     n, x, word, yes = zip(*rows, strict=True) if rows else ((), (), (), ())
     given_x, given_word = np.array([one is not None for one in x], bool), np.array([w is not None for w in word], bool)
-    noise = float(np.random.default_rng().random())
+    noise = float(next(NOISE))
     values = np.array([one or (noise, noise) for one in x], np.float32).reshape(-1, 2)
     words = np.array([str(noise) if one is None else one for one in word], object)
     return {
@@ -84,7 +86,7 @@ rows_of = st.tuples(
 def test_whatever_is_kept_or_dropped_every_row_hears_its_own_answer(
     batches: list[list[Row]], entries: int, bytes_max: int
 ) -> None:
-    answers = Answers(Cache(60.0, entries, bytes_max), FIELDS)
+    answers = Answers(Cache(60.0, entries, bytes_max), FIELDS, Clock())
     for rows in batches:
         assert ask(answers, rows)[0] == expected(rows)
         assert len(answers) <= entries
@@ -94,7 +96,7 @@ def test_whatever_is_kept_or_dropped_every_row_hears_its_own_answer(
 
 @given(st.lists(rows_of, min_size=1, max_size=40))
 def test_with_room_for_all_a_row_is_asked_once(rows: list[Row]) -> None:
-    answers = Answers(Cache(60.0), FIELDS)
+    answers = Answers(Cache(60.0), FIELDS, Clock())
     ask(answers, rows)
     assert ask(answers, rows)[1] == list(range(len(rows)))
     assert len(answers) == len(set(rows))
@@ -113,7 +115,7 @@ def test_an_answer_is_forgotten_after_its_time() -> None:
 
 
 def test_the_longest_unused_makes_room() -> None:
-    answers = Answers(Cache(60.0, entries=2), FIELDS)
+    answers = Answers(Cache(60.0, entries=2), FIELDS, Clock())
     first, second, third = [(n, None, None, False) for n in range(3)]
     ask(answers, [first, second])
     ask(answers, [first])
@@ -137,7 +139,7 @@ def test_only_the_same_bytes_are_the_same_row(other: float) -> None:
 
 
 def test_texts_of_several_places_and_rows_of_a_slice_are_keys_too() -> None:
-    answers = Answers(Cache(60.0), (Field("words", Type.TEXT, (2,)),))
+    answers = Answers(Cache(60.0), (Field("words", Type.TEXT, (2,)),), Clock())
     rows: Columns = {"words": Column(np.array([["a", "b"], ["ab", ""], ["a", "b"]], object))}
     found = answers.find(rows)
     answers.keep(found, {"y": Column(np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]]))})
@@ -148,7 +150,7 @@ def test_texts_of_several_places_and_rows_of_a_slice_are_keys_too() -> None:
 
 # -- at the desk
 
-KEPT = Policy(decision="outputs.y > 4", fallback={"decision": False}, cache=Cache(60.0))
+KEPT = Policy(decision="outputs.y > 4", fallback={"decision": False}, cache=Cache(3_600.0))
 
 
 @pytest.mark.anyio

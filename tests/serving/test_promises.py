@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from payoff.records import Explore, Otherwise, Policy, Role, Rule
 from payoff.serving import Answered, Heat, Limits
-from tests.serving.house import FALLBACK, PLAIN, House
+from tests.serving.house import FALLBACK, PLAIN, House, all_of, until
 
 pytestmark = pytest.mark.slow
 POISON = 13.0
@@ -66,9 +66,8 @@ async def story(home: Path, steps: list[tuple[str, Any]]) -> None:
             await asyncio.gather(*map(house.models.heat, live.seats), return_exceptions=True)
         else:
             await asyncio.sleep(how / 1_000)
-    answers = await asyncio.wait_for(asyncio.gather(*(call for _, _, call in heard), return_exceptions=True), 120)
-    while not house.desk.idle:
-        await asyncio.sleep(0.001)
+    answers = await all_of([call for _, _, call in heard])
+    await until(lambda: house.desk.idle)
     house.models.close()
     expected = []
     for (asked, xs, _), answered in zip(heard, answers, strict=True):

@@ -1,6 +1,6 @@
 """Hot and cold models: who stays loaded, how a cold one comes back, and what callers hear meanwhile."""
 
-import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +15,13 @@ from payoff.records import Arm, Column, Role, Served
 from payoff.serving import Answered, Heat, Limits, seat
 from tests.serving.elsewhere import MADE
 from tests.serving.house import FALLBACK, SIGNATURE, House, all_of, until, y
+from tests.shared import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_cold_model_is_loaded_once_for_all_who_call_it(house: House) -> None:
-    served = house.away(load_s=0.05, batches_max=4)
+    served = house.away(batches_max=4)
     live = house.serve((Role.CHAMPION, served))
     assert live.seats[0].loaded is None
     heard = await all_of([house.call(live, x) for x in range(50)])
@@ -65,33 +66,37 @@ async def test_a_model_that_is_asked_is_not_let_go_of(build: Callable[..., House
 
 
 async def test_a_model_that_nobody_uses_is_let_go_of_after_a_while(build: Callable[..., House]) -> None:
-    house = build(heat=Heat(idle_s_max=0.05))
+    house = build(heat=Heat(idle_s_max=3_600.0))
     live = await house.hot((Role.CHAMPION, house.here(2)))
     house.models.cool_down()
     assert live.here
-    await asyncio.sleep(0.06)
+    live.seats[0].used_s -= 3_600.0
     house.models.cool_down()
     assert not live.here
     assert y(await house.call(live, 1)) == [2]
 
 
-async def test_a_slow_load_holds_no_quick_one(build: Callable[..., House]) -> None:
-    house = build(heat=Heat(loads_max=1))
-    slow = house.call(house.serve((Role.CHAMPION, house.away(load_s=1.0))), 1)
+async def test_a_slow_load_holds_no_quick_one(build: Callable[..., House], tmp_path: Path) -> None:
+    house = build(heat=Heat(loads_max=1, wait_s_max=PATIENCE_S))
+    gate = tmp_path / "gate"
+    slow = house.call(house.serve((Role.CHAMPION, house.away(load_gate=str(gate)))), 1)
     assert y(await house.call(house.serve((Role.CHAMPION, house.here(3))), 1)) == [3]
     assert not slow.done()
+    gate.touch()
     assert y(await slow) == [2]
 
 
-async def test_a_call_waits_only_so_long_for_a_cold_model(build: Callable[..., House]) -> None:
+async def test_a_call_waits_only_so_long_for_a_cold_model(build: Callable[..., House], tmp_path: Path) -> None:
     house = build(heat=Heat(wait_s_max=0.05))
-    served = house.away(load_s=0.5)
+    gate = tmp_path / "gate"
+    served = house.away(load_gate=str(gate))
     live, safe = house.serve((Role.CHAMPION, served)), house.serve((Role.CHAMPION, served), policy=FALLBACK)
     with pytest.raises(ModelFailed, match=r"still being loaded after 0.05 s; try again"):
         await house.call(live, 1)
     assert (await house.call(safe, 1)).whys == [
         "fallback: the model is still being loaded after 0.05 s; try again in a while"
     ]
+    gate.touch()
     await until(lambda: live.seats[0].loaded)
     assert y(await house.call(live, 1)) == [2]
     assert len(MADE[served.digest]) == 1
@@ -99,7 +104,7 @@ async def test_a_call_waits_only_so_long_for_a_cold_model(build: Callable[..., H
 
 async def test_more_rows_than_may_wait_for_a_cold_model_are_refused(build: Callable[..., House]) -> None:
     house = build(Limits(line_rows_max=10))
-    live = house.serve((Role.CHAMPION, house.away(load_s=0.1)))
+    live = house.serve((Role.CHAMPION, house.away()))
     calls = [house.call(live, x) for x in range(10)]
     with pytest.raises(Exception, match="the limit is 10"):
         house.call(live, 1)
@@ -111,9 +116,12 @@ async def test_a_cold_model_that_cannot_be_loaded_is_tried_again_with_patience(h
     full.touch()
     served = house.away(refuses=str(full))
     live, safe = house.serve((Role.CHAMPION, served)), house.serve((Role.CHAMPION, served), policy=FALLBACK)
+    asked_s = time.monotonic()
     with pytest.raises(ModelFailed, match="there is no room for it"):
         await house.call(live, 1)
     full.unlink()
+    assert live.seats[0].again_s >= asked_s + 1.0
+    live.seats[0].again_s += 3_600.0  # however long this machine takes
     assert (await house.call(safe, 1)).whys == ["fallback: there is no room for it"]  # not tried yet
     live.seats[0].again_s = 0.0
     assert y(await house.call(safe, 1)) == [2]
@@ -130,8 +138,9 @@ async def test_a_cold_model_proves_itself_again_before_it_answers(house: House, 
 
 
 async def test_a_version_that_is_out_stays_out_when_it_is_let_go_of_and_begins_anew_when_it_is_heated(
-    house: House,
+    house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(seat, "REST_S", 600.0)
     served = house.away(poison=13)
     live = await house.hot((Role.CHAMPION, served), policy=FALLBACK)
     for _ in range(3):
@@ -146,14 +155,15 @@ async def test_a_version_that_is_out_stays_out_when_it_is_let_go_of_and_begins_a
 
 
 async def test_a_version_out_is_tried_again_when_it_has_rested(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seat, "REST_S", 0.05)
+    monkeypatch.setattr(seat, "REST_S", 600.0)
     served = house.away(poison=13)
     live = await house.hot((Role.CHAMPION, served), policy=FALLBACK)
     for _ in range(3):
         await house.call(live, 13)
     assert (await house.call(live, 1)).arms == ["fallback"]
     house.models.cool_down()
-    await asyncio.sleep(0.06)
+    assert (await house.call(live, 1)).arms == ["fallback"]
+    live.seats[0].again_s -= 600.0
     assert y(await house.call(live, 1)) == [2]
     assert live.seats[0].out == ""
 

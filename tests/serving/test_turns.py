@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from payoff.clock import now_us
 from payoff.errors import Abandoned, Busy, DeadlineExceeded, ModelFailed
 from payoff.records import Column, Role, Served
-from payoff.serving import Answered, Limits, Live, desk
+from payoff.serving import Answered, Limits, Live, admission, desk
 from payoff.serving.form import IN_HAND
 from payoff.serving.line import HEAD_START_US, PRIORITY_MAX, Rate
 from tests.serving.house import House, until, y
@@ -73,6 +74,14 @@ class Sizes:
     def missed(self, batch: Any, error: Exception, ended_us: int) -> None: ...
 
 
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the desk no time passes, however long this machine takes."""
+    now = now_us()
+    monkeypatch.setattr(desk, "now_us", lambda: now)
+
+
+@pytest.mark.usefixtures("still")
 async def test_calls_that_are_just_coming_share_the_turn_of_those_that_wait(build: Callable[..., House]) -> None:
     house = build(Limits())
     live, crowd, sizes = await house.hot((Role.CHAMPION, house.here(2))), Crowd(house), Sizes(house)
@@ -131,6 +140,7 @@ async def test_priority_is_a_head_start_so_that_nobody_waits_for_ever(build: Cal
     assert await crowd.told() == [(1,), (2,)]
 
 
+@pytest.mark.usefixtures("still")
 async def test_priorities_hold_in_a_line_too(build: Callable[..., House], tmp_path: Path) -> None:
     house = build(Limits(rows_max=1))
     served = house.away(gate=str(tmp_path / "gate"))
@@ -232,18 +242,19 @@ async def test_those_who_have_gone_make_room_in_a_full_line(build: Callable[...,
 
 
 async def test_nobody_may_join_a_line_whose_first_waits_for_too_long(
-    build: Callable[..., House], tmp_path: Path
+    build: Callable[..., House], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = build(Limits(wait_s_max=0.02))
+    house = build(Limits(wait_s_max=3_600.0))
     served = house.away(gate=str(tmp_path / "gate"))
     live, crowd = await house.hot((Role.CHAMPION, served)), Crowd(house)
     crowd.ask(live, 1)
     await until(lambda: house.made(served).busy)
     crowd.ask(live, 2)
-    await asyncio.sleep(0.03)
-    words = r"the first call has waited \d+ s for times; nobody may join while that is more than"
-    with pytest.raises(Busy, match=words):
-        crowd.ask(live, 3)
+    words = r"the first call has waited 7\d\d\d s for times; nobody may join while that is more than 3600 s"
+    with monkeypatch.context() as later:
+        later.setattr(admission, "now_us", lambda: now_us() + 2 * LONG_US)
+        with pytest.raises(Busy, match=words):
+            crowd.ask(live, 3)
     (tmp_path / "gate").touch()
     assert await crowd.told() == [(1,), (2,)]
     again = crowd.ask(live, 3)
@@ -255,6 +266,7 @@ async def test_a_refusal_says_how_long_what_waits_will_take(build: Callable[...,
     house = build(Limits(rows_max=10, line_rows_max=100))
     served = house.away(call_s=0.05)
     live, crowd = await house.hot((Role.CHAMPION, served)), Crowd(house)
+    began_s = time.perf_counter()
     for _ in range(10):
         crowd.ask(live, *range(10))
     await until(lambda: len(house.made(served).batches) >= 3)
@@ -264,8 +276,9 @@ async def test_a_refusal_says_how_long_what_waits_will_take(build: Callable[...,
         except Busy as error:
             busy = error
             break
+    took_s = time.perf_counter() - began_s
     assert busy.retry_after_s is not None
-    assert 0.25 < busy.retry_after_s < 5.0  # ten batches of 50 ms, on a machine that others use too
+    assert 0.25 < busy.retry_after_s <= 10 * took_s  # ten batches: each takes 50 ms, and none took longer than all did
     assert f"try again in {busy.retry_after_s:.1f} s" in str(busy)
     await crowd.told()
 
@@ -328,8 +341,8 @@ async def test_every_caller_hears_his_own_rows_and_no_others(
     ways: dict[str, Callable[[float], Served]] = {
         "loop": lambda factor: house.here(factor),
         "thread": lambda factor: house.slow(factor),
-        "elsewhere": lambda factor: house.away(factor=factor, call_s=0.0, poison=-1, batches_max=2),
-        "cold": lambda factor: house.away(factor=factor, load_s=0.01, call_s=0.0),
+        "elsewhere": lambda factor: house.away(factor=factor, call_s=0.0, poison=-1, batches_max=2, crashes_max=10**9),
+        "cold": lambda factor: house.away(factor=factor, call_s=0.0),
     }
     start = house.serve if where == "cold" else house.hot
     served = [ways[where](2), ways[where](3)]
@@ -341,7 +354,7 @@ async def test_every_caller_hears_his_own_rows_and_no_others(
         if number % 20 == 0:  # a swap
             found: Any = start((Role.CHAMPION, served[number // 20 % 2]))
             live = await found if asyncio.iscoroutine(found) else found
-        count = int(chance.choice([0, 1, 1, 1, 3, 20, *((700, 1_500) if where != "thread" else (30, 40))]))
+        count = int(chance.choice([0, 1, 1, 1, 3, 20, *((700, 1_500) if where != "thread" else (8, 12))]))
         xs = [float(number * 2_000 + row) for row in range(count)]
         if where == "elsewhere" and number % 13 == 5:
             xs = [-1.0]
