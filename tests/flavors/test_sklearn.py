@@ -126,7 +126,7 @@ def test_a_pipeline_over_mixed_columns_comes_out_as_one_onnx_file(tmp_path: Path
 
 CLASSIFIERS = {
     "logistic": LogisticRegression(max_iter=500),
-    "boosting": GradientBoostingClassifier(n_estimators=15),
+    "boosting": GradientBoostingClassifier(n_estimators=15, random_state=1),
     "histogram boosting": HistGradientBoostingClassifier(max_iter=15),
     "forest": RandomForestClassifier(15, random_state=1),
     "extra trees": ExtraTreesClassifier(10, random_state=1),
@@ -138,7 +138,7 @@ CLASSIFIERS = {
     "network": MLPClassifier((6,), max_iter=30, random_state=1),
     "calibrated": CalibratedClassifierCV(LinearSVC()),
     "voting": VotingClassifier(
-        [("a", LogisticRegression()), ("b", DecisionTreeClassifier(max_depth=3))], voting="soft"
+        [("a", LogisticRegression()), ("b", DecisionTreeClassifier(max_depth=3, random_state=1))], voting="soft"
     ),
 }
 
@@ -169,7 +169,7 @@ REGRESSORS = {
     "linear": LinearRegression(),
     "ridge": Ridge(),
     "forest": RandomForestRegressor(10, random_state=1),
-    "boosting": GradientBoostingRegressor(n_estimators=15),
+    "boosting": GradientBoostingRegressor(n_estimators=15, random_state=1),
     "histogram boosting": HistGradientBoostingRegressor(max_iter=15),
 }
 
@@ -208,7 +208,7 @@ def test_a_model_without_column_names_takes_those_of_the_sample(convert: Callabl
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("last", [HistGradientBoostingClassifier(max_iter=10), RandomForestClassifier(10)])
+@pytest.mark.parametrize("last", [HistGradientBoostingClassifier(max_iter=10), RandomForestClassifier(10, random_state=1)])
 def test_missing_numbers_go_where_they_went_in_training(convert: Callable[..., Report], last: Any) -> None:
     holes = CUSTOMERS[NUMBERS].assign(balance=CUSTOMERS.balance.where(CUSTOMERS.index % 5 > 0))
     for model in (last, make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression())):
@@ -327,7 +327,7 @@ def test_what_does_not_convert_is_left_to_an_environment_of_its_own(convert: Cal
 
 
 def test_what_converts_to_something_else_is_told_with_the_differences(convert: Callable[..., Report]) -> None:
-    isotonic = CalibratedClassifierCV(GradientBoostingClassifier(n_estimators=5), method="isotonic")
+    isotonic = CalibratedClassifierCV(GradientBoostingClassifier(n_estimators=5, random_state=1), method="isotonic")
     with pytest.raises(ModelFailed) as caught:
         convert(isotonic.fit(CUSTOMERS[NUMBERS], YES), table(CUSTOMERS[NUMBERS]))
     text = str(caught.value)
