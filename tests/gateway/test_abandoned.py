@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,9 +15,8 @@ from payoff.records import Arm, Revision, Role, Served
 from payoff.store import live
 from payoff.store.blobs import Blobs
 from tests.gateway.test_worker import SIGNATURE, worker
+from tests.shared import PATIENCE_S, until
 from tests.walks import models
-
-PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +42,11 @@ def send(url: str, xs: list[float]) -> socket.socket:
     return line
 
 
+def whole(line: socket.socket) -> bytes:
+    """All that comes."""
+    return b"".join(iter(lambda: line.recv(1 << 16), b""))
+
+
 def abandoned(home: Path) -> int:
     """As the worker reports it, every second."""
     return sum(status.counters.get("abandoned", 0) for status in live.statuses(home))
@@ -51,14 +54,19 @@ def abandoned(home: Path) -> int:
 
 def test_rows_of_callers_who_hung_up_are_not_run(home: Path, url: str) -> None:
     assert httpx.post(f"{url}/predict/slow", json={"x": [1.0]}, timeout=PATIENCE_S).status_code == 200
-    sent, end = 1, time.monotonic() + PATIENCE_S
-    while abandoned(home) < 5:
-        assert time.monotonic() < end, "nobody counted them"
+    sent = 1
+
+    def counted() -> bool:
+        nonlocal sent
         with send(url, [float(x) for x in range(30)]) as busy:  # keeps the model busy
             for number in range(5):
                 send(url, [1000.0 + number]).close()
-            assert b"87.0" in busy.recv(1 << 20)
+            busy.shutdown(socket.SHUT_WR)
+            assert b"87.0" in whole(busy)
         sent += 35
+        return abandoned(home) >= 5
+
+    until(counted, "five callers who hung up are counted")
     assert httpx.post(f"{url}/predict/slow", json={"x": [2.0]}, timeout=PATIENCE_S).status_code == 200
     with closing(Journal(home)) as journal:
         ((recorded,),) = journal.connect().sql("select count(*) from predictions").fetchall()
@@ -72,7 +80,6 @@ def test_callers_who_only_say_no_more_are_answered_however_long_it_takes(url: st
             line.shutdown(socket.SHUT_WR)
         for number, line in enumerate(waiting):
             with line:
-                heard = b"".join(iter(lambda line=line: line.recv(1 << 16), b""))  # type: ignore[misc]
-            head, _, body = heard.partition(b"\r\n\r\n")
+                head, _, body = whole(line).partition(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 200 OK\r\n")
             assert json.loads(body)["predictions"][0]["y"] == 3 * (100 + number)

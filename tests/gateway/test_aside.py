@@ -3,12 +3,12 @@
 import asyncio
 import gzip
 import json
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,11 +23,11 @@ from payoff.records import Arm, Field, Policy, Role, Served, Signature, Type
 from payoff.store import live
 from payoff.store.blobs import Blobs
 from tests.gateway import endpoints
-from tests.gateway.test_http import until
-from tests.gateway.test_worker import revision, worker
+from tests.gateway.test_worker import ask, revision, worker
+from tests.shared import PATIENCE_S, until
 
 HEAD = Head(b"POST", "/predict/times", b"", {}, keep_alive=True)
-MANY = 99_000
+MANY, SOME = 99_000, 30_000  # rows of a large body
 
 
 def request() -> Request:
@@ -44,11 +44,11 @@ async def test_the_loop_goes_on_while_a_large_body_is_worked_on() -> None:
         done.set()
 
     aside = Aside(lambda error, request: told.append(error), 1_000)
-    aside.do(request(), lambda: release.wait(30), tell)
+    aside.do(request(), lambda: release.wait(PATIENCE_S), tell)
     await asyncio.sleep(0)
     assert told == []  # and here we are
     release.set()
-    await asyncio.wait_for(done.wait(), 30)
+    await asyncio.wait_for(done.wait(), PATIENCE_S)
     assert told == [True]
 
 
@@ -80,7 +80,7 @@ async def test_large_bodies_have_their_turn_one_after_the_other_and_what_has_beg
     aside.do(gone, work("gone"), told.append)
     aside.do(request(), work("no good"), told.append)
     aside.do(request(), work("b"), last)
-    await asyncio.wait_for(done.wait(), 30)
+    await asyncio.wait_for(done.wait(), PATIENCE_S)
     assert told == ["read a", str(Abandoned("the caller has gone; nothing was done")), "no good", "b"]
 
 
@@ -95,7 +95,7 @@ async def test_large_bodies_for_which_there_is_no_room_are_refused_and_the_other
             done.set()
 
     def ask(name: str) -> None:
-        aside.do(Request(None, HEAD, b"x" * 400), lambda: release.wait(30) and name, tell)  # type: ignore[arg-type]
+        aside.do(Request(None, HEAD, b"x" * 400), lambda: release.wait(PATIENCE_S) and name, tell)  # type: ignore[arg-type]
 
     aside = Aside(lambda error, request: told.append(error), 1_000)
     for name in "abc":  # the first is being read, the others wait
@@ -103,7 +103,7 @@ async def test_large_bodies_for_which_there_is_no_room_are_refused_and_the_other
     with pytest.raises(Busy, match="800 bytes of large bodies are waiting; the limit is 1,000"):
         ask("d")
     release.set()
-    await asyncio.wait_for(done.wait(), 30)
+    await asyncio.wait_for(done.wait(), PATIENCE_S)
     assert told == ["a", "b", "c"]
 
 
@@ -129,64 +129,72 @@ def large(rows: int = MANY) -> bytes:
 
 def send(url: str, body: bytes, *lines: str) -> socket.socket:
     place = urlsplit(url)
-    line = socket.create_connection((place.hostname, place.port or 0), 60)
+    line = socket.create_connection((place.hostname, place.port or 0), PATIENCE_S)
     head = ["POST /predict/times HTTP/1.1", "host: localhost", f"content-length: {len(body)}", *lines, "", ""]
     line.sendall("\r\n".join(head).encode() + body)
     return line
+
+
+def overtaken(url: str, body: bytes, *lines: str) -> bool:
+    """Whether small calls that come after a large body are answered before it is."""
+    with httpx.Client(timeout=PATIENCE_S) as client, send(url, body, *lines) as line:
+        for _ in range(5):
+            assert client.post(f"{url}/predict/times", json={"x": 1}).json()["predictions"][0]["y"] == 2
+        waits = not select.select([line], [], [], 0)[0]
+        assert line.recv(15) == b"HTTP/1.1 200 OK"
+        return waits
 
 
 @pytest.mark.parametrize("coding", ["gzip", ""])
 def test_small_calls_are_answered_while_a_large_body_is_unpacked_and_read(url: str, coding: str) -> None:
     body = gzip.compress(large(), 1) if coding else large()
     lines = [f"content-encoding: {coding}"] if coding else []
-    with httpx.Client(timeout=60) as client, send(url, body, *lines) as line:
-        for _ in range(3):
-            assert client.post(f"{url}/predict/times", json={"x": 1}).json()["predictions"][0]["y"] == 2
-        line.setblocking(False)
-        with pytest.raises(BlockingIOError):  # its answer is still to come
-            line.recv(1)
-        line.setblocking(True)
-        assert line.recv(15) == b"HTTP/1.1 200 OK"
+    until(lambda: overtaken(url, body, *lines), "small calls are answered before a large body that came first")
 
 
 def test_large_bodies_are_answered_as_small_ones_are(url: str) -> None:
     xs = [number / 8 for number in range(80, 60_000)]
     for body in (json.dumps([{"x": x} for x in xs]), json.dumps({"columns": {"x": xs}})):
-        said = httpx.post(f"{url}/predict/times", content=body, timeout=60).json()
+        said = httpx.post(f"{url}/predict/times", content=body, timeout=PATIENCE_S).json()
         found = said["columns"]["y"] if "columns" in said else [row["y"] for row in said["predictions"]]
         assert found == [2 * x for x in xs]
     text = "x\n" + "\n".join(map(str, xs))
     headers = {"content-type": "text/csv", "accept": "application/json"}
-    assert httpx.post(f"{url}/predict/times", content=text, headers=headers, timeout=60).json()["columns"]["y"] == found
+    said = httpx.post(f"{url}/predict/times", content=text, headers=headers, timeout=PATIENCE_S).json()
+    assert said["columns"]["y"] == found
 
 
 def test_what_is_wrong_in_a_large_body_is_told_as_in_a_small_one(url: str) -> None:
     wrong = large().replace(b'"x": 7079.428571428572', b'"x": "many"')
     for how in ({}, {"accept": "text/csv"}):
-        reply = httpx.post(f"{url}/predict/times", content=wrong, headers=how, timeout=60)
+        reply = httpx.post(f"{url}/predict/times", content=wrong, headers=how, timeout=PATIENCE_S)
         assert (reply.status_code, reply.json()["kind"]) == (400, "bad_input")
         assert "row 49500 (the first is 0): got 'many'" in reply.json()["error"]
-    reply = httpx.post(f"{url}/predict/times", content=large(100_001), timeout=60)
+    reply = httpx.post(f"{url}/predict/times", content=large(100_001), timeout=PATIENCE_S)
     assert (reply.status_code, "the limit is 100000" in reply.json()["error"]) == (413, True)
-    reply = httpx.post(f"{url}/predict/tims", content=large(), timeout=60)
+    reply = httpx.post(f"{url}/predict/tims", content=large(), timeout=PATIENCE_S)
     assert reply.status_code == 404
 
 
 def test_a_large_body_whose_caller_has_gone_is_not_read(url: str) -> None:
-    body = large()
-    lines = [send(url, body) for _ in range(3)]
-    for line in lines[1:]:
-        line.close()
-    with lines[0] as line:
-        assert line.recv(15) == b"HTTP/1.1 200 OK"
+    body = large(SOME)
     counted = 'payoff_requests_total{endpoint="times",form="http",status="abandoned"} '
-    until(lambda: counted in httpx.get(f"{url}/metrics", timeout=60).text)
+
+    def left_behind_a_large_one() -> bool:
+        with send(url, body) as line:
+            for _ in range(2):
+                send(url, body).close()
+            assert line.recv(15) == b"HTTP/1.1 200 OK"
+        assert ask(url, [{"x": number} for number in range(SOME)]).status_code == 200  # has its turn after them
+        return counted in httpx.get(f"{url}/metrics", timeout=PATIENCE_S).text
+
+    until(left_behind_a_large_one, "a body is not read whose caller left while another was")
 
 
 def test_a_large_answer_is_packed_and_means_the_same(url: str) -> None:
-    body = large()
+    body = large(SOME)
     plain, packed = (
-        httpx.post(f"{url}/predict/times", content=body, headers={"accept-encoding": how}, timeout=60)
+        httpx.post(f"{url}/predict/times", content=body, headers={"accept-encoding": how}, timeout=PATIENCE_S)
         for how in ("identity", "gzip")
     )
     assert packed.headers["content-encoding"] == "gzip"
@@ -203,13 +211,21 @@ def test_rows_that_are_read_while_another_revision_goes_live_are_asked_of_that_o
         Signature((Field("x", Type.FLOAT64),), (Field("x_out", Type.FLOAT64),)),
     )
     second = replace(first, number=2, policy=Policy(), arms=(Arm("champion", Role.CHAMPION, "same", 1, served),))
-    body = large()
-    with worker(tmp_path) as url, ExitStack() as stack:
-        lines = [stack.enter_context(send(url, body, "connection: close")) for _ in range(8)]  # read in turn
-        live.publish(tmp_path, second)
-        heard = [b"".join(iter(partial(line.recv, 1 << 20), b"")) for line in lines]
-    said = [json.loads(whole.partition(b"\r\n\r\n")[2]) for whole in heard]
+    body = large(SOME)
     xs = [row["x"] for row in json.loads(body)]
-    assert said[-1]["revision"] == 2
-    assert [row["x_out"] for row in said[-1]["predictions"]] == xs
-    assert all(len(one["predictions"]) == len(xs) for one in said)
+
+    def ask_on(url: str) -> list[dict[str, Any]]:
+        """Until the second revision answers."""
+        said: list[dict[str, Any]] = []
+        while not said or said[-1]["revision"] == 1:
+            said.append(httpx.post(f"{url}/predict/times", content=body, timeout=PATIENCE_S).json())
+        return said
+
+    with worker(tmp_path) as url, ThreadPoolExecutor(2) as callers:
+        asked = [callers.submit(ask_on, url) for _ in range(2)]  # one body is read while the other waits, at any moment
+        assert ask(url, {"x": 8}).status_code == 200
+        live.publish(tmp_path, second)
+        said = [one.result() for one in asked]
+    for one in said:
+        assert [row["x_out"] for row in one[-1]["predictions"]] == xs
+        assert all(len(answer["predictions"]) == len(xs) for answer in one)

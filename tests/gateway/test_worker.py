@@ -2,10 +2,10 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +24,7 @@ from payoff.journal.query import Journal
 from payoff.records import Arm, Column, Explore, Field, Otherwise, Policy, Revision, Role, Rule, Served, Signature, Type
 from payoff.store import live
 from payoff.store.blobs import Blobs
+from tests.shared import PATIENCE_S, until
 from tests.walks import models
 
 SIGNATURE = Signature((Field("x", Type.FLOAT32),), (Field("y", Type.FLOAT32),))
@@ -59,7 +60,7 @@ def worker(home: Path, key: str | None = None, *flags: str) -> Iterator[str]:
             yield f"http://127.0.0.1:{door.getsockname()[1]}"
         finally:
             process.terminate()
-            assert process.wait(120) == 0
+            assert process.wait(PATIENCE_S) == 0
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def url(home: Path) -> Iterator[str]:
 
 def post(url: str, **how: Any) -> httpx.Response:
     """With the patience that a busy machine needs."""
-    return httpx.post(url, timeout=60, **how)
+    return httpx.post(url, timeout=PATIENCE_S, **how)
 
 
 def ask(url: str, rows: object, **how: Any) -> httpx.Response:
@@ -126,7 +127,7 @@ def test_ten_thousand_rows_come_back_in_order_and_each_is_journaled_once(url: st
 
 def test_rows_of_many_callers_are_never_mixed_up(url: str) -> None:
     def caller(start: int) -> bool:
-        with httpx.Client(timeout=60) as client:
+        with httpx.Client(timeout=PATIENCE_S) as client:
             for x in range(start, start + 50):
                 rows = client.post(f"{url}/predict/times", json=[{"x": x}, {"x": x + 0.5}]).json()["predictions"]
                 if [row["y"] for row in rows] != [2 * x, 2 * x + 1]:
@@ -191,7 +192,7 @@ def test_ten_megabytes_of_json_are_answered_or_refused_and_the_worker_lives(url:
 
 @pytest.mark.parametrize("binary", [True, False])
 def test_tritonclient_works_unchanged(url: str, binary: bool) -> None:
-    client = triton.InferenceServerClient(url.removeprefix("http://"))
+    client = triton.InferenceServerClient(url.removeprefix("http://"), network_timeout=PATIENCE_S)
     assert client.is_server_live()
     assert client.is_server_ready()
     assert client.is_model_ready("times")
@@ -212,7 +213,7 @@ def test_a_door_with_a_key_opens_to_that_key_only(home: Path) -> None:
         assert ask(url, {"x": 1}).status_code == 401
         assert ask(url, {"x": 1}, headers={"authorization": "Bearer wrong"}).status_code == 401
         assert ask(url, {"x": 1}, headers={"authorization": "Bearer sesame"}).status_code == 200
-        assert httpx.get(f"{url}/v2/health/live").status_code == 401
+        assert httpx.get(f"{url}/v2/health/live", timeout=PATIENCE_S).status_code == 401
 
 
 def test_a_page_from_elsewhere_cannot_call_a_loopback_door(url: str) -> None:
@@ -227,11 +228,8 @@ def served(home: Path, number: int) -> None:
 
 def reported(home: Path, true: Callable[[live.Status], object]) -> live.Status:
     """The worker's status, as soon as it says something: it writes it now and then."""
-    end = time.monotonic() + 120
-    while not (found := [status for status in live.statuses(home) if true(status)]):
-        assert time.monotonic() < end, f"it was never reported; the last words are {live.statuses(home)}"
-        time.sleep(0.005)
-    return found[0]
+    said = until(lambda: [status for status in live.statuses(home) if true(status)], "a status that says so")
+    return said[0]
 
 
 def test_shadows_and_killed_arms_are_recorded_and_never_answer(tmp_path: Path) -> None:
@@ -303,28 +301,18 @@ def test_a_revision_that_cannot_be_loaded_leaves_the_one_before_in_service_and_s
         assert ask(url, {"x": 8}).json()["predictions"][0]["y"] == 16
 
 
-def finish(line: socket.socket, rest: bytes) -> bytes:
-    """Send the end of a request slowly and read the answer to its end."""
-    time.sleep(0.2)
-    line.sendall(rest)
-    heard = b""
-    while part := line.recv(1 << 20):
-        heard += part
-    return heard
-
-
 def test_a_request_that_is_under_way_when_the_worker_leaves_is_answered(tmp_path: Path) -> None:
     live.publish(tmp_path, revision(tmp_path, 1, (Role.CHAMPION, 2, 0)))
     rows = json.dumps([{"x": x} for x in range(20_000)]).encode()
     head = b"POST /predict/times HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(rows)
-    with ThreadPoolExecutor(1) as pool:
-        with worker(tmp_path) as url:
-            line = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=120)
+    with worker(tmp_path) as url:
+        place = ("127.0.0.1", int(url.rpartition(":")[2]))
+        with socket.create_connection(place, timeout=PATIENCE_S) as line:
             line.sendall(head + rows[:-1])
             assert ask(url, {"x": 8}).status_code == 200
-            heard = pool.submit(finish, line, rows[-1:])
-        with line:
-            answer = heard.result()
+            os.kill(reported(tmp_path, lambda status: status.pid).pid, signal.SIGTERM)
+            line.sendall(rows[-1:])
+            answer = b"".join(iter(lambda: line.recv(1 << 20), b""))
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert answer.count(b"prediction_id") == 20_000
 

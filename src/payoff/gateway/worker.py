@@ -43,7 +43,7 @@ from payoff.store.sheets import Sheet
 
 HOUSEKEEPING_S = 1.0
 DRAIN_S = 8.0
-GRACE_S = 0.25  # a worker that leaves still hears what was sent before its callers could know
+GRACE_TURNS, TURN_S = 25, 0.01  # a worker that leaves still hears what was sent before its callers could know
 log = logging.getLogger("payoff.gateway")
 
 
@@ -88,16 +88,18 @@ class Doors:
                 line.check_time(now)
 
     async def close(self, idle: Callable[[], bool]) -> None:
-        """Take nothing new, answer what has arrived, and close."""
+        """Take nothing new, answer what has arrived, and close. Turns of the loop are counted, not only seconds: where
+        the machine is too busy to run this process, what has arrived has not been read yet."""
         loop = asyncio.get_running_loop()
         for acceptor in self.acceptors:
             acceptor.close()
         for hall in self.halls:
             hall.closing = True
-        began = loop.time()
+        began, turns = loop.time(), 0
         while (self._busy() or not idle()) and loop.time() < began + DRAIN_S:
-            await asyncio.sleep(0.01)
-            if loop.time() > began + GRACE_S:
+            await asyncio.sleep(TURN_S)
+            turns += 1
+            if turns > GRACE_TURNS:
                 self._drain()
 
     def numbers(self) -> dict[str, int]:
