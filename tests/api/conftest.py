@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from payoff.demo.server import Server, running
+from tests.shared import PATIENCE_S
 
 FILE = """
 endpoint: {name}
@@ -80,7 +81,7 @@ def server(home: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def http(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{server.api}/api", timeout=60) as client:
+    with httpx.Client(base_url=f"{server.api}/api", timeout=PATIENCE_S) as client:
         yield client
 
 
@@ -98,6 +99,6 @@ def calls(http: httpx.Client) -> dict[str, Any]:
 @pytest.fixture
 def answered(calls: dict[str, Any]) -> list[str]:
     """The ids of two fresh predictions."""
-    reply = httpx.post(calls["url"], json=SAMPLE)
+    reply = httpx.post(calls["url"], json=SAMPLE, timeout=PATIENCE_S)
     assert reply.status_code == 200, reply.text
     return [row["prediction_id"] for row in reply.json()["predictions"]]

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from payoff.api.costs import moment_us
 from payoff.errors import BadInput
 from payoff.ledger.focus import COLUMNS
 from tests.api.conftest import deploy
+from tests.shared import PATIENCE_S, until
 
 Made = dict[str, Any]
 NOON_US = 1_793_534_400_000_000  # 2026-11-01T12:00:00Z
@@ -24,16 +24,20 @@ KINDS = ("cpu", "memory", "gpu", "fees", "idle", "overhead", "fixed")
 def costly(http: httpx.Client) -> Made:
     """An endpoint that has answered a hundred rows, when it has been metered."""
     made: Made = deploy(http, name="costly", endpoint="costly").json()
-    httpx.post(made["url"], json=[{"age": 20.0, "balance": 0.0}] * 100).raise_for_status()
-    until = time.monotonic() + 60
-    while not http.get("/costs").json()["machine"]["up_hours"]:
-        assert time.monotonic() < until
-        time.sleep(0.1)
+    rows = [{"age": 20.0, "balance": 0.0}] * 100
+    httpx.post(made["url"], json=rows, timeout=PATIENCE_S).raise_for_status()
+    until(lambda: metered(http), "what the endpoint must earn")
     return made
 
 
+def metered(http: httpx.Client) -> bool:
+    """Whether somebody has metered since the endpoint answered."""
+    lines = http.get("/costs", params={"endpoint": "costly", "since": "2d"}).json()["lines"]
+    return any(line["break_even"] for line in lines)
+
+
 def test_all_lines_are_the_bill(http: httpx.Client, costly: Made) -> None:
-    found = http.get("/costs").json()
+    found = http.get("/costs", params={"since": "2d"}).json()
     micros = [round(line["total"] * 1e6) for line in found["lines"]]
     assert sum(micros) == round(found["bill"]["total"] * 1e6) == round(found["booked"]["total"] * 1e6) > 0
     for line in found["lines"]:
@@ -44,7 +48,7 @@ def test_all_lines_are_the_bill(http: httpx.Client, costly: Made) -> None:
 
 
 def test_an_endpoint_s_lines_say_what_its_version_must_earn(http: httpx.Client, costly: Made) -> None:
-    found = http.get("/costs", params={"endpoint": "costly", "since": "2h"}).json()
+    found = http.get("/costs", params={"endpoint": "costly", "since": "2d"}).json()
     (line,) = found["lines"]
     assert (line["who"], line["predictions"], line["watched"]) == ("costly v1 on costly", 100, False)
     assert line["cpu_seconds"] > 0
@@ -55,14 +59,14 @@ def test_an_endpoint_s_lines_say_what_its_version_must_earn(http: httpx.Client, 
 
 @pytest.mark.parametrize("by", ["hour", "day", "month"])
 def test_periods_add_up_to_the_same(http: httpx.Client, costly: Made, by: str) -> None:
-    found = http.get("/costs", params={"since": "2h", "by": by}).json()
+    found = http.get("/costs", params={"since": "2d", "by": by}).json()
     lines = [round(line["predictions"]) for line in found["lines"] if line["endpoint"] == "costly"]
     periods = [period["predictions"] for period in found["periods"] if period["endpoint"] == "costly"]
     assert sum(lines) == sum(periods) == 100
 
 
 def test_rows_in_the_columns_of_focus(http: httpx.Client, costly: Made) -> None:
-    reply = http.get("/costs/focus", params={"endpoint": "costly"})
+    reply = http.get("/costs/focus", params={"endpoint": "costly", "since": "2d"})
     rows = list(csv.DictReader(io.StringIO(reply.text)))
     assert reply.headers["content-type"].startswith("text/csv")
     assert tuple(rows[0]) == COLUMNS

@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.shared import PATIENCE_S
+
 Made = dict[str, Any]
 FORM = "multipart/form-data; boundary=b"
 PART = b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\nx\r\n--b--'
@@ -35,7 +37,7 @@ def said(reply: httpx.Response) -> tuple[int, str]:
 def test_a_deploy_answers_with_a_curl_line_that_works(calls: Made) -> None:
     assert (calls["version"], calls["role"], calls["endpoint"]) == (1, "champion", "calls")
     assert {step["what"] for step in calls["steps"]} >= {"upload", "recognise", "try out", "record", "publish"}
-    done = subprocess.run(shlex.split(calls["curl"]), capture_output=True, check=True, timeout=120)
+    done = subprocess.run(shlex.split(calls["curl"]), capture_output=True, check=True, timeout=PATIENCE_S)
     (row,) = json.loads(done.stdout)["predictions"]
     assert row["version"] == 1
 

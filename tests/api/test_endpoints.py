@@ -1,12 +1,16 @@
 """One endpoint over HTTP: what it says of itself, files, orders, and refusals that name the way out."""
 
 import re
+from itertools import count
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.shared import until
+
 Made = dict[str, Any]
+NUMBERS = count(1)
 
 
 def said(reply: httpx.Response) -> tuple[int, str]:
@@ -15,9 +19,9 @@ def said(reply: httpx.Response) -> tuple[int, str]:
 
 
 @pytest.fixture
-def fresh(http: httpx.Client, artifact: bytes, request: pytest.FixtureRequest) -> str:
+def fresh(http: httpx.Client, artifact: bytes) -> str:
     """An endpoint of its own, with a champion and a challenger."""
-    name = f"e{abs(hash(request.node.name)) % 10**9}"
+    name = f"fresh-{next(NUMBERS)}"
     for form in ({"name": "calls"}, {"name": "rival", "as": "challenger", "traffic": "10%"}):
         made = http.post("/deploy", files={"artifact": ("m.onnx", artifact)}, data=form | {"endpoint": name})
         assert made.status_code == 201, made.text
@@ -163,14 +167,26 @@ def test_the_documents_name_every_endpoint_and_need_no_internet(http: httpx.Clie
     assert "http" not in page.text.replace("openapi.json", "") or "src=" not in page.text
 
 
+def parts(http: httpx.Client) -> dict[str, Made]:
+    return {part["part"]: part for part in http.get("/health").json()["parts"]}
+
+
 def test_health_names_every_part(http: httpx.Client, calls: Made) -> None:
+    assert parts(http).keys() >= {"database", "audit trail", "disk", "journal", "worker 0"}
     found = http.get("/health").json()
-    assert {part["part"] for part in found["parts"]} >= {"database", "audit trail", "disk", "journal", "worker 0"}
-    wrong = {part["part"] for part in found["parts"] if part["state"] != "ok"}
-    assert wrong <= {"outcomes"}, found  # other tests send outcomes that are refused, and that is told
-    assert found["healthy"] is (not wrong)
+    assert found["healthy"] is all(part["state"] == "ok" for part in found["parts"])
+
+
+def test_health_finds_nothing_wrong_with_a_sound_house(http: httpx.Client, calls: Made) -> None:
+    """Other tests send outcomes that are refused, and that is told."""
+
+    def wrong() -> list[Made]:
+        return [part for part in parts(http).values() if part["state"] != "ok" and part["part"] != "outcomes"]
+
+    until(lambda: not wrong(), "every part to be ok")
 
 
 def test_health_says_how_each_model_is_computed(http: httpx.Client, calls: Made) -> None:
-    (models,) = [part["text"] for part in http.get("/health").json()["parts"] if part["part"] == "models"]
-    assert re.search(r"\bcalls v1: [\d,]+ us for a row, on the event loop on cpu, 1 thread, [\d,]+ rows a call", models)
+    """Where depends on how fast this machine is."""
+    form = r"\bcalls v1: [\d,]+ us for a row, (on the event loop|in a thread) on cpu, 1 thread, [\d,]+ rows a call"
+    until(lambda: re.search(form, parts(http)["models"]["text"]), f"the worker to report {form}")

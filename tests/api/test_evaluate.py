@@ -1,7 +1,6 @@
 """What a candidate would have earned on recorded traffic, held against what is known of made-up customers."""
 
 import json
-import time
 from typing import Any
 
 import httpx
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.api.conftest import SAMPLE, deploy, model
+from tests.shared import PATIENCE_S, until
 
 FILE = """
 endpoint: {name}
@@ -30,17 +30,22 @@ def recorded(http: httpx.Client, name: str, more: str = "") -> str:
     done = deploy(http, name=name)
     assert done.status_code == 201, done.text
     assert http.put(f"/endpoints/{name}", content=FILE.format(name=name, more=more)).status_code == 200
-    reply = httpx.post(done.json()["url"], json=[{"age": age, "balance": 1.0} for age in AGES.tolist()], timeout=60)
+    reply = httpx.post(
+        done.json()["url"], json=[{"age": age, "balance": 1.0} for age in AGES.tolist()], timeout=PATIENCE_S
+    )
     told = [
         {"prediction_id": row["prediction_id"], "subscribed": bool(buys and (row["decision"] or not more))}
         for row, buys in zip(reply.json()["predictions"], BUYS, strict=True)
     ]
     assert http.post(f"/endpoints/{name}/outcomes", json=told).status_code in (200, 202)
-    until = time.monotonic() + 120
-    while len(http.get(f"/endpoints/{name}/matured", params={"rows": ROWS}).json()["rows"]) < ROWS:
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    until(lambda: len(matured(http, name)) == ROWS, f"{ROWS} matured rows of {name}")
     return name
+
+
+def matured(http: httpx.Client, name: str) -> list[dict[str, Any]]:
+    """Oldest first."""
+    found: list[dict[str, Any]] = http.get(f"/endpoints/{name}/matured", params={"rows": ROWS}).json()["rows"]
+    return found
 
 
 def worth(yes: Any) -> float:
@@ -59,7 +64,7 @@ def explored(http: httpx.Client) -> str:
 
 
 def evaluate(http: httpx.Client, name: str, **query: Any) -> httpx.Response:
-    return http.get(f"/endpoints/{name}/evaluate", params={"model": name, "version": "1", **query}, timeout=120)
+    return http.get(f"/endpoints/{name}/evaluate", params={"model": name, "version": "1", **query}, timeout=PATIENCE_S)
 
 
 def test_another_decision_is_valued_row_by_row_and_exactly(http: httpx.Client, plain: str) -> None:
@@ -93,8 +98,25 @@ def test_where_the_outcome_depends_on_the_decision_explored_rows_tell(
     assert found["method"] == method
     assert found["refusal"] is None
     assert found["effective_rows"] < found["rows"] == ROWS
-    assert found["low"] - 1 < worth(AGES > 35) < found["high"] + 1
+    half = (
+        found["high"] - found["low"]
+    ) / 2  # chance draws anew in every run: 1.96 standard errors are 6.5 hardly ever
+    assert abs(found["value"] - worth(AGES > 35)) < 6.5 / 1.96 * half
     assert found["more"] == pytest.approx(found["value"] - found["earned"])
+
+
+def test_weights_are_how_much_more_often_the_candidate_decides_so(http: httpx.Client, explored: str) -> None:
+    rows = http.get(f"/endpoints/{explored}/predictions", params={"limit": 1_000}).json()["predictions"]
+    ages = np.array([row["inputs"]["age"] for row in rows])
+    yes, bought = (
+        np.array(each) for each in zip(*((r["decision"], r["outcome"]["subscribed"]) for r in rows), strict=True)
+    )
+    earned = np.where(yes, 60.0 * bought - 20.0, 0.0)
+    weights = (yes == (ages > 35)) / np.where(yes == (ages > 50), 0.8, 0.2)  # four in ten are drawn, half of them yes
+    expected = {"ips": (weights * earned).mean(), "snips": weights @ earned / weights.sum()}
+    for method, value in expected.items():
+        found = evaluate(http, explored, decision="inputs.age > 35", method=method, rows=1_000).json()
+        assert found["value"] == pytest.approx(value)
 
 
 def test_doubly_robust_is_what_is_used_if_nobody_says(http: httpx.Client, explored: str) -> None:

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from tests.shared import PATIENCE_S
+
 Made = dict[str, Any]
 PATH = "/endpoints/calls/outcomes"
+ONE = [{"age": 80.0, "balance": 1.0}]
 
 
 def said(reply: httpx.Response) -> tuple[int, str]:
@@ -78,7 +81,7 @@ def test_money_may_come_with_it(http: httpx.Client, answered: list[str]) -> None
 
 def test_money_alone_is_enough_and_overrules_the_value_expression(http: httpx.Client, calls: Made, file: str) -> None:
     assert http.put("/endpoints/corrected", content=file.format(name="corrected")).status_code == 200
-    asked = httpx.post(calls["url"].replace("/calls", "/corrected"), json=[{"age": 80.0, "balance": 1.0}])
+    asked = httpx.post(calls["url"].replace("/calls", "/corrected"), json=ONE, timeout=PATIENCE_S)
     (told,) = (row["prediction_id"] for row in asked.json()["predictions"])
     path = "/endpoints/corrected"
     for row, worth in (({"subscribed": True}, 58.0), ({"value": 12.5}, 12.5), ({"subscribed": False}, -2.0)):
@@ -97,7 +100,7 @@ def test_predictions_of_another_endpoint_are_unknown_here(
     http: httpx.Client, answered: list[str], other_artifact: bytes
 ) -> None:
     made = http.post("/deploy", files={"artifact": ("m.onnx", other_artifact)}, data={"name": "elsewhere"}).json()
-    there = httpx.post(made["url"], json=[{"age": 1.0, "balance": 1.0}]).json()["predictions"][0]["prediction_id"]
+    there = httpx.post(made["url"], json=ONE, timeout=PATIENCE_S).json()["predictions"][0]["prediction_id"]
     reply = http.post(PATH, json=[{"prediction_id": there, "subscribed": True}])
     assert (reply.json()["accepted"], reply.json()["unknown_ids"], reply.json()["outcome_id"]) == (0, [there], None)
 
@@ -197,8 +200,8 @@ def test_without_it_an_outcome_happened_when_it_was_told(http: httpx.Client, ans
 
 
 @pytest.mark.parametrize(("away", "words"), [
-    pytest.param(timedelta(minutes=2), "which is to come", id="from the future"),
-    pytest.param(timedelta(minutes=-2), "which is before its prediction", id="before the prediction"),
+    pytest.param(timedelta(hours=2), "which is to come", id="from the future"),
+    pytest.param(timedelta(hours=-2), "which is before its prediction", id="before the prediction"),
     pytest.param(timedelta(seconds=50), "", id="clocks may differ by a minute"),
     pytest.param(timedelta(seconds=-50), "", id="either way"),
 ])  # fmt: skip
@@ -241,12 +244,13 @@ def test_what_replaces_an_earlier_word_is_counted(http: httpx.Client, answered: 
 
 
 @pytest.fixture
-def rates(home: Path) -> Path:
+def rates(home: Path) -> Iterator[Path]:
     """A table of rates: one euro is 1.25 dollars, from the day before yesterday on."""
     day = datetime.now(UTC).date() - timedelta(days=2)
     path = home / "rates.yaml"
     path.write_text(f"source: a test\none: EUR\nis:\n  {day}: {{USD: 1.25}}\n")
-    return path
+    yield path
+    path.unlink(missing_ok=True)
 
 
 def test_other_currencies_are_booked_at_the_rate_of_the_day(
@@ -347,7 +351,7 @@ def test_a_truth_may_have_the_name_of_an_optional_column(http: httpx.Client, cal
     """`at` is then a truth, and when it happened cannot be told."""
     asks = file.format(name="named").replace("outcome.subscribed", "outcome.at = 'branch'")
     assert http.put("/endpoints/named", content=asks).status_code == 200
-    asked = httpx.post(calls["url"].replace("/calls", "/named"), json=[{"age": 80.0, "balance": 1.0}])
+    asked = httpx.post(calls["url"].replace("/calls", "/named"), json=ONE, timeout=PATIENCE_S)
     (told,) = (row["prediction_id"] for row in asked.json()["predictions"])
     reply = http.post("/endpoints/named/outcomes", json=[{"prediction_id": told, "at": "branch"}])
     assert reply.json()["accepted"] == 1, reply.text

@@ -1,6 +1,5 @@
 """What an endpoint's own record says before an experiment."""
 
-import time
 from typing import Any
 
 import httpx
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.api.conftest import deploy
+from tests.shared import PATIENCE_S, until
 
 FILE = """
 endpoint: {name}
@@ -18,7 +18,7 @@ value: case when decision then (case when outcome.subscribed then 60 else 0 end)
 fallback: {{decision: false}}
 {more}
 guards:
-  - {{when: loses money, against: {against}, error: 2%, do: kill, gain_cap: {cap}}}
+  - {{when: loses money, against: {against}, error: 2%, do: warn, gain_cap: {cap}}}
 """
 DEPENDS = "outcome_depends_on_decision: true\nholdout: 20%\nexplore: 30%"
 
@@ -32,15 +32,14 @@ def recorded(http: httpx.Client, name: str, rows: int = 400, **said: Any) -> str
     assert applied.status_code == 200, applied.text
     ages = np.random.default_rng(3).uniform(20, 80, rows)
     asked = [{"age": float(age), "balance": 1.0} for age in ages]
-    reply = httpx.post(done.json()["url"], json=asked, timeout=60)
+    reply = httpx.post(done.json()["url"], json=asked, timeout=PATIENCE_S)
     told = [
         {"prediction_id": row["prediction_id"], "subscribed": n % 3 == 0}
         for n, row in enumerate(reply.json()["predictions"])
     ]
     assert http.post(f"/endpoints/{name}/outcomes", json=told).status_code in (200, 202)
-    until = time.monotonic() + 120
-    while len(http.get(f"/endpoints/{name}/matured").json()["rows"]) < rows and time.monotonic() < until:
-        time.sleep(0.05)  # the last rows are left to settle for a moment
+    matured = f"/endpoints/{name}/matured"  # the last rows are left to settle for a moment
+    until(lambda: len(http.get(matured).json()["rows"]) == rows, f"{rows} matured rows of {name}")
     return name
 
 
@@ -119,6 +118,7 @@ def test_a_guard_whose_cap_cuts_gains_fails_its_self_test(http: httpx.Client) ->
     found = selftest(http, name).json()
     assert found["passed"] is False
     assert "clearly more" in found["guards"][0]["text"]
+    until(lambda: http.get(f"/endpoints/{name}/verdicts").json()["on_file"], "the guard to be done with it")
 
 
 def test_an_endpoint_without_a_guard_has_nothing_to_test(http: httpx.Client, calls: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
 
 from payoff.demo.server import Server, running
 from tests.api.conftest import FILE, SAMPLE, deploy
+from tests.shared import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,7 @@ NAMES = {"endpoint": "calls", "model": "calls", "version": 1, "alias": "prod"}
 def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A payoff of its own, with an endpoint that has answered."""
     with running(tmp_path_factory.mktemp("described") / "home", workers=1) as server:
-        with httpx.Client(base_url=f"{server.api}/api", timeout=60) as http:
+        with httpx.Client(base_url=f"{server.api}/api", timeout=PATIENCE_S) as http:
             assert deploy(http, name="calls").status_code == 201
             assert http.put("/endpoints/calls", content=FILE.format(name="calls")).status_code == 200
             assert http.post(f"{server.inference}/predict/calls", json=SAMPLE).status_code == 200
@@ -50,7 +51,7 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def operations(lived_in: Server) -> list[Any]:
     """Everything the document describes; what takes the endpoint away comes last."""
-    document = httpx.get(f"{lived_in.api}/api/docs/openapi.json").json()
+    document = httpx.get(f"{lived_in.api}/api/docs/openapi.json", timeout=PATIENCE_S).json()
     described: list[Any] = list(schemathesis.openapi.from_dict(document).get_all_operations())
     found = [one.ok() for one in described]
     assert len(found) > 40
@@ -62,7 +63,7 @@ def ask(server: Server, case: Case[Any], named: bool) -> None:
     if named:
         case.path_parameters.update({name: NAMES[name] for name in NAMES.keys() & case.path_parameters.keys()})
     door = server.inference if case.path.startswith("/predict") else server.api
-    case.validate_response(case.call(base_url=door, timeout=60), checks=CHECKS)
+    case.validate_response(case.call(base_url=door, timeout=PATIENCE_S), checks=CHECKS)
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["what there is", "anything"])

@@ -5,6 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.shared import PATIENCE_S
+
 Made = dict[str, Any]
 
 
@@ -15,7 +17,7 @@ def young(http: httpx.Client, calls: Made, file: str, artifact: bytes) -> str:
         "/deploy", files={"artifact": ("m.onnx", artifact)}, data={"name": "calls", "endpoint": "young"}
     ).json()
     assert http.put("/endpoints/young", content=file.format(name="young")).status_code == 200
-    httpx.post(made["url"], json=[{"age": 90.0, "balance": 0.0}]).raise_for_status()
+    httpx.post(made["url"], json=[{"age": 90.0, "balance": 0.0}], timeout=PATIENCE_S).raise_for_status()
     return "young"
 
 

@@ -1,10 +1,11 @@
 """How every question stands, what is on file, and a verdict computed again, over HTTP."""
 
-import time
 from typing import Any
 
 import httpx
 import pytest
+
+from tests.shared import PATIENCE_S, until
 
 Made = dict[str, Any]
 GUARDS = """
@@ -19,18 +20,25 @@ def killed(http: httpx.Client, calls: Made, file: str, artifact: bytes) -> Made:
     form = {"name": "calls", "endpoint": "loses"}
     made = http.post("/deploy", files={"artifact": ("m.onnx", artifact)}, data=form).json()
     assert http.put("/endpoints/loses", content=file.format(name="loses") + GUARDS).status_code == 200
-    answers = httpx.post(made["url"], json=[{"age": 90.0, "balance": 0.0}] * 200).json()["predictions"]
+    rows = [{"age": 90.0, "balance": 0.0}] * 200
+    answers = httpx.post(made["url"], json=rows, timeout=PATIENCE_S).json()["predictions"]
     http.post(
         "/endpoints/loses/outcomes", json=[{"prediction_id": a["prediction_id"], "subscribed": False} for a in answers]
     )
-    until = time.monotonic() + 60
-    while http.get("/orders", params={"endpoint": "loses"}).json()["orders"][0]["verb"] != "kill":
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    while not (found := http.get("/endpoints/loses/verdicts").json())["now"][0]["reached"]:
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    return dict(found)
+    until(lambda: latest(http)["verb"] == "kill", "the guard to kill it")
+    return until(lambda: reached(http), "a verdict that has been reached")
+
+
+def latest(http: httpx.Client) -> Made:
+    """The newest order."""
+    found: Made = http.get("/orders", params={"endpoint": "loses"}).json()["orders"][0]
+    return found
+
+
+def reached(http: httpx.Client) -> Made | None:
+    """How the questions stand, as soon as the watch has seen the kill, too."""
+    found: Made = http.get("/endpoints/loses/verdicts").json()
+    return found if found["now"][0]["reached"] else None
 
 
 def test_a_verdict_on_file_says_what_it_rests_on(http: httpx.Client, killed: Made) -> None:
@@ -42,7 +50,7 @@ def test_a_verdict_on_file_says_what_it_rests_on(http: httpx.Client, killed: Mad
     )
     assert filed["e_value"] >= filed["threshold"] == 100
     assert len(filed["rows"]) == 64
-    order = http.get("/orders", params={"endpoint": "loses"}).json()["orders"][0]
+    order = latest(http)
     assert (order["verb"], order["evidence"]["verdict"], order["evidence"]["rows"]) == (
         "kill",
         filed["id"],
