@@ -1,8 +1,8 @@
 """Rows move from segments to tables exactly once, and a reader never notices."""
 
 import threading
-import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ from payoff.journal.tidy import crowds
 from payoff.records.columns import Column
 from payoff.records.signature import Field, Type
 from tests.journal.conftest import ENDPOINT, House
+from tests.shared import PATIENCE_S, until
 
 KIND = ("predictions", ENDPOINT)
+NOON_US = 1_795_003_200_000_000  # files are merged by date, and no date ends while a test runs
 
 
 def test_compaction_moves_closed_segments_and_leaves_open_ones(house: House) -> None:
@@ -148,22 +150,21 @@ def test_readers_see_every_row_once_while_compaction_runs(house: House) -> None:
             if twice or len(seen) < least:
                 wrong.append(f"{len(twice)} twice, {len(seen)} of at least {least}")
 
-    readers = [threading.Thread(target=look) for _ in range(2)]
-    for reader in readers:
-        reader.start()
-    try:
-        for _ in range(25):
-            writer = house.writer()
-            for _ in range(4):
-                flushed[0] += len(house.answer(writer, range(20)))
-            writer.close()
-            compact(house.home)
-    finally:
-        stop.set()
+    with ThreadPoolExecutor(2) as threads:
+        readers = [threads.submit(look) for _ in range(2)]
+        try:
+            for _ in range(15):
+                writer = house.writer()
+                for _ in range(4):
+                    flushed[0] += len(house.answer(writer, range(20)))
+                writer.close()
+                compact(house.home)
+        finally:
+            stop.set()
         for reader in readers:
-            reader.join()
+            reader.result()
     assert wrong == []
-    assert house.rows("select count(*), count(distinct id) from predictions") == [(2000, 2000)]
+    assert house.rows("select count(*), count(distinct id) from predictions") == [(1200, 1200)]
 
 
 def test_a_compaction_waits_for_those_who_read_and_those_who_come_then_wait_for_it(house: House) -> None:
@@ -175,14 +176,14 @@ def test_a_compaction_waits_for_those_who_read_and_those_who_come_then_wait_for_
     reading = threading.Thread(target=Snapshots(house.home).take)
     with segment.locked(root / SNAPSHOT, shared=True):
         compacting.start()
-        while _open(root):
-            time.sleep(0.01)
+        until(lambda: not _open(root), "compaction shuts the gate")
         reading.start()
         reading.join(0.2)
         assert reading.is_alive()
         assert segment.segments(root)
-    reading.join(120)
-    compacting.join(120)
+    reading.join(PATIENCE_S)
+    compacting.join(PATIENCE_S)
+    assert not reading.is_alive()
     assert not segment.segments(root)
 
 
@@ -197,7 +198,7 @@ def test_small_files_are_merged_sorted_and_nothing_is_lost(house: House) -> None
     merged = 0
     for _ in range(10):
         writer = house.writer()
-        made += house.answer(writer, range(50))
+        made += house.answer(writer, range(50), at_us=NOON_US)
         writer.close()
         merged += compact(house.home).merged
     table = Table(house.home / "tables", KIND)
@@ -215,7 +216,7 @@ def test_small_files_are_merged_sorted_and_nothing_is_lost(house: House) -> None
 def test_vacuum_deletes_what_merging_replaced_once_it_is_old(house: House) -> None:
     for _ in range(8):
         writer = house.writer()
-        house.answer(writer, range(5))
+        house.answer(writer, range(5), at_us=NOON_US)
         writer.close()
         compact(house.home)
     folder = house.home / "tables" / ENDPOINT / "predictions"

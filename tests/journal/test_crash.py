@@ -12,6 +12,7 @@ import pytest
 
 from payoff.journal.compact import compact
 from tests.journal.conftest import House
+from tests.shared import until
 
 WRITER = """
 import os, sys
@@ -36,6 +37,7 @@ while True:
     os.write(1, (" ".join(text(high, low)) + "\\n").encode())
     turn += 1
 """
+TOLD_BYTES_MIN = 40 * 37  # that many ids
 COMPACT = """
 import sys
 from pathlib import Path
@@ -68,8 +70,8 @@ def test_a_killed_writer_loses_nothing_it_flushed(house: House) -> None:
     told: set[str] = set()
     for turn in range(10):
         started = [_start(house.home, turn * 3 + each) for each in range(3)]
-        while any(not file.stat().st_size and writer.poll() is None for writer, file in started):
-            time.sleep(0.005)
+        for writer, file in started:
+            until(lambda w=writer, f=file: f.stat().st_size >= TOLD_BYTES_MIN or w.poll() is not None, "it has begun")  # type: ignore[misc]
         time.sleep(chance.random() * 0.1)  # the moment of death is what is tested here
         for writer, _ in started:
             os.kill(writer.pid, signal.SIGKILL)
@@ -91,9 +93,10 @@ def test_a_killed_writer_loses_nothing_it_flushed(house: House) -> None:
 def test_a_killed_compaction_neither_loses_nor_repeats_a_row(house: House) -> None:
     chance = random.Random(11)
     made: set[str] = set()
-    whole_s = 0.0  # the longest of those that were left alone, on this machine
-    killed = 0
-    for turn in range(25):
+    whole_s = 0.0  # of the last one that was left alone, on this machine
+    turn = killed = 0
+    while killed < 8:
+        assert turn < 200, f"{killed} of {turn} were killed before they were through"
         for each in range(3):
             writer = house.writer(f"w{each}")
             predictions = house.answer(writer, range(200))
@@ -101,11 +104,10 @@ def test_a_killed_compaction_neither_loses_nor_repeats_a_row(house: House) -> No
             made |= set(predictions)
             writer.close()
         taken_s = _compacted(house.home, chance.random() * whole_s if turn % 5 else None)
-        whole_s, killed = max(whole_s, taken_s), killed + (taken_s == 0)
+        whole_s, killed, turn = taken_s or whole_s, killed + (taken_s == 0), turn + 1
         n, seen = _seen(house)
         assert (n, seen) == (len(made), made), f"turn {turn}"
-        assert house.rows("select count(*) from outcome_log") == [((turn + 1) * 150,)]
-    assert killed > 0
+        assert house.rows("select count(*) from outcome_log") == [(turn * 150,)]
     compact(house.home)
     assert _seen(house) == (len(made), made)
 

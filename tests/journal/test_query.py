@@ -98,7 +98,7 @@ def test_what_is_too_young_is_left_for_the_next_look(house: House) -> None:
     writer = house.writer()
     made = house.answer(writer, range(3))
     house.learn(writer, made, [True] * 3)
-    assert house.journal.matured(ENDPOINT, None, "1.0", None, DAY_S, now_us(), settle_s=60.0).rows.num_rows == 0
+    assert house.journal.matured(ENDPOINT, None, "1.0", None, DAY_S, now_us(), settle_s=3_600.0).rows.num_rows == 0
     assert _look(house) == made
 
 

@@ -151,7 +151,7 @@ from payoff.errors import Unavailable
 from payoff.journal.sandbox import ask
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 try:
-    ask(Path(sys.argv[1]), "select count(*) from predictions", 10, 20.0)
+    ask(Path(sys.argv[1]), "select count(*) from predictions", 10, 300.0)
 except Unavailable as error:
     print(error)
 """
