@@ -2,6 +2,7 @@
 die, and the journal is compacted: what every caller was told, against what is written, and every process's memory.
 """
 
+import math
 import os
 import random
 import signal
@@ -30,6 +31,8 @@ decision: outputs.by > 0
 fallback: {{decision: false}}
 """
 MODELS = {"echo": echo, "plain": plain}
+ORDERS = 10  # at least
+LOOKS = 8  # at a process, before its growth is told
 # Every prediction with the number of its row, and whether its inputs and outputs are those of that number.
 ALL = """
 create temp view everything as
@@ -62,7 +65,7 @@ class Report:
     unheard: int = 0  # rows of the journal of which a caller on a broken connection never heard
     unasked: int = 0  # rows of the journal that nobody asked
     mixed: int = 0  # rows of the journal whose outputs are not those of their inputs
-    calm_from_s: float = 0.0
+    calm_from_s: float = math.inf  # when the last order was given
     memory: dict[int, list[tuple[float, float]]] = field(default_factory=dict)  # MB of a process, by second
     roles: dict[int, str] = field(default_factory=dict)
 
@@ -71,12 +74,12 @@ class Report:
         return sum(self.rows.values())
 
     def growth(self) -> dict[str, float]:
-        """MB per minute, by process, while nothing but the load went on: the last third."""
+        """MB per minute, by process, while nothing but the load went on; of those that were looked at often enough."""
         found = {}
         for pid, seen in self.memory.items():
             warm_from_s = max(self.calm_from_s, seen[0][0] + 15)
             late = [one for one in seen if one[0] >= warm_from_s]
-            if len(late) >= 8:
+            if len(late) >= LOOKS:
                 found[f"{self.roles[pid]} {pid}"] = _slope(late) * 60
         return found
 
@@ -89,25 +92,30 @@ def _slope(points: list[tuple[float, float]]) -> float:
 
 
 def soak(folder: Path, seconds: float, *, deaths: bool, each: int = 1) -> Report:
-    """Load for so long, with workers killed on the way if `deaths`; then everything that was said and written."""
+    """Load for so long, with workers killed on the way if `deaths`; then everything that was said and written.
+
+    The last third is calm: no orders, no deaths. A slow machine is given the time for ORDERS, and then for that third.
+    """
     report, home = Report(), folder / "home"
     with running(home, workers=2, flags=("--flight", "127.0.0.1:0")) as server:
         stage = _stage(server, home, folder)
         callers = list(crowd(stage, each))
         begun = time.monotonic()
-        report.calm_from_s = begun + seconds * 2 / 3
-        sides = [threading.Thread(target=_orders, args=(server, stage, report))]
+        sides = [threading.Thread(target=_orders, args=(server, stage, report, begun + seconds * 2 / 3))]
         sides += [threading.Thread(target=_watch, args=(server, stage, report))]
         if deaths:
             sides.append(threading.Thread(target=_deaths, args=(server, stage, seconds, begun + seconds / 2)))
         for thread in [*callers, *sides]:
             thread.start()
-        while time.monotonic() < begun + seconds and not any(caller.wrong for caller in callers):
+        while not (report.wrong or any(caller.wrong for caller in callers)):
+            calm = time.monotonic() > report.calm_from_s + seconds / 3
+            if calm and any(name.startswith("worker") for name in report.growth()):
+                break
             time.sleep(0.2)
         stage.over.set()
         for thread in [*callers, *sides]:
             thread.join()
-        report.seconds, report.deaths = time.monotonic() - begun, len(stage.deaths)
+        report.seconds, report.deaths = time.monotonic() - begun, stage.deaths
     _collect(report, callers)
     _books(report, home, callers)
     return report
@@ -127,11 +135,21 @@ def _stage(server: Server, home: Path, folder: Path) -> Stage:
     return Stage(server.inference.removeprefix("http://"), doors.get("grpc", ""))
 
 
-def _orders(server: Server, stage: Stage, report: Report) -> None:
+def _orders(server: Server, stage: Stage, report: Report, until_s: float) -> None:
     """One order after the other; none may be refused but for what the table of moves says. At last all are revived."""
+    try:
+        _order_until(server, stage, report, until_s)
+    except payoff.errors.PayoffError as error:
+        report.wrong.append(f"after {report.orders}: {error!r}")
+    report.calm_from_s = time.monotonic()
+
+
+def _order_until(server: Server, stage: Stage, report: Report, until_s: float) -> None:
     client = payoff.connect(server.api)
     chance = random.Random(5)
-    while not stage.over.wait(chance.uniform(0.2, 0.8)) and time.monotonic() < report.calm_from_s:
+    while time.monotonic() < until_s or report.orders.total() < ORDERS:
+        if stage.over.wait(chance.uniform(0.2, 0.8)):
+            return
         endpoint = client.endpoint(chance.choice([*MODELS]))
         arms = {arm["name"]: arm["role"] for arm in endpoint.describe()["arms"]}
         killed = [name for name, role in arms.items() if role == "killed"]
@@ -160,7 +178,7 @@ def _deaths(server: Server, stage: Stage, seconds: float, until_s: float) -> Non
     while not stage.over.wait(chance.uniform(seconds / 8, seconds / 5)) and time.monotonic() < until_s:
         workers = [pid for pid in models.children(server.pid) if "payoff.gateway.worker" in models.command(pid)]
         if workers:
-            stage.deaths.append(time.monotonic())
+            stage.deaths += 1
             with suppress(ProcessLookupError):
                 os.kill(chance.choice(workers), signal.SIGKILL)
 

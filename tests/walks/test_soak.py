@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.walks.soak import Report, soak
+from tests.walks.soak import ORDERS, Report, soak
 
 pytestmark = pytest.mark.slow
 
@@ -20,15 +20,15 @@ def right(report: Report) -> None:
 
 def test_rows_are_never_mixed_up_between_callers_protocols_and_versions(tmp_path: Path) -> None:
     """Single rows and batches of every protocol at once, on a model that fails now and then, while versions change."""
-    report = soak(tmp_path, 20, deaths=False)
+    report = soak(tmp_path, 12, deaths=False)
     right(report)
     assert report.breaks == report.unheard == 0
     assert len(report.arms) >= 2
-    assert report.orders.total() > 5
+    assert report.orders.total() >= ORDERS
 
 
 def test_a_soak_with_dying_workers_fails_no_call_and_loses_no_row(tmp_path: Path) -> None:
-    report = soak(tmp_path, 48, deaths=True)
+    report = soak(tmp_path, 36, deaths=True)
     right(report)
     assert report.deaths >= 2
     assert report.breaks > 0
