@@ -23,7 +23,7 @@ def play(tmp_path: Path, *arguments: str) -> dict[str, Any]:
         "-o",
         str(tmp_path / "story.png"),
     ]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found

@@ -50,7 +50,7 @@ def test_the_examples_of_a_page_run_as_they_stand(page: Path, tmp_path: Path, mo
                 exec(compile(here(text, server), page.name, "exec"), names)
                 continue
             done = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", here(text, server)], capture_output=True, text=True, timeout=120
+                ["bash", "-euo", "pipefail", "-c", here(text, server)], capture_output=True, text=True, timeout=600
             )
             assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
 

@@ -29,7 +29,7 @@ def server_at(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 def said(program: str, folder: Path) -> str:
     """What a program prints; it must end well."""
     command = [sys.executable, str(EXAMPLES / program)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder, env=dict(os.environ))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=folder, env=dict(os.environ))
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
 
