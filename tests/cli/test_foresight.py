@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import httpx
@@ -14,6 +13,7 @@ import pytest
 
 import payoff
 from payoff.demo.server import Server
+from tests.shared import PATIENCE_S, until
 
 FILE = """
 endpoint: foresight
@@ -39,8 +39,7 @@ def say(server: Server) -> Say:
     rows = pd.DataFrame({"score": rng.random(ROWS)})
     ids = endpoint.predict(rows)["prediction_id"]
     endpoint.outcomes(pd.DataFrame({"prediction_id": ids, "repaid": rng.random(ROWS) < 0.5 + rows["score"] / 2}))
-    while len(endpoint.matured(ROWS)) < ROWS:
-        time.sleep(0.05)
+    until(lambda: len(endpoint.matured(ROWS)) == ROWS, f"{ROWS} matured rows")
     environment = {**os.environ, "PAYOFF_URL": server.api}
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -87,5 +86,8 @@ def test_power_takes_the_record_of_an_endpoint(say: Say, server: Server) -> None
     done = say("power", "foresight", "--effect", "-2", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found == httpx.get(f"{server.api}/api/endpoints/foresight/power", params={"effect": -2}, timeout=60).json()
+    assert (
+        found
+        == httpx.get(f"{server.api}/api/endpoints/foresight/power", params={"effect": -2}, timeout=PATIENCE_S).json()
+    )
     assert found["gain_cap"] == 40

@@ -3,7 +3,6 @@
 import json
 import sqlite3
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from payoff.cli import main
 from payoff.client.connect import connect
 from payoff.demo.server import Server
+from tests.shared import PATIENCE_S, until
 
 FILE = """
 endpoint: vain
@@ -51,9 +51,7 @@ def killed(server: Server, artifact: Path) -> int:
     house.apply(FILE)
     answers = vain.predict([{"age": 90.0}] * 200)
     vain.outcomes([{"prediction_id": row["prediction_id"], "subscribed": False} for row in answers])
-    until = time.monotonic() + 120
-    while [one["role"] for one in vain.verdicts()["now"]] != ["killed"]:  # the watch has seen the order, too
-        assert time.monotonic() < until
+    until(lambda: [one["role"] for one in vain.verdicts()["now"]] == ["killed"], "the watch to see its order, too")
     return int(vain.verdicts()["on_file"][0]["id"])
 
 
@@ -81,6 +79,6 @@ def test_json_is_one_document(say: Say, killed: int) -> None:
 
 def test_a_verdict_is_computed_again_and_a_changed_record_is_found_out(say: Say, killed: int, home: Path) -> None:
     assert "computed again: the same" in say("verdict", "vain", "--recompute", str(killed))
-    with closing(sqlite3.connect(home / "payoff.db")) as database, database:
+    with closing(sqlite3.connect(home / "payoff.db", timeout=PATIENCE_S)) as database, database:
         database.execute("UPDATE verdicts SET verdict = json_set(verdict, '$.e_value', 3.5) WHERE id = ?", (killed,))
     assert "computed again: now" in say("verdict", "vain", "--recompute", str(killed), status=1)

@@ -16,6 +16,7 @@ import pytest
 
 from payoff.cli import main
 from payoff.demo.server import Server
+from tests.shared import PATIENCE_S
 
 FILE = """
 endpoint: calls
@@ -62,7 +63,7 @@ def rows(tmp_path: Path) -> Path:
 
 def test_deploy_prints_a_curl_line_that_works(deployed: str) -> None:
     line = next(line for line in deployed.splitlines() if line.startswith("curl "))
-    done = subprocess.run(shlex.split(line), capture_output=True, check=True, timeout=120)
+    done = subprocess.run(shlex.split(line), capture_output=True, check=True, timeout=PATIENCE_S)
     assert len(json.loads(done.stdout)["predictions"]) == 1
     assert " s  upload" in deployed
 
@@ -181,7 +182,7 @@ def test_an_order_that_was_changed_by_hand_is_named(say: Say, deployed: str, hom
     last = json.loads(say("orders", "--limit", "1", "--json"))[0]
     assert f"the audit trail is whole; its last link is {last['chain']}" in say("orders", "--verify")
     assert json.loads(say("orders", "--verify", "--json"))["whole"]
-    with closing(sqlite3.connect(home / "payoff.db", isolation_level=None)) as db:
+    with closing(sqlite3.connect(home / "payoff.db", PATIENCE_S, isolation_level=None)) as db:
         db.execute("update orders set reason = reason || '!' where id = 1")
         said = say("orders", "--verify", status=1)
         assert said.startswith("payoff: order 1 (deploy of ")

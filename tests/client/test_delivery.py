@@ -14,6 +14,7 @@ from payoff.client.delivery import Delivery
 from payoff.client.form import Form
 from payoff.client.wire import Wire
 from payoff.errors import ModelFailed, PayoffError, Unavailable
+from tests.shared import PATIENCE_S
 
 FORM = Form({"name": "x"}, {})
 
@@ -27,7 +28,7 @@ def server(post: Any, *views: dict[str, Any] | None) -> Iterator[str]:
     class Told(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
-            looked.wait(60)
+            looked.wait(PATIENCE_S)
             if post is None:
                 self.close_connection = True
             else:

@@ -16,11 +16,13 @@ PART = pa.table({"x": [1.0, 2.0]})
 
 
 class Leaving(flight.FlightServerBase):
-    """Answers so many batches, and then does what a server does whose time is over."""
+    """Answers so many batches to what it has read whole, and then does what a server does whose time is over."""
 
     answered = 0
 
     def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
+        if self.answered:
+            reader.read_all()  # as ours does: else the client, still asking, would not hear an answer
         writer.begin(PART.schema)
         for _ in range(self.answered):
             writer.write_table(PART)

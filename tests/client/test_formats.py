@@ -17,6 +17,7 @@ import payoff
 from payoff.client import Client, Endpoint
 from payoff.codecs import csv, infer, replies, tables
 from payoff.codecs.untyped import pa
+from tests.shared import PATIENCE_S
 
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 STREAM, FILE = "application/vnd.apache.arrow.stream", "application/vnd.apache.arrow.file"
@@ -84,7 +85,9 @@ def plain(value: Any) -> Any:
 
 @pytest.mark.parametrize(("asked", "answered"), [*product(BODIES, BODIES)])
 def test_every_format_may_be_answered_in_every_format(same: Endpoint, asked: str, answered: str) -> None:
-    said = httpx.post(same.url, content=BODIES[asked], headers={"content-type": asked, "accept": answered}, timeout=60)
+    said = httpx.post(
+        same.url, content=BODIES[asked], headers={"content-type": asked, "accept": answered}, timeout=PATIENCE_S
+    )
     assert said.status_code == 200, said.text
     assert said.headers["content-type"] == answered
     found = replies.decode(said.content, answered).to_pylist()
@@ -95,31 +98,38 @@ def test_every_format_may_be_answered_in_every_format(same: Endpoint, asked: str
 
 @pytest.mark.parametrize("asked", BODIES)
 def test_the_answer_comes_in_the_format_of_the_question(same: Endpoint, asked: str) -> None:
-    assert httpx.post(same.url, content=BODIES[asked], headers={"content-type": asked}).headers["content-type"] == asked
+    assert (
+        httpx.post(same.url, content=BODIES[asked], headers={"content-type": asked}, timeout=PATIENCE_S).headers[
+            "content-type"
+        ]
+        == asked
+    )
 
 
 def test_an_arrow_file_is_a_file(same: Endpoint) -> None:
-    said = httpx.post(same.url, content=BODIES[JSON], headers={"accept": FILE})
+    said = httpx.post(same.url, content=BODIES[JSON], headers={"accept": FILE}, timeout=PATIENCE_S)
     assert pa.ipc.open_file(said.content).read_all()["i2"].to_pylist() == [row["i"] for row in ROWS]
 
 
 @pytest.mark.parametrize("how", [["-T", "-", "-X", "POST"], ["--data-binary", "@-"]], ids=["chunked", "sized"])
 def test_curl_sends_lines_and_reads_lines(same: Endpoint, how: list[str]) -> None:
     command = ["curl", "-sS", "--fail-with-body", *how, "-H", f"content-type: {NDJSON}", same.url]
-    done = subprocess.run(command, input=BODIES[NDJSON], capture_output=True, timeout=60, check=True)
+    done = subprocess.run(command, input=BODIES[NDJSON], capture_output=True, timeout=PATIENCE_S, check=True)
     assert [json.loads(line)["i2"] for line in done.stdout.splitlines()] == [row["i"] for row in ROWS]
 
 
 def test_lines_that_are_answered_in_another_format_are_answered_whole_or_not_at_all(same: Endpoint) -> None:
     body = BODIES[NDJSON] + b"\nnonsense"
-    said = httpx.post(same.url, content=body, headers={"content-type": NDJSON, "accept": STREAM})
+    said = httpx.post(same.url, content=body, headers={"content-type": NDJSON, "accept": STREAM}, timeout=PATIENCE_S)
     assert said.status_code == 400
     assert "line 4 is not JSON" in said.json()["error"]
 
 
 def test_pandas_reads_the_answer_from_the_wire(same: Endpoint) -> None:
     def asked(accept: str) -> io.BytesIO:
-        return io.BytesIO(httpx.post(same.url, content=BODIES[JSON], headers={"accept": accept}).content)
+        return io.BytesIO(
+            httpx.post(same.url, content=BODIES[JSON], headers={"accept": accept}, timeout=PATIENCE_S).content
+        )
 
     numbers = [row["i"] for row in ROWS]
     assert list(pd.read_csv(asked(CSV))["i2"]) == numbers
@@ -134,7 +144,7 @@ def test_pandas_reads_the_answer_from_the_wire(same: Endpoint) -> None:
     ({"content-type": "text/csv; charset=latin-1"}, "charset 'latin-1' is not read here; send UTF-8"),
 ])  # fmt: skip
 def test_what_nobody_reads_is_refused_with_what_there_is(same: Endpoint, headers: dict[str, str], words: str) -> None:
-    said = httpx.post(same.url, content=BODIES[JSON], headers=headers)
+    said = httpx.post(same.url, content=BODIES[JSON], headers=headers, timeout=PATIENCE_S)
     assert 400 <= said.status_code < 500
     assert words in said.json()["error"]
 
@@ -149,6 +159,6 @@ def test_more_rows_than_one_call_takes_are_refused_with_the_way_to_send_them(sam
         FILE: lambda: in_batches(many, pa.ipc.new_file),
         PARQUET: lambda: in_pages(many),
     }
-    said = httpx.post(same.url, content=made[asked](), headers={"content-type": asked}, timeout=60)
+    said = httpx.post(same.url, content=made[asked](), headers={"content-type": asked}, timeout=PATIENCE_S)
     assert said.status_code == 413
     assert "the limit is 100000: send them in parts" in said.json()["error"]

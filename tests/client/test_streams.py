@@ -1,9 +1,9 @@
 """Many rows at once, rows that are still coming, and servers that have no room: over real connections."""
 
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from payoff.client import Client, Endpoint
+from payoff.client import Client, Endpoint, wire
 from payoff.client.ordered import in_order
 from payoff.client.pool import Reply
 from payoff.client.wire import Body, Wire, pause_s
 from payoff.errors import BadInput, Busy, NotFound, Unavailable
+from tests.shared import PATIENCE_S, until
 
 SAMPLE = pd.DataFrame({"x": np.arange(8.0)})
 
@@ -44,8 +45,7 @@ def test_a_row_is_answered_before_the_next_one_exists(doubled: Endpoint) -> None
 
     def rows() -> Iterator[dict[str, Any]]:
         for x in range(5):
-            while len(said) < x:
-                time.sleep(0.001)
+            until(lambda: len(said) == x, f"{x} answers before the next row")  # noqa: B023 - looked at now
             yield row(float(x))
 
     for answer in doubled.predict_stream(rows()):
@@ -93,43 +93,39 @@ def test_an_endpoint_that_is_not_there_is_said_at_once(doubled: Endpoint, client
 
 
 def test_a_stream_that_is_left_ends(doubled: Endpoint) -> None:
-    given = 0
+    def senders() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name == "payoff-stream"}
 
-    def rows() -> Iterator[dict[str, Any]]:
-        nonlocal given
-        while True:
-            given += 1
-            yield row(1.0)
-
-    stream = doubled.predict_stream(rows())
+    before = senders()
+    stream = doubled.predict_stream(row(1.0) for _ in count())
     assert next(stream)["y"] == 2.0
+    assert senders() - before
     stream.close()
-    before = -1
-    while before != given:
-        before = given
-        time.sleep(0.1)
-    assert given
+    until(lambda: not senders() - before, "nobody to ask for more rows")
 
 
 # -- in order
 
 
 def test_answers_come_in_the_order_of_the_questions_and_only_so_many_are_on_their_way() -> None:
-    asked = threading.Semaphore(0)
+    """Of every four the first is answered last, and only when all of them have been asked."""
     busy, busiest, lock = 0, 0, threading.Lock()
+    others = [threading.Semaphore(0) for _ in range(12)]
 
     def work(item: int) -> int:
         nonlocal busy, busiest
         with lock:
             busy, busiest = busy + 1, max(busiest, busy + 1)
-        time.sleep(0.002 * (item % 3))
+        if item % 4:
+            others[item // 4].release()
+        elif not all(others[item // 4].acquire(timeout=PATIENCE_S) for _ in range(3)):
+            raise TimeoutError(f"three more beside {item} were never asked")
         with lock:
             busy -= 1
-        asked.release()
         return item
 
-    assert list(in_order(work, iter(range(50)), at_once=4)) == list(range(50))
-    assert 2 <= busiest <= 4
+    assert list(in_order(work, iter(range(48)), at_once=4)) == list(range(48))
+    assert busiest <= 4
 
 
 def test_after_an_error_nothing_more_is_begun() -> None:
@@ -154,20 +150,25 @@ def test_few_items_are_all_there(items: list[int]) -> None:
 # -- no room
 
 
+LONG_AT = 3
+
+
 class Full(BaseHTTPRequestHandler):
-    """Has no room for the first `refusals` requests."""
+    """Has no room for the first `refusals` requests; the third hears that this will be so for long."""
 
     protocol_version = "HTTP/1.1"
     refusals = 0
     status = 429
-    seen: list[float]
+    seen: list[str]
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
-        self.seen.append(time.monotonic())
+        self.seen.append(self.path)
         refused = len(self.seen) <= self.refusals
         body = b'{"error": "no room", "kind": "busy"}' if refused else b"done"
         self.send_response(self.status if refused else 200)
+        if len(self.seen) == LONG_AT:
+            self.send_header("retry-after", "10000")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -177,28 +178,31 @@ class Full(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def full(request: pytest.FixtureRequest) -> Iterator[tuple[str, list[float]]]:
-    seen: list[float] = []
+def full(request: pytest.FixtureRequest) -> Iterator[tuple[str, list[str]]]:
+    seen: list[str] = []
     made = type("Made", (Full,), {"refusals": request.param, "seen": seen})
     with ThreadingHTTPServer(("127.0.0.1", 0), made) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", seen
         server.shutdown()
 
 
 @pytest.mark.parametrize("full", [2], indirect=True)
-def test_a_server_without_room_is_asked_again(full: tuple[str, list[float]]) -> None:
+def test_a_server_without_room_is_asked_again(full: tuple[str, list[str]]) -> None:
     url, seen = full
-    assert Wire(url, None).ask(f"{url}/predict/x", Body(b"rows", "text/csv"), "*/*").body == b"done"
+    asked = Wire(url, None).ask(f"{url}/predict/x", Body(b"rows", "text/csv"), "*/*", patience_s=PATIENCE_S)
+    assert asked.body == b"done"
     assert len(seen) == 3
 
 
 @pytest.mark.parametrize("full", [10**9], indirect=True)
-def test_but_not_for_ever(full: tuple[str, list[float]]) -> None:
+def test_but_no_longer_than_its_patience_lasts(full: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server asks for more than that, and is not waited for in vain."""
+    monkeypatch.setattr(wire, "PATIENCE_S", 10_000.0)
     url, seen = full
     with pytest.raises(Busy, match="no room"):
-        Wire(url, None).ask(f"{url}/predict/x", Body(b"rows", "text/csv"), "*/*", patience_s=0.3)
-    assert len(seen) >= 2
+        Wire(url, None).ask(f"{url}/predict/x", Body(b"rows", "text/csv"), "*/*", patience_s=4_000.0)
+    assert len(seen) == LONG_AT
 
 
 def test_nobody_at_all_is_not_waited_for() -> None:

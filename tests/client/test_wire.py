@@ -38,10 +38,9 @@ def test_other_shapes_fall_back_to_the_status(body: bytes, words: str) -> None:
 def test_nothing_listening_says_how_to_start() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    with pytest.raises(errors.Unavailable, match=f"nothing answers at {url}: start it with `payoff up`"):
-        payoff.connect(url).endpoints()
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"  # nobody else can listen there meanwhile
+        with pytest.raises(errors.Unavailable, match=f"nothing answers at {url}: start it with `payoff up`"):
+            payoff.connect(url).endpoints()
 
 
 @pytest.mark.parametrize(

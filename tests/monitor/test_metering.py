@@ -17,6 +17,7 @@ from payoff.records.usage import Metered
 from payoff.store import live
 from payoff.store.live import Resident, Status
 from tests.monitor.home import Home
+from tests.shared import until
 
 HELD = 64 << 20
 
@@ -70,10 +71,9 @@ def test_a_version_is_charged_with_the_memory_of_the_process_that_it_runs_in(hom
 def test_it_meters_until_it_is_told_to_stop_and_looks_a_last_time(home: Home) -> None:
     metering = Metering(home.path, home.registry, os.getpid(), look_s=60.0)
     metering.start()
-    while not (found := total(amounts(home), "up_us")):
-        time.sleep(0.01)
+    found = until(lambda: total(amounts(home), "up_us"), "a first look")
     metering.stop()
-    assert total(amounts(home), "up_us") > found
+    until(lambda: total(amounts(home), "up_us") > found, "a last look")
 
 
 def test_a_root_that_is_no_more_has_used_nothing(home: Home) -> None:

@@ -21,6 +21,7 @@ from payoff.stats import Bets, fold, losses
 from payoff.store.blobs import Blobs
 from payoff.version import VERSION
 from tests.monitor.home import BEATS, CHALLENGER, LOSES, Home
+from tests.shared import PATIENCE_S
 
 ROWS = 200
 
@@ -328,8 +329,8 @@ def test_the_thread_acts_on_a_nudge_and_ends_when_told(home: Home) -> None:
     home.desk.give = tell  # type: ignore[method-assign, assignment]
     watch.start()
     watch.nudge()
-    assert given.wait(120)
-    watch.stop()
+    assert given.wait(PATIENCE_S)
+    watch.stop(PATIENCE_S)
     assert not [thread for thread in threading.enumerate() if thread.name == "watch"]
 
 
