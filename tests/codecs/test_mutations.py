@@ -1,6 +1,5 @@
 """Bodies that were changed on their way: columns or a refusal, within memory, and the process lives."""
 
-import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -19,21 +18,20 @@ from tests.codecs.mutations import DECODERS
 ROOT = Path(__file__).parents[2]
 
 
-def lives(seconds: float, seed: int, *names: str) -> None:
-    command = [sys.executable, "-m", "tests.codecs.mutations", str(seconds), str(seed), *names]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, f"seed {seed}: {done.stdout}\n{done.stderr[-4_000:]}"
-    assert all(int(line.rpartition(": ")[2]) > 0 for line in done.stdout.splitlines())
+def lives(bodies: int, seed: int) -> None:
+    command = [sys.executable, "-m", "tests.codecs.mutations", str(bodies), str(seed)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1_800)
+    assert done.returncode == 0, f"seed {seed}, through: {done.stdout}\n{done.stderr[-4_000:]}"
+    assert done.stdout.splitlines() == [*DECODERS]
 
 
 def test_no_changed_body_ends_the_process_or_fills_the_memory() -> None:
-    lives(0.3, 5)
+    lives(300, 5)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", DECODERS)
-def test_for_a_while_with_a_fresh_seed(name: str) -> None:
-    lives(10.0, secrets.randbelow(2**31), name)
+def test_nor_does_one_of_many_more() -> None:
+    lives(4_000, 6)
 
 
 # -- in parts

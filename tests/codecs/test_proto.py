@@ -1,7 +1,6 @@
 """Messages of the gRPC door: the same numbers as everybody's, and what is done by hand means what protobuf means."""
 
 import random
-import time
 from contextlib import suppress
 from typing import Any
 
@@ -267,8 +266,8 @@ def test_any_bytes_are_a_message_or_refused(data: bytes) -> None:
 
 
 def test_spoiled_requests_are_read_or_refused_and_nothing_else_happens() -> None:
-    chance, until, refused = random.Random(3), time.monotonic() + 3, 0
-    while time.monotonic() < until:
+    chance, refused = random.Random(3), 0
+    for _ in range(10_000):
         whole = bytearray(asked(chance.randrange(4), "id", ["a", "b", "c"], ["y"], 1).SerializeToString())
         for _ in range(chance.randrange(1, 6)):
             whole[chance.randrange(len(whole))] = chance.randrange(256)
