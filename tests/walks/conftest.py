@@ -1,5 +1,6 @@
 """A whole payoff for end-to-end stories: real processes, real sockets, a home of its own."""
 
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,13 @@ import pytest
 
 from payoff.demo.server import Server, running
 from tests.walks.wire import Door, door
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _files() -> None:
+    """Some tests hold more connections than a process may usually have files open."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ import pyarrow as pa
 import payoff
 from payoff.demo.server import Server, running
 from payoff.journal.query import Journal
+from tests.shared import PATIENCE_S
 from tests.walks import models
 from tests.walks.crowd import Caller, Stage, crowd
 from tests.walks.wire import echo, plain
@@ -32,7 +33,8 @@ fallback: {{decision: false}}
 """
 MODELS = {"echo": echo, "plain": plain}
 ORDERS = 10  # at least
-LOOKS = 8  # at a process, before its growth is told
+LOOKS = 10  # at a process, before its growth is told
+GROWTH_MAX = 20.0  # MB a minute, at some ten thousand rows a second: a whole worker is less than 120 MB
 # Every prediction with the number of its row, and whether its inputs and outputs are those of that number.
 ALL = """
 create temp view everything as
@@ -68,20 +70,17 @@ class Report:
     calm_from_s: float = math.inf  # when the last order was given
     memory: dict[int, list[tuple[float, float]]] = field(default_factory=dict)  # MB of a process, by second
     roles: dict[int, str] = field(default_factory=dict)
+    living: list[int] = field(default_factory=list)
+    at_rest: bool = False  # the workers grew no more at the end: what they load late on a slow machine, they load once
 
     @property
     def answered(self) -> int:
         return sum(self.rows.values())
 
-    def growth(self) -> dict[str, float]:
-        """MB per minute, by process, while nothing but the load went on; of those that were looked at often enough."""
-        found = {}
-        for pid, seen in self.memory.items():
-            warm_from_s = max(self.calm_from_s, seen[0][0] + 15)
-            late = [one for one in seen if one[0] >= warm_from_s]
-            if len(late) >= LOOKS:
-                found[f"{self.roles[pid]} {pid}"] = _slope(late) * 60
-        return found
+    def growth(self) -> list[float]:
+        """MB per minute of the workers that live, lately; nothing until each was looked at often enough."""
+        seen = [self.memory[pid][-LOOKS:] for pid in self.living if self.roles[pid] == "worker"]
+        return [_slope(looks) * 60 for looks in seen] if min(map(len, seen), default=0) == LOOKS else []
 
 
 def _slope(points: list[tuple[float, float]]) -> float:
@@ -94,7 +93,8 @@ def _slope(points: list[tuple[float, float]]) -> float:
 def soak(folder: Path, seconds: float, *, deaths: bool, each: int = 1) -> Report:
     """Load for so long, with workers killed on the way if `deaths`; then everything that was said and written.
 
-    The last third is calm: no orders, no deaths. A slow machine is given the time for ORDERS, and then for that third.
+    The last third is calm: no orders, no deaths. A slow machine is given the time for ORDERS, and then for that third
+    and for its workers to come to rest.
     """
     report, home = Report(), folder / "home"
     with running(home, workers=2, flags=("--flight", "127.0.0.1:0")) as server:
@@ -108,8 +108,9 @@ def soak(folder: Path, seconds: float, *, deaths: bool, each: int = 1) -> Report
         for thread in [*callers, *sides]:
             thread.start()
         while not (report.wrong or any(caller.wrong for caller in callers)):
-            calm = time.monotonic() > report.calm_from_s + seconds / 3
-            if calm and any(name.startswith("worker") for name in report.growth()):
+            calm_s = time.monotonic() - report.calm_from_s
+            report.at_rest = calm_s > seconds / 3 and max(report.growth(), default=math.inf) < GROWTH_MAX
+            if report.at_rest or calm_s > PATIENCE_S:
                 break
             time.sleep(0.2)
         stage.over.set()
@@ -186,7 +187,8 @@ def _deaths(server: Server, stage: Stage, seconds: float, until_s: float) -> Non
 def _watch(server: Server, stage: Stage, report: Report) -> None:
     """The memory of the tree's processes, once a second."""
     while not stage.over.wait(1.0):
-        for pid in models.children(server.pid):
+        living = models.children(server.pid)
+        for pid in living:
             role = next((one for one in ("worker", "control") if one in models.command(pid)), "")
             with suppress(OSError, StopIteration):
                 status = Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -194,6 +196,7 @@ def _watch(server: Server, stage: Stage, report: Report) -> None:
                 if role:
                     report.roles[pid] = role
                     report.memory.setdefault(pid, []).append((time.monotonic(), kept / 1024))
+        report.living = [pid for pid in living if pid in report.roles]
 
 
 def _collect(report: Report, callers: list[Caller]) -> None:

@@ -23,8 +23,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 import payoff
 from payoff.demo.server import Server, running
+from tests.shared import until
 from tests.walks import models
-from tests.walks.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -565,7 +565,7 @@ def until_judged(house: House, name: str, outcome_id: str) -> None:
         judged = house.client.get(f"{path}/judged").json()["outcome_id"] or ""
         return judged >= outcome_id or any(one["verb"] == "kill" for one in orders)
 
-    until(done, "the guards do not come to an end")
+    until(done, "the guards have judged every outcome, or have killed")
 
 
 @pytest.mark.parametrize("question", [
@@ -762,7 +762,7 @@ def test_a_full_disk_stops_answers_and_uploads_with_words_and_all_goes_on_when_t
         assert full.processes() == processes
         status = disk.home / "run" / "worker-0.json"
         said = status.stat().st_mtime_ns
-        until(lambda: status.stat().st_mtime_ns > said, "the worker reports no more")
+        until(lambda: status.stat().st_mtime_ns > said, "the worker reports again")
 
 
 @pytest.mark.slow

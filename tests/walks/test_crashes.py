@@ -12,7 +12,7 @@ import pytest
 
 import payoff
 from payoff.demo.server import Server, running
-from tests.walks.waiting import until
+from tests.shared import until
 
 CALLERS = 6
 MODEL = """
@@ -90,7 +90,7 @@ def test_a_row_that_ends_the_process_fails_its_own_call_and_no_other(brittle: Se
         goals = [len(caller.heard) + 5 for caller in callers]
         until(
             lambda goals=goals: all(len(one.heard) >= goal for one, goal in zip(callers, goals, strict=True)),  # type: ignore[misc]
-            "the other callers are not answered",
+            "every other caller is answered",
         )
         reply = ask(brittle, 13)
         assert (reply.status_code, reply.json()["kind"]) == (422, "model_failed")
@@ -115,7 +115,7 @@ def test_after_three_crashes_in_a_row_the_fallback_answers_and_the_kill_stands_i
         assert "the model's process ended" in row["why"]
     row = ask(brittle, 4).json()["predictions"][0]
     assert row["arm"] == "fallback"
-    until(lambda: any(order["verb"] == "kill" for order in orders(brittle)), "no kill order came")
+    until(lambda: any(order["verb"] == "kill" for order in orders(brittle)), "a kill order")
     (kill,) = [order for order in orders(brittle) if order["verb"] == "kill"]
     assert kill["author"] == "guard: keeps crashing"
     assert "3 times in a row" in kill["reason"]

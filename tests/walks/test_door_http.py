@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -334,7 +333,6 @@ def test_a_client_that_closes_its_side_after_its_calls_is_answered(at: Door) -> 
         (first,) = line.ask(at.call(BODY))
         answered(first)
         line.send(at.call(BODY) * 3)
-        time.sleep(0.3)
         line.no_more()
         assert len(parse(line.rest())) == 3
 

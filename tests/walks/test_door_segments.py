@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from payoff.store import live
-from tests.walks.waiting import until
+from tests.shared import until
 from tests.walks.wire import Door, Said, door, parse, publish, refused, row
 
 pytestmark = pytest.mark.slow
@@ -153,7 +153,7 @@ def seams(sent: list[bytes]) -> list[int]:
     return [max(0, place) for place in found]
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data(), asked=st.lists(ASKED, min_size=1, max_size=8))
 def test_requests_mean_the_same_however_they_are_cut_and_pipelined(
     at: Door, data: st.DataObject, asked: list[Asked]
@@ -242,7 +242,7 @@ def serving(home: Path, name: str, number: int | None) -> None:
     """Wait until the worker serves this revision of the endpoint, or the endpoint no more."""
     until(
         lambda: all(status.serving.get(name) == number for status in live.statuses(home)),
-        f"revision {number} of {name} is not served",
+        f"revision {number} of {name} is served",
     )
 
 

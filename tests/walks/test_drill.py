@@ -14,7 +14,7 @@ import pytest
 
 import payoff
 from payoff.demo.server import Server, running
-from tests.walks.waiting import until
+from tests.shared import until
 
 RULE = "rule: inputs.score\noutput: probability\ninputs: {score: float64}\n"
 FILE = """
@@ -42,7 +42,7 @@ def traffic(client: payoff.Client, name: str = "loans") -> None:
 
 def settled(endpoint: payoff.Endpoint, rows: int) -> None:
     """Wait until so many decisions count: the last are left to settle for a moment."""
-    until(lambda: len(endpoint.matured(rows)) == rows, lambda: f"{len(endpoint.matured(rows))} of {rows} count")
+    until(lambda: len(endpoint.matured(rows)) == rows, f"{rows} decisions count")
 
 
 def say(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
@@ -71,7 +71,7 @@ def is_nowhere(server: Server) -> bool:
     asked = {httpx.post(door, json=[{"score": 0.9}], timeout=120).status_code for door in doors}
     told = "".join(say(server, *words).stdout for words in (["endpoints"], ["roi"], ["roi", "--json"]))
     pages = "".join(httpx.get(f"{server.api}{path}", timeout=120).text for path in ("/", "/api/docs", "/api/roi/page"))
-    until(lambda: all(part["state"] != "failed" for part in client.health()["parts"]), lambda: client.health()["parts"])
+    until(lambda: all(part["state"] != "failed" for part in client.health()["parts"]), "no part is unwell")
     return asked <= {404} and "loans" in told and ".drill" not in told + pages
 
 
@@ -210,7 +210,7 @@ def test_an_incident_of_the_past_is_replayed_as_it_was(server: Server, tmp_path:
         endpoint.outcomes(pd.DataFrame({"prediction_id": ids, "repaid": rng.random(25) < 0.4}))
         return any(one["verb"] == "kill" for one in client.orders("loans"))
 
-    until(killed_by_losses, "however much it loses, no kill comes")
+    until(killed_by_losses, "a kill, for it loses money")
     kills = [one for one in client.orders("loans") if one["verb"] == "kill"]
     done = say(server, "drill", "loans", "--incident", str(kills[0]["id"]), "--json")
     assert done.returncode == 0, done.stderr + done.stdout

@@ -15,7 +15,7 @@ from payoff.records import Arm, Field, Policy, Revision, Role, Served, Signature
 from payoff.store import live
 from payoff.store.blobs import Blobs
 from tests.gateway.test_worker import worker
-from tests.walks.waiting import until
+from tests.shared import until
 from tests.walks.wire import Door
 
 WIDE = Signature(tuple(Field(f"x{place}", Type.FLOAT32) for place in range(150)), (Field("y", Type.FLOAT32),))
@@ -99,8 +99,7 @@ def serving(at: Door, number: int) -> None:
     """Wait until the worker answers as this revision."""
     until(
         lambda: any(status.serving.get("wide") == number for status in live.statuses(at.home)),
-        f"the worker does not serve revision {number}",
-        every_s=0.01,
+        f"the worker serves revision {number}",
     )
 
 

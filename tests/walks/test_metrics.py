@@ -24,8 +24,8 @@ import payoff
 from payoff.cli.dashboard import made
 from payoff.demo.server import Server, wait
 from payoff.store import live
+from tests.shared import until
 from tests.walks import models
-from tests.walks.waiting import until
 
 OPEN_METRICS: Any = open_metrics
 PROMETHEUS: Any = prometheus
@@ -61,7 +61,7 @@ def counted(server: Server, calls: int) -> None:
     def told() -> list[float]:
         return [answered(server.inference), answered(server.api)]
 
-    until(lambda: told() == [calls, calls], lambda: f"{calls} calls are counted as {told()}")
+    until(lambda: told() == [calls, calls], f"{calls} calls are counted")
 
 
 def post(url: str, **how: Any) -> httpx.Response:
@@ -91,7 +91,7 @@ def pids(home: Path) -> dict[int, int]:
 
 def pid_of(home: Path, index: int) -> int:
     """The process of a worker, as soon as it says which."""
-    until(lambda: index in pids(home), f"worker {index} does not report")
+    until(lambda: index in pids(home), f"worker {index} reports")
     return pids(home)[index]
 
 
@@ -112,7 +112,7 @@ def test_every_call_is_counted_once_on_every_door_though_workers_are_killed(
         os.kill(before, signal.SIGKILL)
         until(
             lambda before=before, victim=victim: pids(home).get(victim, before) != before,  # type: ignore[misc]
-            "the worker does not come back",
+            "the worker comes back",
         )
         assert answered(server.inference) == answered(server.api) == asked
     found = scraped(server.api)
@@ -144,7 +144,7 @@ def test_calls_without_an_answer_are_counted_by_what_went_wrong(server: Server, 
     assert post(f"{url}/predict/times", json=[], headers={"accept": "image/png"}).status_code == 406
     for name in ("nobody", "somebody", "x" * 60):
         assert post(f"{url}/predict/{name}", json=[{"x": 1}]).status_code == 404
-    until(lambda: total(scraped(url), "payoff_requests_total", "status=") == 8, "not every call is counted")
+    until(lambda: total(scraped(url), "payoff_requests_total", "status=") == 8, "every call is counted")
     found = scraped(url)
     assert total(found, "payoff_requests_total", "endpoint=times", "status=bad_input") == 5
     assert total(found, "payoff_requests_total", "endpoint=,", "status=not_found") == 3
@@ -165,7 +165,7 @@ def test_every_metric_of_the_dashboard_is_in_a_scrape(server: Server, tmp_path: 
     queries = [target["expr"] for panel in made()["panels"] for target in panel.get("targets", [])]
     named = {name for query in queries for name in re.findall(r"\b(payoff_\w+)", query)}
     assert len(named) > 20
-    until(lambda: total(scraped(server.api), "payoff_shadow_rows_total") == 40, "the shadow has not seen every row")
+    until(lambda: total(scraped(server.api), "payoff_shadow_rows_total") == 40, "the shadow has seen every row")
     there = {family.name for family in PROMETHEUS(httpx.get(f"{server.api}/metrics", timeout=120).text)}
     there |= {f"{name}{ending}" for name in there for ending in ("_total", "_bucket", "_sum", "_count")}
     assert named - there == set()
@@ -201,7 +201,7 @@ def up(home: Path, *flags: str, **environment: str) -> Iterator[Server]:
 
 def _knocked(home: Path, process: subprocess.Popen[bytes]) -> Server:
     """The server as soon as both doors ask for the key."""
-    until((home / "run" / "doors").exists, "payoff up does not come up")
+    until((home / "run" / "doors").exists, "payoff up comes up")
     found = dict(line.split() for line in (home / "run" / "doors").read_text().splitlines())
     server = Server(f"http://{found['http']}", f"http://{found['console']}", process.pid)
     for url in (server.inference, server.api):
@@ -221,7 +221,7 @@ def test_a_slow_call_is_one_line_that_says_where_its_time_went(home: Path, tmp_p
         deploy(server, tmp_path)
         with httpx.Client(timeout=120) as client:
             ask(client, server.inference, 2)
-        until(lambda: said(home, "slow call"), "the slow call is not in the log")
+        until(lambda: said(home, "slow call"), "the slow call is in the log")
     (line,) = said(home, "slow call")
     assert (line["process"], line["logger"], line["level"]) == ("worker 0", "payoff.slow", "warning")
     assert (line["endpoint"], line["rows"], line["arm"]) == ("times", 2, "champion")
@@ -239,19 +239,19 @@ def test_a_flood_of_slow_calls_fills_no_disk_and_is_counted(home: Path, tmp_path
             nonlocal asked
             load(server.inference, calls=50, rows=1, threads=4)
             asked += 200
-            until(lambda: total(scraped(server.api), "payoff_slow_requests_total") == asked, "a call is not counted")
+            until(lambda: total(scraped(server.api), "payoff_slow_requests_total") == asked, "every call is counted")
             return total(scraped(server.api), "payoff_slow_requests_unlogged_total")
 
-        until(flood, "however many calls come, all are logged")
+        until(flood, "some calls are left out of the log")
         logged = asked - total(scraped(server.api), "payoff_slow_requests_unlogged_total")
-        until(lambda: len(said(home, "slow call")) >= logged, "a line is missing")
+        until(lambda: len(said(home, "slow call")) >= logged, "a line for each call that was not left out")
     assert len(said(home, "slow call")) == logged
 
 
 def test_every_process_logs_in_one_form(home: Path) -> None:
     with up(home, "--log-format", "json"):
         os.kill(pid_of(home, 0), signal.SIGKILL)
-        until(lambda: "worker 0 ended" in (home / "server.log").read_text(), "nobody says that the worker ended")
+        until(lambda: "worker 0 ended" in (home / "server.log").read_text(), "somebody says that the worker ended")
     for line in (home / "server.log").read_text().splitlines():
         assert {"at", "level", "process", "logger", "message"} <= json.loads(line).keys()
 
@@ -312,7 +312,7 @@ def test_a_traced_call_comes_to_the_collector_with_its_stages(home: Path, tmp_pa
         post(url, json=[{"x": 1}], headers={"traceparent": f"00-{trace}-{span}-00"})
         post(url, json=[{"x": 1}])
         post(url, json=[{"x": "no number"}], headers=headers)
-        until(lambda: len(Collector.spans) >= 7, lambda: f"{len(Collector.spans)} spans came")
+        until(lambda: len(Collector.spans) >= 7, "seven spans")
         assert total(scraped(server.api), "payoff_spans_total") <= 7
     resource, server_span = Collector.spans[0]
     assert (resource["service.name"], len(Collector.spans)) == ("scores", 7)
@@ -332,7 +332,7 @@ def test_a_trace_that_begins_here_is_found_by_the_prediction(home: Path, tmp_pat
     with up(home, "--otel", "env", OTEL_EXPORTER_OTLP_ENDPOINT=collector) as server:
         deploy(server, tmp_path)
         reply = post(f"{server.inference}/predict/times", json=[{"x": 1}])
-        until(lambda: len(Collector.spans) >= 6, lambda: f"{len(Collector.spans)} spans came")
+        until(lambda: len(Collector.spans) >= 6, "six spans")
     prediction_id = reply.json()["predictions"][0]["prediction_id"]
     assert {span.trace_id.hex() for _, span in Collector.spans} == {prediction_id.replace("-", "")}
 

@@ -11,7 +11,7 @@ from payoff.client import connect
 from payoff.client.client import Client
 from payoff.demo.server import Server, running
 from tests.flavors.peer import Peer, serving
-from tests.walks.waiting import until
+from tests.shared import until
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +77,7 @@ def test_the_fallback_answers_while_a_remote_is_gone_and_the_remote_when_it_is_b
         assert [one["decision"] for one in fallen] == [False] * 5
         assert "refused (503): not today" in fallen[0]["why"]
         peer.status = 200
-        until(lambda: ask(here, "sums", row)[0]["decision"] is True, "the remote is not asked again")
+        until(lambda: ask(here, "sums", row)[0]["decision"] is True, "the remote is asked again")
 
 
 def test_the_same_file_is_a_new_version_once_latest_moved(here: Server, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ import pytest
 
 import payoff
 from payoff.demo.server import Server, running
+from tests.shared import until
 from tests.walks import models
-from tests.walks.waiting import until
 
 RULE = "rule: inputs.score\noutput: probability\ninputs: {score: float64}\n"
 OTHER = "rule: 0.9 * inputs.score + 0.05\noutput: probability\ninputs: {score: float64}\n"
@@ -87,7 +87,7 @@ def orders(client: payoff.Client) -> list[str]:
 
 
 def await_order(client: payoff.Client, words: str) -> None:
-    until(lambda: words in orders(client), lambda: f"{words} did not come: {orders(client)}")
+    until(lambda: words in orders(client), words)
 
 
 @pytest.mark.slow
@@ -157,7 +157,7 @@ def test_a_kill_works_while_the_model_hangs_or_is_dead(home: Path, tmp_path: Pat
         stopped = None
         if how == "hangs":
             first.start()
-            until(lambda: waiting_rows(server) == 1, "the call does not come to the worker")
+            until(lambda: waiting_rows(server) == 1, "the call has come to the worker")
         else:
             stopped = runner_of(server)
             os.kill(stopped, signal.SIGSTOP if how == "stopped" else signal.SIGKILL)

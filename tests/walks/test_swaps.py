@@ -9,8 +9,8 @@ import pytest
 
 import payoff
 from payoff.demo.server import Server
+from tests.shared import until
 from tests.walks import models
-from tests.walks.waiting import until
 
 CONNECTIONS = 8
 
@@ -51,7 +51,7 @@ def until_heard(callers: list[Caller], more: int) -> None:
     goals = [len(caller.heard) + 1 + more for caller in callers]  # one may be on its way
     until(
         lambda: all(len(caller.heard) >= goal for caller, goal in zip(callers, goals, strict=True)),
-        "a caller is not answered",
+        "every caller is answered",
     )
 
 

@@ -15,8 +15,8 @@ import trustme
 
 import payoff
 from payoff.errors import BadInput, Unavailable
+from tests.shared import until
 from tests.walks import models
-from tests.walks.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +67,7 @@ def up(home: Path, files: Files, *flags: str) -> Iterator[dict[str, str]]:
         process = subprocess.Popen(command(home, *files.flags(), *flags), stderr=log)
     try:
         doors = home / "run" / "doors"
-        until(lambda: doors.exists() or process.poll() is not None, "payoff up does not come up")
+        until(lambda: doors.exists() or process.poll() is not None, "payoff up comes up")
         assert process.poll() is None
         found = dict(line.split() for line in doors.read_text().splitlines())
         for door in ("http", "console"):
@@ -155,13 +155,13 @@ def test_a_new_certificate_is_used_for_new_connections_and_old_ones_go_on(
         half.write_text("nonsense")
         half.replace(files.key)  # half of a change: the one before stays
         unused = b"the new certificate is not used"  # says the worker, and the control plane
-        until(lambda: said_in(home).read_bytes().count(unused) == 2, "nobody looks at the new certificate")
+        until(lambda: said_in(home).read_bytes().count(unused) == 2, "both look at the new certificate")
         assert shown_at(doors["http"], files) == old
         fresh = issued(tmp_path / "fresh", signer)
         fresh.cert.replace(files.cert)
         fresh.key.replace(files.key)
         for door in ("http", "console"):
-            until(lambda door=door: shown_at(doors[door], files) != old, f"{door}: no new certificate")  # type: ignore[misc]
+            until(lambda door=door: shown_at(doors[door], files) != old, f"{door} shows the new certificate")  # type: ignore[misc]
         assert live(line)
 
 

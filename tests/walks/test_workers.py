@@ -14,8 +14,8 @@ import pytest
 import payoff
 from payoff.cli.up import listen
 from payoff.demo.server import Server, running
+from tests.shared import until
 from tests.walks import models
-from tests.walks.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +48,7 @@ def files(pid: int) -> set[str]:
 
 def shared(server: Server, door: str, count: int) -> list[int]:
     """How many of so many connections, which are all there is at the door, each worker has."""
-    until(lambda: sum(held(server, door)) == count, lambda: f"{count} connections are held as {held(server, door)}")
+    until(lambda: sum(held(server, door)) == count, f"all of {count} connections are taken")
     return held(server, door)
 
 
@@ -72,7 +72,7 @@ def settled(server: Server) -> Server:
         with lines(server, 4) as found:
             return all(map(answered, found)) and len(shares := held(server, http(server))) == 2 and 0 not in shares
 
-    until(both, "one of the workers takes no connections")
+    until(both, "both workers take connections")
     return server
 
 
@@ -129,7 +129,7 @@ def test_connections_that_come_at_once_are_spread_or_those_that_follow_make_up_f
             assert all(map(answered, stack.enter_context(lines(settled, count))))
             return even(shared(settled, http(settled), bursts * count))
 
-        until(another, lambda: f"after {bursts} bursts: {held(settled, http(settled))}")
+        until(another, "both workers have their share of the connections")
 
 
 def test_what_waits_at_the_door_is_answered_though_every_worker_is_killed(settled: Server) -> None:
@@ -186,7 +186,7 @@ class Caller(threading.Thread):
 
 def replaced(server: Server, pid: int) -> None:
     """Wait until there are two workers, none of which is this one."""
-    until(lambda: len(now := workers(server)) == 2 and pid not in now, "the worker was not replaced")
+    until(lambda: len(now := workers(server)) == 2 and pid not in now, "the worker is replaced")
 
 
 def test_a_worker_killed_under_load_costs_each_of_its_callers_one_call_and_is_replaced(settled: Server) -> None:
@@ -198,7 +198,7 @@ def test_a_worker_killed_under_load_costs_each_of_its_callers_one_call_and_is_re
         goals = [caller.answers + 5 for caller in callers]
         until(
             lambda goals=goals: all(one.answers >= goal for one, goal in zip(callers, goals, strict=True)),  # type: ignore[misc]
-            "a caller is not answered",
+            "every caller is answered",
         )
         os.kill(old[0], signal.SIGKILL)
         replaced(settled, old[0])

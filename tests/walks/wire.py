@@ -18,7 +18,7 @@ from payoff.records import Arm, Field, Policy, Revision, Role, Served, Signature
 from payoff.store import live
 from payoff.store.blobs import Blobs
 from tests.gateway.test_worker import worker
-from tests.walks.waiting import until
+from tests.shared import until
 
 ECHO = Signature(
     (Field("id", Type.INT64), Field("x", Type.FLOAT64), Field("word", Type.TEXT)),
@@ -141,6 +141,12 @@ class Door:
             if line.startswith("RssAnon"):
                 return int(line.split()[1]) / 1024
         raise AssertionError("no process has no memory")
+
+    @property
+    def cpu_s(self) -> float:
+        """How long the worker has computed."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def line(self, **how: Any) -> "Line":
         return Line(self.port, **how)
@@ -305,7 +311,7 @@ def door(home: Path, key: str | None = None, *flags: str) -> Iterator[Door]:
         found = Door(home, int(url.rpartition(":")[2]), (f"Authorization: Bearer {key}",) if key else ())
         until(
             lambda: any(set(status.serving) == {"echo", "other"} for status in live.statuses(home)),
-            "the worker does not serve",
+            "the worker serves",
         )
         before = found.pid
         yield found
