@@ -1,6 +1,7 @@
 """What one request costs a worker in CPU, without sockets: bytes in, bytes out, in one process.
 
-    python -m benchmarks.hotpath [--model tabular] [--turns 2000] [--repeats 5] [--only json,on,32] [--profile]
+    python -m benchmarks.hotpath [--model tabular] [--rows 1] [--turns 2000] [--repeats 5] [--only json,on,32]
+                               [--profile]
 
 The worker's own doors, desk and journal run in this process; requests are handed to `Connection.data_received` of 1 or
 32 connections in one turn of the loop, and a transport that keeps nothing counts the answers. gRPC calls come as h2load
@@ -172,9 +173,9 @@ _WINDOW = (1 << 30) - 1
 _HELLO = h2_frames.PREFACE + h2_frames.settings({h2_frames.FIRST_WINDOW: _WINDOW}) + h2_frames.grant(0, _WINDOW)
 
 
-def requests(made: artefacts.Made, model: str, name: str) -> dict[str, bytes]:
-    """One row as JSON and as binary, head and all, the way wrk sends it, and as a gRPC message."""
-    rows = made.take(model, 1)
+def requests(made: artefacts.Made, model: str, name: str, count: int) -> dict[str, bytes]:
+    """So many rows as JSON and as binary, head and all, the way wrk sends them, and as a gRPC message."""
+    rows = made.take(model, count)
     binary, head_bytes = artefacts.binary_body(rows, name)
     start = f"POST /v2/models/{model}/infer HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n".encode()
     extra = b"content-type: application/octet-stream\r\nInference-Header-Content-Length: %d\r\n" % head_bytes
@@ -190,7 +191,7 @@ def _whole(head: bytes, body: bytes) -> bytes:
 
 
 def model_alone_us(path: Path, rows: Any, count: int) -> float:
-    """CPU microseconds per row of onnxruntime for so many rows in one call."""
+    """CPU microseconds of onnxruntime in one call, shared by so many requests."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -255,7 +256,7 @@ async def timed(driver: Driver, batch: int, options: Any) -> dict[str, Any]:
 
 async def profiled(driver: Driver, turns: int) -> None:
     """Where the time goes, by function."""
-    profile = cProfile.Profile()
+    profile = cProfile.Profile(time.process_time)  # what others compute meanwhile is not ours
     profile.enable()
     await driver.run(turns)
     profile.disable()
@@ -275,6 +276,7 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", choices=("tabular", "network"), default="tabular")
+    parser.add_argument("--rows", type=int, default=1, help="of each request")
     parser.add_argument("--turns", type=int, default=2_000)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", default="", help="such as json,on,32; nothing is written then")
@@ -286,15 +288,16 @@ def main() -> None:
         made = artefacts.make(folder)
         with running(folder / "home", workers=1) as server:
             payoff.connect(server.api).deploy(str(made.path(options.model)), name=options.model)
-        bodies = requests(made, options.model, artefacts.INPUT)
+        bodies = requests(made, options.model, artefacts.INPUT, options.rows)
         for case in cases(options.only):
             batch = case.connections * case.streams
-            alone = model_alone_us(made.path(options.model), made.take(options.model, batch), batch)
+            rows_a_turn = made.take(options.model, batch * options.rows)
+            alone = model_alone_us(made.path(options.model), rows_a_turn, batch)
             found = uvloop.run(measured(folder / "home", options.model, bodies[case.form], case, options))
             rows.append({"format": case.form, "journal": "on" if case.on else "off", "connections": case.connections,
                          "requests a turn": batch, **found, "model": alone})  # fmt: skip
             print(machine.table(rows[-1:]).splitlines()[-1], flush=True)
-    if options.only or options.profile or options.model != "tabular":
+    if options.only or options.profile or options.model != "tabular" or options.rows != 1:
         print(machine.table(rows))
     else:
         machine.write("hotpath", (__doc__ or "").strip(), rows, about)

@@ -99,6 +99,17 @@ def test_what_is_not_numbers_is_refused_in_the_usual_words(house: House, said: s
         assert str(heard.value) == str(usual.value)
 
 
+def test_a_long_text_is_counted_as_a_short_one(house: House) -> None:
+    rows = [(row / 7, -row) for row in range(1_000)]
+    house.teach(body(rows))
+    want = house.oip.columns([house.oip.ask(body(rows))])["x"].values.tolist()
+    assert house.values(*[house.shapes.find(text, None) for text in (body(rows), body(rows))]) == want * 2
+    for amiss in (body(rows).replace(b"[0.0,", b"["), body(rows).replace(b"[0.0,", b"[0.0,1,")):
+        assert house.shapes.find(amiss, None) is None
+    nested = house.shapes.find(body(rows).replace(b"[0.0,", b"[0.0,[1,2],"), None)
+    assert nested is None
+
+
 def test_nested_numbers_are_read_as_ever(house: House) -> None:
     house.teach(body([(0, 0)]))
     known = house.shapes.find(body([(0, 0)]).replace(b"0,0", b"[1,2]"), None)

@@ -88,9 +88,9 @@ def flat_ids(ids: Sequence[str], counts: Sequence[int]) -> list[bytes]:
 
 def raw_ids(ids: Sequence[str], counts: Sequence[int]) -> list[bytes]:
     """The same as the binary tensor extension has them; ids are as long as each other, and ASCII."""
-    before = len(ids[0]).to_bytes(4, "little") if ids else b""
     if isinstance(ids, Texts):
-        return _cut(*ids.framed(before, b""), counts, 0)
+        return _cut(*ids.framed(ids.block.shape[1].to_bytes(4, "little"), b""), counts, 0)
+    before = len(ids[0]).to_bytes(4, "little") if ids else b""
     return [b"".join([before + one.encode() for one in ids[span]]) for span in spans(counts)]
 
 

@@ -11,6 +11,7 @@ fewer of them than it says.
 Many numbers go from text to memory without becoming Python objects on the way (simdjson), in less than half the time.
 """
 
+import threading
 from collections.abc import Sequence
 from struct import error, pack
 from typing import Any, Literal, NamedTuple, cast
@@ -27,13 +28,30 @@ from payoff.records.columns import Column
 from payoff.records.signature import Field
 
 _SHAPES_MAX, _BYTES_MAX = 256, 4_096  # of the bytes around the numbers
+_COMMA = ord(",")
 _NUMBER = b"0123456789+-.eE, \t\r\n"
-_TEXT_BYTES_KEPT = 65_536
+_TEXT_BYTES_KEPT = 1 << 19
+_LONG_BYTES = 4_096  # a text in which numpy finds the commas sooner
 FEW = 256  # numbers of a batch; simdjson is quicker with more
 _READ_AS: dict[str, tuple[Literal["d", "i", "u"], type[np.number[Any]]]] = {  # by kind of dtype
     "f": ("d", np.float64), "i": ("i", np.int64), "u": ("u", np.uint64),
 }  # fmt: skip
 _TENSOR, _RAW_TENSOR = {"name", "shape", "datatype", "data"}, {"name", "shape", "datatype", "parameters"}
+
+
+class _Parsing(threading.local):
+    """A parser keeps the memory of its largest text: new memory for each costs more than to parse it. One for all
+    shapes, and for each thread, as it holds one text at a time."""
+
+    def __init__(self) -> None:
+        self.parser = simdjson.Parser()
+
+    def of(self, text: bytes) -> simdjson.Parser:
+        """The one that is kept, but for a text whose memory should not be."""
+        return self.parser if len(text) < _TEXT_BYTES_KEPT else simdjson.Parser()
+
+
+_parsing = _Parsing()
 
 
 class Shape(NamedTuple):
@@ -64,7 +82,6 @@ class Shapes:
         self._width = self._field.type.dtype.itemsize if self._field else 0
         self._code = CODES[self._field.type] if self._field else ""
         self._limits = _limits(self._field.type.dtype) if self._field else (0, 0)
-        self._parser = simdjson.Parser()
 
     def find(self, body: bytes, header_length: int | None) -> Known | None:
         """The request, if one like it came before."""
@@ -79,7 +96,7 @@ class Shapes:
         elif self._known:
             start, end = _numbers(body)
             self._last = shape = self._known.get(body[:start] + body[end:])
-        if shape is None or body.count(b",", start, end) != shape.size - 1:
+        if shape is None or _commas(body, start, end) != shape.size - 1:
             return None
         return Known(shape, body[start:end])
 
@@ -97,7 +114,7 @@ class Shapes:
             return
         start, end = _numbers(body)
         once = body.count(b'"data"') == 1 and b"\\" not in body  # so the brackets are those of the tensor's data
-        if tensor.keys() == _TENSOR and once and body.count(b",", start, end) == count - 1:
+        if tensor.keys() == _TENSOR and once and _commas(body, start, end) == count - 1:
             self._add(body[:start] + body[end:], Shape(_bare(request), body[:start], body[end:], count))
 
     def columns(self, known: Sequence[Known]) -> dict[str, Column]:
@@ -127,11 +144,9 @@ class Shapes:
             return None
         if size <= self._few:
             return self._parsed_few(dtype, text, size)
-        # A parser keeps its memory: it has it at once for the next text, and would have that of a large one for ever.
-        parser = self._parser if len(text) < _TEXT_BYTES_KEPT else simdjson.Parser()
         code, wide = _READ_AS[dtype.kind]
         try:
-            found = cast(simdjson.Array, parser.parse(b"[%b]" % text))
+            found = cast(simdjson.Array, _parsing.of(text).parse(b"[%b]" % text))
             values = np.frombuffer(found.as_buffer(of_type=code), wide)
         except (ValueError, TypeError):
             return None
@@ -168,6 +183,13 @@ def _numbers(body: bytes) -> tuple[int, int]:
     """Where the text between the brackets of "data" begins and ends."""
     start = body.find(b"[", body.find(b'"data"')) + 1
     return start, body.find(b"]", start)
+
+
+def _commas(body: bytes, start: int, end: int) -> int:
+    """How many there are between these places."""
+    if end - start < _LONG_BYTES:
+        return body.count(b",", start, end)
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8)[start:end] == _COMMA))
 
 
 def _limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:
