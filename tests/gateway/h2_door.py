@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import hpack
@@ -17,12 +17,14 @@ from payoff.gateway.h2 import Door
 from payoff.gateway.h2_call import Call, Method
 from payoff.gateway.h2_frames import PREFACE, Code
 from payoff.gateway.h2_limits import Limits
+from tests.gateway.clocked import Clocked
+from tests.shared import PATIENCE_S
 
 LIMITS = Limits(
     body_bytes_max=100_000, bodies_bytes_max=150_000, owed_bytes_max=300_000, head_bytes_max=4_000, calls_max=40,
     noise_max=200, resets_max=60, connections_max=30,
 )  # fmt: skip
-HASTY = replace(LIMITS, receive_s_max=0.4, quiet_s_max=0.5, answer_s_max=0.4, idle_s_max=1.2)
+LOOK_S = 0.05  # whether something that is not said has come true
 HEADERS = {
     ":method": "POST", ":scheme": "http", ":path": "/t/Echo", ":authority": "x", "te": "trailers",
     "content-type": "application/grpc",
@@ -30,23 +32,26 @@ HEADERS = {
 
 
 class Server:
-    """Its methods: Echo, Late (an echo that takes its time), Never, Broken, Large, and Stream."""
+    """Its methods: Echo, Late (an echo that waits for `release`), Never, Broken, Large, and Stream.
 
-    def __init__(self, limits: Limits = LIMITS) -> None:
-        self.loop = asyncio.new_event_loop()
+    Time passes for its connections when somebody says so, and only then.
+    """
+
+    def __init__(self) -> None:
+        self.loop = Clocked()
         self.seen: list[Call] = []
+        self.late: list[tuple[Call, bytes]] = []
         methods = [
             Method("t/Echo", self._echo),
-            Method("t/Late", lambda call, message: self._after(0.05, call, message)),
+            Method("t/Late", lambda call, message: self.late.append((call, message))),
             Method("t/Never", lambda call, message: self.seen.append(call)),
             Method("t/Broken", self._break),
             Method("t/Large", lambda call, message: call.hear(b"x" * int(message))),
             Method("t/Stream", self._stream, streams=True),
         ]
-        self.door = Door({f"/{method.name}".encode(): method for method in methods}, limits=limits)
+        self.door = Door({f"/{method.name}".encode(): method for method in methods}, limits=LIMITS)
         self.ready = threading.Event()
-        self.thread = threading.Thread(target=self._run)
-        self.thread.start()
+        self.thread = self.loop.start(self._serve())
         self.ready.wait()
 
     def _echo(self, call: Any, message: bytes) -> None:
@@ -61,35 +66,32 @@ class Server:
         if message.endswith(b"!"):
             call.hear(ValueError("no"))
         elif len(message) % 2:
-            self._after(0.01, call, message)
+            self.loop.call_later(0.01, call.hear, message)
         else:
             call.hear(message)
-
-    def _after(self, wait_s: float, call: Any, message: bytes) -> None:
-        self.loop.call_later(wait_s, call.hear, message)
-
-    def _run(self) -> None:
-        self.loop.run_until_complete(self._serve())
-        self.loop.close()
 
     async def _serve(self) -> None:
         server = await self.loop.create_server(self.door.connection, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self.leave = asyncio.Event()
         self.ready.set()
-        while not self.leave.is_set():
-            for connection in list(self.door.open):
-                connection.check_time(self.loop.time())
-            await asyncio.sleep(0.05)
+        await self.leave.wait()
         for connection in list(self.door.open):
             connection.transport.abort()
         server.close()
         await asyncio.sleep(0)
 
+    def release(self) -> None:
+        """The late calls are answered."""
+        self.loop.do(lambda: [call.hear(message) for call, message in self.late] and self.late.clear())
+
+    def later(self, seconds: float) -> None:
+        """So much time passes for every connection."""
+        self.loop.later(seconds, lambda: [connection.check_time(self.loop.time()) for connection in [*self.door.open]])
+
     def drain(self) -> None:
         """As a worker does that leaves."""
-        for connection in list(self.door.open):
-            connection.drain()
+        self.loop.do(lambda: [connection.drain() for connection in [*self.door.open]])
 
     def stop(self) -> None:
         self.loop.call_soon_threadsafe(self.leave.set)
@@ -123,7 +125,7 @@ class Client:
     """Sends frames, and keeps what comes."""
 
     def __init__(self, port: int, settings: dict[int, int] | None = None, hello: bool = True) -> None:
-        self.line = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self.line = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.answers: dict[int, Answer] = {}
@@ -165,24 +167,34 @@ class Client:
         self.until(lambda: self.of(stream).ended or self.of(stream).reset is not None)
         return self.of(stream)
 
+    def heard(self) -> "Client":
+        """Whatever was sent has been read at the other end."""
+        before = len(self.others)
+        self.send(frames.PingFrame(0, opaque_data=b"heard?  "))
+        assert self.until(lambda: any("ACK" in frame.flags for frame in self.others[before:] if is_ping(frame)))
+        return self
+
     def of(self, stream: int) -> Answer:
         return self.answers.setdefault(stream, Answer())
 
-    def until(self, true: Callable[[], object], patience_s: float = 60.0) -> bool:
+    def until(
+        self, true: Callable[[], object], patience_s: float = PATIENCE_S, meanwhile: Callable[[], object] = lambda: None
+    ) -> bool:
         """Read until something is true, or the connection ends; whether it is true."""
         until = time.monotonic() + patience_s
         while not true() and not self.closed and time.monotonic() < until:
-            self.read(until - time.monotonic())
+            meanwhile()
+            self.read(min(LOOK_S, until - time.monotonic()))
         return bool(true())
 
-    def end(self) -> Code | None:
+    def end(self, meanwhile: Callable[[], object] = lambda: None) -> Code | None:
         """Why the connection was ended, once it is."""
-        self.until(lambda: False)
+        self.until(lambda: False, meanwhile=meanwhile)
         assert self.closed
         return None if self.gone is None else Code(self.gone.error_code)
 
     def read(self, patience_s: float) -> None:
-        self.line.settimeout(max(0.01, patience_s))
+        self.line.settimeout(max(0.001, patience_s))
         try:
             data = self.line.recv(1 << 16)
         except TimeoutError:
@@ -218,6 +230,10 @@ class Client:
             self.others.append(frame)
         if "END_STREAM" in frame.flags:
             self.of(frame.stream_id).ended = True
+
+
+def is_ping(frame: Any) -> bool:
+    return isinstance(frame, frames.PingFrame)
 
 
 def prefixed(message: bytes, packed: int = 0) -> bytes:
