@@ -4,36 +4,36 @@ import asyncio
 import gzip
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from payoff.gateway.http import Connection
-from payoff.gateway.reply import Reply, refusal
+from payoff.gateway.reply import Reply, packed, refusal
 from payoff.gateway.request import Door, Limits, Request
+from tests.gateway.clocked import Clocked
+from tests.shared import PATIENCE_S, until
 
-LIMITS = Limits(
-    body_bytes_max=1_000, head_bytes_max=2_000, headers_max=20, receive_s_max=0.2, idle_s_max=0.4, connections_max=50
-)
-
-
-LARGE = ",".join(map(str, range(6_000_000))).encode()
+LIMITS = Limits(body_bytes_max=1_000, head_bytes_max=2_000, headers_max=20, connections_max=50)
+LARGE = ",".join(map(str, range(100_000))).encode()
 
 
 class Server:
-    """A door on a thread of its own; `answer` echoes the body, late if the path says so."""
+    """A door on a thread of its own; `answer` echoes the body, late if the path says so.
+
+    Time passes for its connections when somebody says so, and only then.
+    """
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = Clocked()
         self.door = Door(self.answer, lambda error, request: refusal(500, str(error), "internal"), LIMITS)
         self.ready = threading.Event()
         self.seen: list[bytes] = []
         self.paths: list[str] = []
         self.held: list[Request] = []
-        self.thread = threading.Thread(target=self._run)
-        self.thread.start()
+        self.thread = self.loop.start(self._serve())
         self.ready.wait()
 
     def answer(self, request: Request) -> None:
@@ -49,19 +49,12 @@ class Server:
         else:
             request.hear(reply)
 
-    def _run(self) -> None:
-        self.loop.run_until_complete(self._serve())
-        self.loop.close()
-
     async def _serve(self) -> None:
         server = await self.loop.create_server(lambda: Connection(self.door), "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self.leave = asyncio.Event()
         self.ready.set()
-        while not self.leave.is_set():
-            for connection in list(self.door.open):
-                connection.check_time(self.loop.time())
-            await asyncio.sleep(0.02)
+        await self.leave.wait()
         for connection in list(self.door.open):
             connection.transport.abort()
         server.close()
@@ -70,25 +63,32 @@ class Server:
         self.loop.call_soon_threadsafe(self.leave.set)
         self.thread.join()
 
-    def say(self, *pieces: bytes, done: bool = False) -> bytes:
-        """Send some bytes and read until the server ends the connection; `done` says that there are no more."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as line:
+    def later(self, seconds: float) -> None:
+        """So much time passes for every connection."""
+        self.loop.later(seconds, lambda: [connection.check_time(self.loop.time()) for connection in [*self.door.open]])
+
+    def connection(self, line: socket.socket) -> Connection:
+        """This end of a line."""
+        mine = line.getsockname()
+
+        def found() -> list[Connection]:
+            return [one for one in [*self.door.open] if one.transport.get_extra_info("peername") == mine]
+
+        return until(found, "the connection is open")[0]
+
+    def say(self, *pieces: bytes, done: bool = False, later_s: float = 0.0) -> bytes:
+        """Send some bytes and read until the server ends the connection; `done` says that there are no more, and
+        `later_s` is the time that passes when they have been read."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as line:
             for piece in pieces:
                 line.sendall(piece)
             if done:
                 line.shutdown(socket.SHUT_WR)
-            heard = b""
-            while part := line.recv(65_536):
-                heard += part
-            return heard
-
-
-def until(true: Callable[[], object]) -> None:
-    """Wait for something that another thread does."""
-    end = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.002)
+            if later_s:
+                connection = self.connection(line)
+                until(lambda: connection.receiving or not pieces, "what was sent has been read")
+                self.later(later_s)
+            return b"".join(iter(lambda: line.recv(65_536), b""))
 
 
 @pytest.fixture(scope="module")
@@ -139,16 +139,21 @@ def test_a_client_that_says_no_more_and_listens_gets_its_answer(server: Server, 
 
 
 def test_others_are_answered_while_a_large_answer_is_packed_and_its_own_connection_keeps_its_order(
-    server: Server,
+    server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as line:
+    release = threading.Event()
+
+    def pack(reply: Reply, *how: Any) -> Reply:
+        assert release.wait(PATIENCE_S)
+        return packed(reply, *how)
+
+    monkeypatch.setattr("payoff.gateway.http.packed", pack)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as line:
         line.sendall(b"GET /large HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\nGET /next HTTP/1.1\r\n" + CLOSE + b"\r\n")
-        until(lambda: "/large" in server.paths)
+        until(lambda: "/large" in server.paths, "the large answer is made")
         assert server.say(b"GET /small HTTP/1.0\r\n\r\n").endswith(b"GET /small ")
-        line.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            line.recv(1)
-        line.setblocking(True)
+        assert "/next" not in server.paths
+        release.set()
         heard = b"".join(iter(lambda: line.recv(1 << 20), b""))
     head, _, rest = heard.partition(b"\r\n\r\n")
     assert b"content-encoding: gzip" in head
@@ -162,11 +167,11 @@ def test_half_a_request_is_no_request_when_its_client_says_no_more(server: Serve
 
 def test_a_client_that_is_gone_is_known_to_be_gone_before_its_answer_is_there(server: Server) -> None:
     for how in (b"", CLOSE):
-        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as line:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as line:
             line.sendall(b"GET /never HTTP/1.1\r\n%b\r\n" % how)
-            until(lambda: server.held)
+            until(lambda: server.held, "it is asked")
         asked = server.held.pop()
-        until(lambda asked=asked: asked.gone)  # type: ignore[misc]
+        until(lambda asked=asked: asked.gone, "its caller is known to be gone")  # type: ignore[misc]
 
 
 def test_http_1_0_is_answered_and_closed(server: Server) -> None:
@@ -201,10 +206,8 @@ def test_a_path_may_be_percent_encoded_and_have_a_query(server: Server) -> None:
         pytest.param(b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 30 + b"\r\n", b"431", id="too many headers"),
         pytest.param(b"GET /" + b"a" * 3_000 + b" HTTP/1.1\r\n\r\n", b"431", id="a path without end"),
         pytest.param(b"POST / HTTP/1.1\r\n" + TWO_LENGTHS + b"\r\nhello", b"400", id="two lengths"),
-        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhe", b"408", id="half a body"),
-        pytest.param(b"GET / HT", b"408", id="half a request line"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_answered_is_refused_in_words_and_the_connection_ends(
     server: Server, sent: bytes, status: bytes
 ) -> None:
@@ -213,8 +216,15 @@ def test_what_cannot_be_answered_is_refused_in_words_and_the_connection_ends(
     assert b'"error":"' in heard
 
 
+@pytest.mark.parametrize("sent", [b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhe", b"GET / HT"])
+def test_half_a_request_is_refused_after_a_while(server: Server, sent: bytes) -> None:
+    heard = server.say(sent, later_s=LIMITS.receive_s_max + 1)
+    assert heard.startswith(b"HTTP/1.1 408")
+    assert b'"error":"' in heard
+
+
 def test_a_silent_connection_is_closed_after_a_while(server: Server) -> None:
-    assert server.say(b"") == b""
+    assert server.say(later_s=LIMITS.idle_s_max + 1) == b""
 
 
 def test_a_client_that_does_not_take_its_answers_is_let_go_of(server: Server) -> None:
@@ -225,8 +235,7 @@ def test_a_client_that_does_not_take_its_answers_is_let_go_of(server: Server) ->
         with suppress(TimeoutError, ConnectionError):  # until neither reads any more
             while True:
                 line.sendall(b"POST /a HTTP/1.1\r\nContent-Length: 900\r\n\r\n" + bytes(900))
-        while server.door.open:
-            time.sleep(0.01)
+        until(lambda: server.later(LIMITS.idle_s_max + 1) or not server.door.open, "it is let go of")  # type: ignore[func-returns-value]
 
 
 def test_a_refusal_waits_for_the_answers_before_it(server: Server) -> None:
@@ -235,7 +244,9 @@ def test_a_refusal_waits_for_the_answers_before_it(server: Server) -> None:
 
 
 def test_more_connections_than_the_limit_are_told_so(server: Server) -> None:
-    held = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(LIMITS.connections_max)]
+    until(lambda: not server.door.open, "all others have gone")
+    place = ("127.0.0.1", server.port)
+    held = [socket.create_connection(place, timeout=PATIENCE_S) for _ in range(LIMITS.connections_max)]
     try:
         held[-1].sendall(b"GET /a HTTP/1.1\r\n\r\n")
         assert held[-1].recv(100).startswith(b"HTTP/1.1 200")
@@ -243,8 +254,7 @@ def test_more_connections_than_the_limit_are_told_so(server: Server) -> None:
     finally:
         for line in held:
             line.close()
-    while server.door.open:
-        pass
+    until(lambda: not server.door.open, "they are known to be gone")
     assert server.say(b"GET /b HTTP/1.1\r\n" + CLOSE + b"\r\n").endswith(b"GET /b ")
 
 

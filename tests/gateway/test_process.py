@@ -16,6 +16,7 @@ import pytest
 from payoff.records import Role
 from payoff.store import live
 from tests.gateway.test_worker import ask, reported, revision, worker
+from tests.shared import PATIENCE_S
 
 LIVE = b"GET /v2/health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 HEAVY = ("duckdb", "pyarrow", "sqlalchemy", "deltalake", "litestar", "uvicorn", "pandas", "sklearn", "onnx", "grpc",
@@ -29,7 +30,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def line(url: str, say: bytes = LIVE) -> socket.socket:
-    found = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=60)
+    found = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=PATIENCE_S)
     found.sendall(say)
     return found
 
@@ -147,26 +148,30 @@ def test_requests_sent_one_after_the_other_are_all_answered_by_a_worker_that_lea
 
 
 def test_a_large_body_on_its_way_is_waited_for_and_answered_by_a_worker_that_leaves(home: Path) -> None:
-    rows = json.dumps([{"x": x} for x in range(50_000)]).encode()
+    rows = json.dumps([{"x": x} for x in range(20_000)]).encode()
     whole = request(rows)
     with worker(home) as url:
         assert ask(url, {"x": 3}).status_code == 200
-        with closing(line(url, whole[: len(whole) // 2])) as one:
+        with closing(line(url, whole[: len(whole) // 2])) as one, closing(line(url)) as idle:
             assert ask(url, {"x": 3}).status_code == 200  # half of it has arrived
             os.kill(pid_of(home), signal.SIGTERM)
-            threading.Event().wait(0.5)
+            assert heard(idle).startswith(b"HTTP/1.1 200")  # and then it is let go of
             one.sendall(whole[len(whole) // 2 :])
-            assert heard(one).count(b"prediction_id") == 50_000
+            assert heard(one).count(b"prediction_id") == 20_000
 
 
 def test_every_call_of_many_callers_is_answered_or_not_taken_when_a_worker_leaves(home: Path) -> None:
     """Callers ask without pause until they are told that it was the last answer; none ever meets a reset."""
     errors: list[Exception] = []
+    under_way = threading.Barrier(17)
 
     def call(url: str) -> None:
         body = request(b'{"x":8}')
         try:
             with closing(line(url, body)) as one:
+                assert one.recv(1 << 16).startswith(b"HTTP/1.1 200")
+                under_way.wait(PATIENCE_S)
+                one.sendall(body)
                 while b"connection: close" not in (answer := one.recv(1 << 16)):
                     assert answer.startswith(b"HTTP/1.1 200")
                     one.sendall(body)
@@ -180,7 +185,7 @@ def test_every_call_of_many_callers_is_answered_or_not_taken_when_a_worker_leave
         callers = [threading.Thread(target=call, args=(url,)) for _ in range(16)]
         for caller in callers:
             caller.start()
-        threading.Event().wait(0.5)
+        under_way.wait(PATIENCE_S)
         os.kill(pid_of(home), signal.SIGTERM)
         for caller in callers:
             caller.join()
