@@ -8,7 +8,8 @@ from typing import Any
 class Case:
     """One artefact.
 
-    `script` is Python source for an environment with `requirements`. In an empty folder it writes the artefact, the
+    `script` is Python source for an environment with `requirements`: where they come to the same as those that payoff
+    finds in the artefact, one environment serves both. In an empty folder it writes the artefact, the
     sample (`sample.json`: a list of rows; or `sample.parquet`, `sample.csv`) and `expected.json`: the library's own
     answers to these rows, as {"column": [values]}. `expected` columns may be fewer than payoff answers.
     """

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ import numpy as np
 import pytest
 
 from payoff.client import connect
-from payoff.demo.server import Server, running
+from payoff.demo.server import Server
 from payoff.environments.environments import Environments
 from tests.kinds.case import Case
-from tests.shared import ENVIRONMENTS
+from tests.kinds.conftest import PATIENT
+from tests.shared import ENVIRONMENTS, PATIENCE_S
 
 HERE = Path(__file__).parent
 IN_CHECK = {  # of the heavy ones; `make heavy` runs them all
@@ -41,31 +41,30 @@ def marks(case: Case) -> list[pytest.MarkDecorator]:
     return [pytest.mark.heavy] if case.name in IN_CHECK else [pytest.mark.heavy, pytest.mark.more]
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("payoff") / "home", workers=1) as found:
-        yield found
-
-
 @pytest.mark.parametrize("case", cases())
 def test_a_model_answers_in_production_as_it_does_at_home(case: Case, server: Server, tmp_path: Path) -> None:
     trained = train(case, tmp_path)
     name = case.name.replace(" ", "-").replace(".", "-")
     sample = None if case.sample is None else trained / case.sample
     with connect(server.api) as client:
-        client.deploy(trained / case.artefact, name, sample=sample, **case.said)
+        client.deploy(trained / case.artefact, name, sample=sample, **PATIENT, **case.said)
         version = client.versions(name)[0]
     assert (version["flavor"], version["served"]["flavor"]) == (case.flavor, case.served), version["provenance"]
     rows = rows_of(trained)
-    reply = httpx.post(f"{server.inference}/predict/{name}", json={"rows": rows}, timeout=120)
-    assert reply.status_code == 200, reply.text[:2000]
-    answered = reply.json()["predictions"]
+    answered = asked(server, name, rows)
     expected = json.loads((trained / "expected.json").read_text())
     for column, values in expected.items():
         assert_same([row[column] for row in answered], values, case.tolerance)
-    alone = httpx.post(f"{server.inference}/predict/{name}", json={"rows": rows[:1]}, timeout=120).json()["predictions"]
+    alone = asked(server, name, rows[:1])
     for column, values in expected.items():
         assert_same([alone[0][column]], values[:1], case.tolerance)
+
+
+def asked(server: Server, name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the model answers in production."""
+    reply = httpx.post(f"{server.inference}/predict/{name}", json={"rows": rows}, timeout=PATIENCE_S)
+    assert reply.status_code == 200, reply.text[:2000]
+    return list(reply.json()["predictions"])
 
 
 def train(case: Case, folder: Path) -> Path:
@@ -75,7 +74,7 @@ def train(case: Case, folder: Path) -> Path:
     script = folder / "train.py"
     script.write_text(case.script)
     done = subprocess.run(
-        [environment.python, script], cwd=folder / "made", capture_output=True, text=True, timeout=600, check=False
+        [environment.python, script], cwd=folder / "made", capture_output=True, text=True, timeout=1_800, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return folder / "made"

@@ -1,10 +1,9 @@
 """A model straight from an MLflow tracking server: named, fetched by a process apart, served."""
 
 import os
+import re
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +11,11 @@ import httpx
 import pytest
 
 from payoff.client import connect
-from payoff.demo.server import Server, running
+from payoff.demo.server import Server, answers
 from payoff.environments.environments import Environments
 from payoff.errors import BadInput, NotFound, Unavailable
-from tests.shared import ENVIRONMENTS
+from tests.kinds.conftest import PATIENT
+from tests.shared import ENVIRONMENTS, PATIENCE_S, until
 
 pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("tracking")]
 
@@ -48,11 +48,7 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, st
     """The address of a tracking server with one model in it, and the run that the model is of."""
     room = tmp_path_factory.mktemp("tracking")
     python = Environments(ENVIRONMENTS).build(PACKAGES).python
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        port = door.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    settings = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_TRACKING_URI": address, "HOME": str(room)}
+    settings = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "HOME": str(room)}
     stores = ["--backend-store-uri", f"sqlite:///{room}/store.db", "--artifacts-destination", str(room / "artifacts")]
     command = [
         str(python),
@@ -62,7 +58,7 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, st
         "--host",
         "127.0.0.1",
         "--port",
-        str(port),
+        "0",
         "--workers",
         "1",
         *stores,
@@ -70,15 +66,15 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, st
     with (room / "log").open("wb") as log:
         server = subprocess.Popen(command, cwd=room, env=settings, stdout=log, stderr=log, start_new_session=True)
         try:
-            wait(address, server, room / "log")
+            address = until(lambda: door(server, room / "log"), "a tracking server that answers")
             (room / "log_model.py").write_text(LOG)
             done = subprocess.run(
                 [python, "log_model.py"],
                 cwd=room,
-                env=settings,
+                env={**settings, "MLFLOW_TRACKING_URI": address},
                 capture_output=True,
                 text=True,
-                timeout=300,
+                timeout=900,
                 check=False,
             )
             assert done.returncode == 0, done.stderr[-3000:]
@@ -89,38 +85,28 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, st
             server.wait()
 
 
-def wait(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    """Until the server answers."""
-    until = time.monotonic() + 180
-    while time.monotonic() < until and server.poll() is None:
-        try:
-            if httpx.get(f"{address}/health").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.5)
-    raise AssertionError(log.read_text()[-3000:])
+def door(server: "subprocess.Popen[bytes]", log: Path) -> str:
+    """Where the server answers, on the port that it was given; "" as long as it does not."""
+    said = log.read_text()
+    assert server.poll() is None, said[-3000:]
+    found = re.search(r"running on (http://127\.0\.0\.1:\d+)", said)
+    return found[1] if found is not None and answers(f"{found[1]}/health") else ""
 
 
-@pytest.fixture(scope="module")
-def payoff(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("payoff") / "home", workers=1) as found:
-        yield found
-
-
-def test_a_model_of_a_tracking_server_is_deployed_by_its_name(tracking: tuple[str, str], payoff: Server) -> None:
+def test_a_model_of_a_tracking_server_is_deployed_by_its_name(tracking: tuple[str, str], server: Server) -> None:
     address, run = tracking
-    with connect(payoff.api) as client:
-        client.deploy("mlflow:models:/doubled@champion", "doubled", tracking=address)
+    with connect(server.api) as client:
+        client.deploy("mlflow:models:/doubled@champion", "doubled", tracking=address, **PATIENT)
         version = client.versions("doubled")[0]
     came = version["provenance"]["mlflow"]
     assert (version["flavor"], came["name"], came["version"], came["run_id"]) == ("mlflow", "doubled", "1", run)
     assert (came["server"], came["asked"]) == (address, "models:/doubled@champion")
-    reply = httpx.post(f"{payoff.inference}/predict/doubled", json=[{"visits": 4.5}], timeout=60)
+    reply = httpx.post(f"{server.inference}/predict/doubled", json=[{"visits": 4.5}], timeout=PATIENCE_S)
     assert reply.json()["predictions"][0]["score"] == 9.0
 
 
-def test_what_the_server_does_not_have_is_told_in_its_words(tracking: tuple[str, str], payoff: Server) -> None:
-    with connect(payoff.api) as client:
+def test_what_the_server_does_not_have_is_told_in_its_words(tracking: tuple[str, str], server: Server) -> None:
+    with connect(server.api) as client:
         with pytest.raises(NotFound, match=r"models:/doubled/7 could not be fetched from http.*doubled"):
             client.deploy("mlflow:models:/doubled/7", "doubled", tracking=tracking[0])
         with pytest.raises(Unavailable, match=r"could not be fetched from http://127\.0\.0\.1:9: "):

@@ -1,4 +1,4 @@
-"""Old artefacts: pickles of releases that nothing of today reads, opened in environments of their time."""
+"""Old artefacts: pickles of releases that nothing of today reads, made and opened in environments of their time."""
 
 from tests.kinds.case import Case
 from tests.kinds.cases.sklearn import START as SKLEARN
@@ -24,21 +24,10 @@ write(frame, label=model.predict(frame), probability=model.predict_proba(frame)[
 """
 )
 
+OLD_SKLEARN = ("scikit-learn==1.2.2", "pandas", "joblib")
+OLD_XGBOOST = ("xgboost==1.7.6", "scikit-learn", "pandas", "joblib")
+
 CASES = [
-    Case(
-        "old scikit-learn",
-        PIPELINE,
-        "model.joblib",
-        "sklearn",
-        "onnx",
-        ("scikit-learn==1.2.2", "pandas<2.1", "numpy<1.27", "scipy<1.11", "joblib"),
-    ),
-    Case(
-        "old xgboost",
-        BOOSTER,
-        "model.pkl",
-        "xgboost",
-        "onnx",
-        ("xgboost==1.7.6", "scikit-learn==1.2.2", "pandas<2.1", "numpy<1.27", "scipy<1.11"),
-    ),
+    Case("old scikit-learn", PIPELINE, "model.joblib", "sklearn", "onnx", OLD_SKLEARN),
+    Case("old xgboost", BOOSTER, "model.pkl", "xgboost", "onnx", OLD_XGBOOST),
 ]

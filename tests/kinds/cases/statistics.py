@@ -111,8 +111,8 @@ write({"signal": signals[:, 0].tolist()}, label=model.predict(signals))
 """
 )
 
-STATSMODELS = ("statsmodels==0.15.0", "pandas==3.0.6", "numpy==2.4.6")
-PROPHETS = ("prophet==1.5.0", "pandas==3.0.6", "numpy==2.4.6")
+STATSMODELS = ("statsmodels==0.15.0", "pandas", "joblib")
+PROPHETS = ("prophet==1.5.0", "pandas", "joblib")
 SKTIMES = ("sktime==1.2.0", "scikit-learn==1.9.1", "pandas==3.0.6", "numpy==2.4.6")
 
 CASES = [
