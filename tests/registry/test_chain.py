@@ -1,6 +1,6 @@
 """The audit trail is a chain: an entry that was changed, removed or swapped breaks it, and the first such is named."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -10,6 +10,7 @@ from payoff.records import Arm, Policy, Revision, Role, Served, Signature
 from payoff.registry import Registry, connect
 from payoff.registry.schema import MIGRATIONS
 from payoff.store import database
+from tests.registry.conftest import patient
 
 ARM = Arm("champion", Role.CHAMPION, "fraud", 1, Served("onnx", "a" * 64, Signature((), ())))
 
@@ -109,17 +110,14 @@ def test_a_trail_longer_than_a_page_holds_and_breaks(registry: Registry, url: st
 
 
 def test_orders_given_at_once_make_one_chain(url: str) -> None:
-    registries = [connect(url) for _ in range(4)]
+    registries = [patient(url) for _ in range(4)]
 
     def give(n: int) -> None:
         for number in range(1, 11):
             registries[n].record(revision(number, f"endpoint-{n}"), "apply")
 
-    threads = [threading.Thread(target=give, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(give, range(4)))
     assert len(registries[0].orders()) == 40
     assert registries[0].verify_chain() is None
 

@@ -43,8 +43,8 @@ RECORD = """
 import sys
 from payoff.errors import Conflict
 from payoff.records import Revision
-from payoff.registry import connect
-registry, won = connect(sys.argv[1]), 0
+from tests.registry.conftest import patient
+registry, won = patient(sys.argv[1]), 0
 print("ready", flush=True)
 sys.stdin.readline()
 while won < 20:

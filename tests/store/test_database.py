@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from payoff.errors import BadInput, Conflict, Unavailable
 from payoff.store import database
 from payoff.store.database import reading, writing
+from tests.shared import PATIENCE_S
 
 AtOnce = Callable[[list[list[str]]], list[str]]
 
@@ -81,7 +82,7 @@ def tables(engine: sa.Engine) -> set[str]:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> sa.Engine:
-    engine = opened(tmp_path)
+    engine = opened(tmp_path, busy_s=PATIENCE_S)
     with writing(engine) as db:
         db.exec_driver_sql("create table n (value integer primary key)")
     return engine
@@ -228,7 +229,7 @@ from payoff.store import database
 import alembic.command
 print("ready", flush=True)
 sys.stdin.readline()
-database.migrate(database.open(sys.argv[1]), Path(sys.argv[2]))
+database.migrate(database.open(sys.argv[1], busy_s=300), Path(sys.argv[2]))
 """
 
 
@@ -245,7 +246,7 @@ from payoff.store import database
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(60):
-    with database.reading(database.open(f"sqlite:///{sys.argv[1]}/{number}.db")) as db:
+    with database.reading(database.open(f"sqlite:///{sys.argv[1]}/{number}.db", busy_s=300)) as db:
         assert db.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 """
 

@@ -18,6 +18,7 @@ from payoff.errors import BadInput, Unavailable
 from payoff.records import Arm, Field, Guard, Policy, Revision, Role, Rule, Served, Signature, Type
 from payoff.store import live
 from payoff.store.live import Live
+from tests.shared import PATIENCE_S
 
 AtOnce = Callable[[list[list[str]]], list[str]]
 
@@ -122,7 +123,7 @@ def test_a_reader_that_looks_only_at_the_stamp_misses_nothing_and_reads_nothing_
         try:
             with ThreadPoolExecutor(2) as threads:
                 list(threads.map(lambda endpoint: publish_many(tmp_path, endpoint, 300), ["a", "b"]))
-            assert reader.communicate(timeout=120)[0] == "seen\n"
+            assert reader.communicate(timeout=PATIENCE_S)[0] == "seen\n"
         finally:
             reader.kill()
     assert reader.returncode == 0
