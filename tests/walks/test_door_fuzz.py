@@ -11,16 +11,16 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.walks.test_door_segments import KEY, Asked
-from tests.walks.wire import Door, door, parse
+from tests.walks.wire import SAME, Door, door, parse
 
 pytestmark = pytest.mark.slow
 
 LONG_S = float(os.environ.get("PAYOFF_FUZZ_S", "0"))
-TRIES = 1_000
+TRIES = 5_000
 STATUSES = {100, 200, 400, 401, 404, 405, 406, 408, 411, 413, 414, 415, 417, 422, 429, 431, 501, 503, 505}
 BASES = [
     Asked(), Asked(padding=300), Asked(chunked=True), Asked(way="tensors"), Asked(way="binary"), Asked(way="about"),
@@ -85,7 +85,7 @@ CHANGES = st.tuples(
 )
 
 
-@settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(SAME, max_examples=300)
 @given(
     bases=st.lists(st.sampled_from(BASES), min_size=1, max_size=3), changes=st.lists(CHANGES, min_size=1, max_size=6)
 )
@@ -93,13 +93,13 @@ def test_spoilt_requests_are_met_with_sense(at: Door, bases: list[Asked], change
     meets_with_sense(at, changed(b"".join(base.sent(at) for base in bases), changes))
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(SAME, max_examples=100)
 @given(sent=st.lists(st.one_of(st.sampled_from(SPICE), st.binary(max_size=300)), min_size=1, max_size=12))
 def test_noise_is_met_with_sense(at: Door, sent: list[bytes]) -> None:
     meets_with_sense(at, b"".join(sent))
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(SAME, max_examples=150)
 @given(base=st.sampled_from(BASES[:5]), changes=st.lists(CHANGES, min_size=1, max_size=4))
 def test_spoilt_bodies_of_the_right_length_are_met_with_sense(at: Door, base: Asked, changes: list[Change]) -> None:
     head, _, body = base.sent(at).partition(b"\r\n\r\n")

@@ -9,7 +9,7 @@ import h2.connection
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2
 
@@ -17,7 +17,7 @@ from payoff.store import live
 from tests.gateway.test_grpc import Doors, doors
 from tests.shared import until
 from tests.walks.test_door_fuzz import CHANGES, SPICE, Change, changed
-from tests.walks.wire import Line, publish, row
+from tests.walks.wire import SAME, Line, publish, row
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 
@@ -107,13 +107,13 @@ def meets_with_sense(place: Doors, sent: bytes) -> None:
     assert place.process.poll() is None
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(SAME, max_examples=300)
 @given(changes=st.lists(CHANGES, min_size=1, max_size=6))
 def test_spoilt_conversations_cost_nobody_else_anything(place: Doors, changes: list[Change]) -> None:
     meets_with_sense(place, changed(TALK, changes))
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(SAME, max_examples=200)
 @given(where=st.integers(24, len(TALK) - 1), spice=st.binary(min_size=1, max_size=12))
 def test_a_conversation_that_is_overwritten_somewhere_costs_nobody_else_anything(
     place: Doors, where: int, spice: bytes
@@ -121,7 +121,7 @@ def test_a_conversation_that_is_overwritten_somewhere_costs_nobody_else_anything
     meets_with_sense(place, TALK[:where] + spice + TALK[where + len(spice) :])
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(SAME, max_examples=100)
 @given(sent=st.lists(st.one_of(st.sampled_from(SPICE), st.binary(max_size=300)), min_size=1, max_size=12))
 def test_noise_costs_nobody_else_anything(place: Doors, sent: list[bytes]) -> None:
     meets_with_sense(place, b"".join(sent))

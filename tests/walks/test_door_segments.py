@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payoff.store import live
 from tests.shared import until
-from tests.walks.wire import Door, Said, door, parse, publish, refused, row
+from tests.walks.wire import SAME, Door, Said, door, parse, publish, refused, row
 
 pytestmark = pytest.mark.slow
 
@@ -153,7 +153,7 @@ def seams(sent: list[bytes]) -> list[int]:
     return [max(0, place) for place in found]
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(SAME, max_examples=300)
 @given(data=st.data(), asked=st.lists(ASKED, min_size=1, max_size=8))
 def test_requests_mean_the_same_however_they_are_cut_and_pipelined(
     at: Door, data: st.DataObject, asked: list[Asked]

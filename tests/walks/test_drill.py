@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +19,42 @@ from tests.shared import until
 
 RULE = "rule: inputs.score\noutput: probability\ninputs: {score: float64}\n"
 FILE = """
-endpoint: loans
+endpoint: {name}
 arms:
-  champion: {model: loans, version: 1}
+  champion: {{model: loans, version: 1}}
 decision: outputs.probability > 0.5
-outcome: {repaid: bool}
+outcome: {{repaid: bool}}
 value: case when decision then (case when outcome.repaid then 5 else -8 end) else 0 end
-fallback: {decision: false}
+fallback: {{decision: false}}
 """
-GUARD = "guards:\n  - {when: loses money, against: fallback, error: 1%, gain_cap: 10, do: kill}\n"
+GUARD = "guards:\n  - {{when: loses money, against: fallback, error: 1%, gain_cap: 10, do: kill}}\n"
 ROWS, PIECE = 1_000, 50
 
 
-def traffic(client: payoff.Client, name: str = "loans") -> None:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A payoff with the rule as the model `loans`, on an endpoint of that name."""
+    folder = tmp_path_factory.mktemp("drill")
+    with running(folder / "home", workers=2) as found:
+        deploy(payoff.connect(found.api), folder)
+        yield found
+
+
+def deploy(client: payoff.Client, folder: Path) -> None:
+    (folder / "loans.yaml").write_text(RULE)
+    client.deploy(str(folder / "loans.yaml"), name="loans")
+
+
+def applied(server: Server, name: str, file: str) -> payoff.Endpoint:
+    """An endpoint called so."""
+    client = payoff.connect(server.api)
+    client.apply(file.format(name=name))
+    return client.endpoint(name)
+
+
+def traffic(endpoint: payoff.Endpoint) -> None:
     """Rows and their outcomes in turn, as on a day."""
-    rng, endpoint = np.random.default_rng(8), client.endpoint(name)
+    rng = np.random.default_rng(8)
     for _ in range(ROWS // PIECE):
         score = rng.random(PIECE)
         ids = endpoint.predict(pd.DataFrame({"score": score}))["prediction_id"]
@@ -66,7 +88,7 @@ def state(client: payoff.Client) -> dict[str, Any]:
 def is_nowhere(server: Server) -> bool:
     """The copy: not at the door, in no list, and nobody is unwell for want of it."""
     client = payoff.connect(server.api)
-    copies = {one["endpoint"] for one in client.orders(limit=1_000)} - {"loans"}
+    copies = {one["endpoint"] for one in client.orders(limit=1_000) if ".drill" in one["endpoint"]}
     doors = [f"{server.inference}/predict/{one}" for one in copies]
     asked = {httpx.post(door, json=[{"score": 0.9}], timeout=120).status_code for door in doors}
     told = "".join(say(server, *words).stdout for words in (["endpoints"], ["roi"], ["roi", "--json"]))
@@ -77,12 +99,10 @@ def is_nowhere(server: Server) -> bool:
 
 @pytest.mark.slow
 def test_a_drill_stops_a_losing_copy_and_leaves_no_trace_but_its_finding(home: Path, tmp_path: Path) -> None:
-    (tmp_path / "loans.yaml").write_text(RULE)
     with running(home, workers=2) as server:
         client = payoff.connect(server.api)
-        client.deploy(str(tmp_path / "loans.yaml"), name="loans")
-        client.apply(FILE + GUARD)
-        traffic(client)
+        deploy(client, tmp_path)
+        traffic(applied(server, "loans", FILE + GUARD))
         before = state(client)
         done = say(server, "drill", "loans", "--rows", str(ROWS), "--loss", "2", "--json")
         assert done.returncode == 0, done.stderr + done.stdout
@@ -109,16 +129,12 @@ def test_a_drill_stops_a_losing_copy_and_leaves_no_trace_but_its_finding(home: P
 
 
 @pytest.mark.slow
-def test_a_drill_without_a_guard_or_without_outcomes_is_refused_with_words(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "loans.yaml").write_text(RULE)
-    client = payoff.connect(server.api)
-    client.deploy(str(tmp_path / "loans.yaml"), name="loans")
-    client.apply(FILE)
+def test_a_drill_without_a_guard_or_without_outcomes_is_refused_with_words(server: Server) -> None:
+    applied(server, "loans", FILE)
     unguarded = say(server, "drill", "loans")
     assert unguarded.returncode == 1
     assert "no guard that kills" in unguarded.stderr
-    client.apply(FILE + GUARD)
-    client.endpoint("loans").predict(pd.DataFrame({"score": np.linspace(0, 1, 300)}))
+    applied(server, "loans", FILE + GUARD).predict(pd.DataFrame({"score": np.linspace(0, 1, 300)}))
     unheard = say(server, "drill", "loans")
     assert unheard.returncode == 1
     assert "a drill needs 200" in unheard.stderr
@@ -129,96 +145,71 @@ def test_a_drill_without_a_guard_or_without_outcomes_is_refused_with_words(serve
 
 
 @pytest.mark.slow
-def test_rows_recorded_with_a_column_that_is_no_longer_sent_are_replayed_without_it(
-    server: Server, tmp_path: Path
-) -> None:
-    (tmp_path / "loans.yaml").write_text(RULE)
-    client = payoff.connect(server.api)
-    loans = client.deploy(str(tmp_path / "loans.yaml"), name="loans")
-    client.apply(FILE + GUARD + "route: {by: customer}\n")
+def test_rows_recorded_with_a_column_that_is_no_longer_sent_are_replayed_without_it(server: Server) -> None:
+    loans = applied(server, "routed", FILE + GUARD + "route: {{by: customer}}\n")
     score = np.random.default_rng(8).random(400)
     rows = pd.DataFrame({"score": score, "customer": [f"c{n}" for n in range(400)]})
     ids = loans.predict(rows)["prediction_id"]
     loans.outcomes(pd.DataFrame({"prediction_id": ids, "repaid": score > 0.5}))
     settled(loans, 400)
-    client.apply(FILE + GUARD)
-    done = say(server, "drill", "loans", "--rows", "400", "--loss", "4")
+    applied(server, "routed", FILE + GUARD)
+    done = say(server, "drill", "routed", "--rows", "400", "--loss", "4")
     assert "0 failed requests." in done.stdout
     assert done.returncode == 0, done.stderr + done.stdout
 
 
 @pytest.mark.slow
-def test_a_model_that_loses_too_little_to_be_seen_is_told_and_the_drill_fails(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "loans.yaml").write_text(RULE)
-    client = payoff.connect(server.api)
-    client.deploy(str(tmp_path / "loans.yaml"), name="loans")
-    client.apply(FILE + GUARD)
-    traffic(client)
-    done = say(server, "drill", "loans", "--rows", "400", "--loss", "0.001")
+def test_a_model_that_loses_too_little_to_be_seen_is_told_and_the_drill_fails(server: Server) -> None:
+    traffic(applied(server, "little", FILE + GUARD))
+    done = say(server, "drill", "little", "--rows", "400", "--loss", "0.001")
     assert done.returncode == 1
     assert "Nothing stopped it" in done.stdout
     assert is_nowhere(server)
 
 
 @pytest.mark.slow
-def test_where_the_outcome_depends_on_the_decision_the_hold_out_of_the_copy_does_not_lose(
-    server: Server, tmp_path: Path
-) -> None:
-    (tmp_path / "loans.yaml").write_text(RULE)
-    client = payoff.connect(server.api)
-    client.deploy(str(tmp_path / "loans.yaml"), name="loans")
+def test_where_the_outcome_depends_on_the_decision_the_hold_out_of_the_copy_does_not_lose(server: Server) -> None:
     held = "outcome_depends_on_decision: true\nholdout: 30%\n"
-    client.apply(FILE + held + GUARD.replace("fallback", "holdout"))
-    traffic(client)
-    found = json.loads(say(server, "drill", "loans", "--rows", str(ROWS), "--loss", "6", "--json").stdout)
+    traffic(applied(server, "held", FILE + held + GUARD.replace("fallback", "holdout")))
+    found = json.loads(say(server, "drill", "held", "--rows", str(ROWS), "--loss", "6", "--json").stdout)
     assert found["passed"], found
     assert found["decided_by"] == "guard: loses money"
     assert is_nowhere(server)
 
 
 @pytest.mark.slow
-def test_rows_that_count_when_their_window_has_passed_are_drilled_too_outcome_or_not(
-    server: Server, tmp_path: Path
-) -> None:
-    (tmp_path / "loans.yaml").write_text(RULE)
-    client = payoff.connect(server.api)
-    client.deploy(str(tmp_path / "loans.yaml"), name="loans")
+def test_rows_that_count_when_their_window_has_passed_are_drilled_too_outcome_or_not(server: Server) -> None:
     counts = "matures: window\noutcome_window: 2s\nno_outcome: counts\n"
-    client.apply(
-        FILE.replace("outcome.repaid then 5 else -8", "outcome.repaid is null then 5 else -8") + counts + GUARD
-    )
-    rng, endpoint = np.random.default_rng(8), client.endpoint("loans")
+    worth = FILE.replace("outcome.repaid then 5 else -8", "outcome.repaid is null then 5 else -8")
+    rng, endpoint = np.random.default_rng(8), applied(server, "windowed", worth + counts + GUARD)
     ids = endpoint.predict(pd.DataFrame({"score": rng.random(ROWS)}))["prediction_id"]
     endpoint.outcomes(pd.DataFrame({"prediction_id": ids[rng.random(ROWS) < 0.2], "repaid": False}))
     settled(endpoint, ROWS)
-    found = json.loads(say(server, "drill", "loans", "--rows", str(ROWS), "--loss", "2", "--json").stdout)
+    found = json.loads(say(server, "drill", "windowed", "--rows", str(ROWS), "--loss", "2", "--json").stdout)
     assert found["passed"], found
     assert found["rows"] == ROWS // 2
 
 
 @pytest.mark.slow
-def test_an_incident_of_the_past_is_replayed_as_it_was(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "loans.yaml").write_text(RULE)
-    client = payoff.connect(server.api)
-    client.deploy(str(tmp_path / "loans.yaml"), name="loans")
-    client.apply("context: {branch: text}" + FILE + GUARD)
-    endpoint, rng = client.endpoint("loans"), np.random.default_rng(3)
+def test_an_incident_of_the_past_is_replayed_as_it_was(server: Server) -> None:
+    client, rng = payoff.connect(server.api), np.random.default_rng(3)
+    endpoint = applied(server, "past", "context: {{branch: text}}" + FILE + GUARD)
 
     def killed_by_losses() -> bool:
         frame = pd.DataFrame({"score": 0.5 + rng.random(25) / 2, "branch": "north"})
         ids = endpoint.predict(frame)["prediction_id"]
         endpoint.outcomes(pd.DataFrame({"prediction_id": ids, "repaid": rng.random(25) < 0.4}))
-        return any(one["verb"] == "kill" for one in client.orders("loans"))
+        return any(one["verb"] == "kill" for one in client.orders("past"))
 
     until(killed_by_losses, "a kill, for it loses money")
-    kills = [one for one in client.orders("loans") if one["verb"] == "kill"]
-    done = say(server, "drill", "loans", "--incident", str(kills[0]["id"]), "--json")
+    kills = [one for one in client.orders("past") if one["verb"] == "kill"]
+    done = say(server, "drill", "past", "--incident", str(kills[0]["id"]), "--json")
     assert done.returncode == 0, done.stderr + done.stdout
     found = json.loads(done.stdout)
     assert found["before"] == 0
     assert found["injected"].startswith("what was recorded, -")
     assert 0 < found["plug"]["lost"] <= found["lost_in_all"]
     assert found["decided_by"] == "guard: loses money"
-    told = say(server, "drill", "loans", "--incident", "77")
+    told = say(server, "drill", "past", "--incident", "77777")
     assert told.returncode == 1
     assert f"kills so far: {kills[0]['id']}" in told.stderr

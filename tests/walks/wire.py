@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from hypothesis import HealthCheck, settings
 from onnx import TensorProto, helper, numpy_helper
 
 from payoff.records import Arm, Field, Policy, Revision, Role, Served, Signature, Type
@@ -31,6 +32,9 @@ ECHO = Signature(
 )
 
 LIVE = b'{"live":true}'
+SAME = settings(  # the same cases every time, on a machine of any speed
+    derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 FRAIL = 10_000
