@@ -1,11 +1,13 @@
 """kill -9 at any moment: what was flushed is in the journal, once."""
 
+import math
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,14 +39,69 @@ while True:
     os.write(1, (" ".join(text(high, low)) + "\\n").encode())
     turn += 1
 """
-TOLD_BYTES_MIN = 40 * 37  # that many ids
+TOLD_BYTES_MIN = 60 * 37  # that many ids
 COMPACT = """
-import sys
+import os, signal, sys, time, traceback
 from pathlib import Path
 from payoff.journal.compact import compact
-print("ready", flush=True)
-compact(Path(sys.argv[1]))
+from payoff.journal.tables import DeltaTable
+
+def dying(real):
+    def act(*args, **kwargs):
+        global left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **kwargs)
+    return act
+
+def compacted(home, calls):
+    global left
+    if left := calls:
+        os.fsync, Path.rename, Path.unlink = dying(os.fsync), dying(Path.rename), dying(Path.unlink)
+        DeltaTable.create_write_transaction = dying(DeltaTable.create_write_transaction)
+        DeltaTable.update_incremental = dying(DeltaTable.update_incremental)
+    code = 1
+    try:
+        compact(Path(home))
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+for line in sys.stdin:
+    calls, kill_s, home = line.rstrip().split(" ", 2)
+    began_s, kill_s = time.perf_counter(), float(kill_s)
+    pid = os.fork() or compacted(home, int(calls))
+    while not (ended := os.waitpid(pid, os.WNOHANG))[0]:
+        if time.perf_counter() - began_s >= kill_s:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.001)
+    print(os.waitstatus_to_exitcode(ended[1]), time.perf_counter() - began_s, flush=True)
 """
+Compact = Callable[..., tuple[int, float]]
+
+
+@pytest.fixture(scope="module")
+def compacted() -> Iterator[Compact]:
+    """Compactions in processes of their own, forked by one that has imported what it takes: exit code, and seconds.
+
+    They die on the n-th of `calls` to the disk, or after `kill_s`.
+    """
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", COMPACT], stdin=pipe, stdout=pipe, text=True) as forks:
+        asked, told = forks.stdin, forks.stdout
+        assert asked is not None
+        assert told is not None
+
+        def compacted(home: Path, calls: int = 0, kill_s: float = math.inf) -> tuple[int, float]:
+            asked.write(f"{calls} {kill_s} {home}\n")
+            asked.flush()
+            code, took_s = told.readline().split()
+            return int(code), float(took_s)
+
+        yield compacted
 
 
 def _start(home: Path, name: int) -> tuple["subprocess.Popen[bytes]", Path]:
@@ -68,7 +125,7 @@ def _seen(house: House) -> tuple[int, set[str]]:
 def test_a_killed_writer_loses_nothing_it_flushed(house: House) -> None:
     chance = random.Random(7)
     told: set[str] = set()
-    for turn in range(10):
+    for turn in range(6):
         started = [_start(house.home, turn * 3 + each) for each in range(3)]
         for writer, file in started:
             until(lambda w=writer, f=file: f.stat().st_size >= TOLD_BYTES_MIN or w.poll() is not None, "it has begun")  # type: ignore[misc]
@@ -90,7 +147,7 @@ def test_a_killed_writer_loses_nothing_it_flushed(house: House) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_compaction_neither_loses_nor_repeats_a_row(house: House) -> None:
+def test_a_killed_compaction_neither_loses_nor_repeats_a_row(house: House, compacted: Compact) -> None:
     chance = random.Random(11)
     made: set[str] = set()
     whole_s = 0.0  # of the last one that was left alone, on this machine
@@ -103,8 +160,9 @@ def test_a_killed_compaction_neither_loses_nor_repeats_a_row(house: House) -> No
             house.learn(writer, predictions[:50], [True] * 50)
             made |= set(predictions)
             writer.close()
-        taken_s = _compacted(house.home, chance.random() * whole_s if turn % 5 else None)
-        whole_s, killed, turn = taken_s or whole_s, killed + (taken_s == 0), turn + 1
+        code, took_s = compacted(house.home, kill_s=chance.random() * whole_s if turn % 5 else math.inf)
+        assert code in (0, -signal.SIGKILL)
+        whole_s, killed, turn = whole_s if code else took_s, killed + bool(code), turn + 1
         n, seen = _seen(house)
         assert (n, seen) == (len(made), made), f"turn {turn}"
         assert house.rows("select count(*) from outcome_log") == [(turn * 150,)]
@@ -112,24 +170,11 @@ def test_a_killed_compaction_neither_loses_nor_repeats_a_row(house: House) -> No
     assert _seen(house) == (len(made), made)
 
 
-def _compacted(home: Path, killed_after_s: float | None) -> float:
-    """How long a compaction took that was ready to begin; 0 if it was killed before it was through."""
-    with subprocess.Popen([sys.executable, "-c", COMPACT, str(home)], stdout=subprocess.PIPE) as compaction:
-        assert compaction.stdout is not None
-        assert compaction.stdout.readline() == b"ready\n"
-        began_s = time.perf_counter()
-        try:
-            compaction.wait(timeout=killed_after_s)
-        except subprocess.TimeoutExpired:
-            os.kill(compaction.pid, signal.SIGKILL)
-            return 0.0
-    assert compaction.returncode == 0
-    return time.perf_counter() - began_s
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("calls", range(1, 60, 3))
-def test_a_compaction_killed_between_any_two_writes_to_the_disk_is_finished(house: House, calls: int) -> None:
+def test_a_compaction_killed_between_any_two_writes_to_the_disk_is_finished(
+    house: House, compacted: Compact, calls: int
+) -> None:
     """Dies the n-th time it is about to sync, rename or delete: every point that matters is one of them."""
     made: list[str] = []
     for turn in range(2):
@@ -139,32 +184,10 @@ def test_a_compaction_killed_between_any_two_writes_to_the_disk_is_finished(hous
         writer.close()
         if turn == 0:
             compact(house.home)
-    done = subprocess.run([sys.executable, "-c", DIES, str(house.home), str(calls)], cwd=Path.cwd(), check=False)
-    assert done.returncode in (0, -signal.SIGKILL)
+    assert compacted(house.home, calls)[0] in (0, -signal.SIGKILL)
     for _ in range(2):
         n, seen = _seen(house)
         assert (n, sorted(seen)) == (100, made)
         assert house.rows("select count(*), count(distinct id) from outcome_log") == [(20, 20)]
         compact(house.home)
     assert list((house.home / "journal").glob("*.seg")) == []
-
-
-DIES = """
-import os, signal, sys
-from pathlib import Path
-left = int(sys.argv[2])
-def dying(real):
-    def act(*args, **kwargs):
-        global left
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(*args, **kwargs)
-    return act
-os.fsync, Path.rename, Path.unlink = dying(os.fsync), dying(Path.rename), dying(Path.unlink)
-from payoff.journal.compact import compact
-from payoff.journal.tables import DeltaTable
-DeltaTable.create_write_transaction = dying(DeltaTable.create_write_transaction)
-DeltaTable.update_incremental = dying(DeltaTable.update_incremental)
-compact(Path(sys.argv[1]))
-"""
