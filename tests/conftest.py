@@ -11,9 +11,9 @@ import pytest
 
 from tests.shared import ENVIRONMENTS
 
-hypothesis.settings.register_profile(  # a busy machine is no defect
-    "payoff", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
+explore = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("explore", explore)  # `pytest --hypothesis-profile explore` looks further
+hypothesis.settings.register_profile("payoff", explore, derandomize=True)  # the same examples on every machine
 hypothesis.settings.load_profile("payoff")
 os.environ["PAYOFF_ENVIRONMENTS"] = str(ENVIRONMENTS)  # for every server that a test starts
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of them compiles the house anew, for seconds
