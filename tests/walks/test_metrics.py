@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families as prometheu
 
 import payoff
 from payoff.cli.dashboard import made
-from payoff.demo.server import Server, wait
+from payoff.demo.server import Server, running, wait
 from payoff.store import live
 from tests.shared import until
 from tests.walks import models
@@ -30,6 +30,7 @@ from tests.walks import models
 OPEN_METRICS: Any = open_metrics
 PROMETHEUS: Any = prometheus
 pytestmark = pytest.mark.slow
+STAGES = ("queue", "read", "run", "journal", "write")
 ACCEPT = {"accept": "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3"}
 
 
@@ -51,8 +52,8 @@ def total(found: dict[str, float], name: str, *labels: str) -> float:
     )
 
 
-def answered(url: str) -> float:
-    return total(scraped(url), "payoff_requests_total", "endpoint=times", "status=ok")
+def answered(url: str, name: str = "times") -> float:
+    return total(scraped(url), "payoff_requests_total", f"endpoint={name}", "status=ok")
 
 
 def counted(server: Server, calls: int) -> None:
@@ -68,18 +69,18 @@ def post(url: str, **how: Any) -> httpx.Response:
     return httpx.post(url, timeout=120, **how)
 
 
-def ask(client: httpx.Client, url: str, rows: int) -> None:
-    reply = client.post(f"{url}/predict/times", json=[{"x": number} for number in range(rows)])
+def ask(client: httpx.Client, url: str, rows: int, name: str = "times") -> None:
+    reply = client.post(f"{url}/predict/{name}", json=[{"x": number} for number in range(rows)])
     assert reply.status_code == 200, reply.text
 
 
-def load(url: str, calls: int, rows: int, threads: int = 8) -> None:
+def load(url: str, calls: int, rows: int, threads: int = 8, name: str = "times") -> None:
     """So many calls of each of the threads, all of them answered; each call comes on a connection of its thread's."""
 
     def run(_: int) -> None:
         with httpx.Client(timeout=120) as client:
             for _ in range(calls):
-                ask(client, url, rows)
+                ask(client, url, rows, name)
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(run, range(threads)))
@@ -95,8 +96,15 @@ def pid_of(home: Path, index: int) -> int:
     return pids(home)[index]
 
 
-def deploy(server: Server, folder: Path, factor: float = 2, as_: str | None = None) -> None:
-    payoff.connect(server.api).deploy(str(models.saved(folder, factor)), name="times", as_=as_)
+def deploy(server: Server, folder: Path, factor: float = 2, as_: str | None = None, name: str = "times") -> None:
+    payoff.connect(server.api).deploy(str(models.saved(folder, factor)), name=name, as_=as_)
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A payoff with two workers, for tests that have endpoints of their own there."""
+    with running(tmp_path_factory.mktemp("metrics") / "home", workers=2) as found:
+        yield found
 
 
 def test_every_call_is_counted_once_on_every_door_though_workers_are_killed(
@@ -125,48 +133,56 @@ def test_every_call_is_counted_once_on_every_door_though_workers_are_killed(
     assert 0 < total(found, "payoff_batch_rows_count", "endpoint=times") <= asked
 
 
-def test_stages_add_up_to_the_latency(server: Server, tmp_path: Path) -> None:
-    deploy(server, tmp_path)
-    load(server.inference, calls=20, rows=2)
-    counted(server, 160)
-    found = scraped(server.inference)
-    latency = total(found, "payoff_request_seconds_sum", "endpoint=times")
-    assert latency == pytest.approx(total(found, "payoff_stage_seconds_sum", "endpoint=times"))
-    assert latency > total(found, "payoff_stage_seconds_sum", "endpoint=times", "stage=run") > 0
+def test_stages_add_up_to_the_latency(both: Server, tmp_path: Path) -> None:
+    deploy(both, tmp_path, name="staged")
+    load(both.inference, calls=20, rows=2, name="staged")
+    found: dict[str, float] = {}
+
+    def counted_whole() -> bool:  # one number after the other, right after the answers have left
+        found.update(scraped(both.inference))
+        stages = [total(found, "payoff_stage_seconds_count", "endpoint=staged", f"stage={one}") for one in STAGES]
+        return [total(found, "payoff_request_seconds_count", "endpoint=staged"), *stages] == [160] * 6
+
+    until(counted_whole, "every call is counted, and each of its stages")
+    latency = total(found, "payoff_request_seconds_sum", "endpoint=staged")
+    assert latency == pytest.approx(total(found, "payoff_stage_seconds_sum", "endpoint=staged"))
+    assert latency > total(found, "payoff_stage_seconds_sum", "endpoint=staged", "stage=run") > 0
 
 
-def test_calls_without_an_answer_are_counted_by_what_went_wrong(server: Server, tmp_path: Path) -> None:
-    deploy(server, tmp_path)
-    url = server.inference
+def test_calls_without_an_answer_are_counted_by_what_went_wrong(both: Server, tmp_path: Path) -> None:
+    deploy(both, tmp_path, name="amiss")
+    url = both.inference
     for _ in range(3):
-        assert post(f"{url}/predict/times", json=[{"x": "no number"}]).status_code == 400
-    assert post(f"{url}/predict/times", content=b"{", headers={"content-type": "text/plain"}).status_code == 415
-    assert post(f"{url}/predict/times", json=[], headers={"accept": "image/png"}).status_code == 406
+        assert post(f"{url}/predict/amiss", json=[{"x": "no number"}]).status_code == 400
+    assert post(f"{url}/predict/amiss", content=b"{", headers={"content-type": "text/plain"}).status_code == 415
+    assert post(f"{url}/predict/amiss", json=[], headers={"accept": "image/png"}).status_code == 406
     for name in ("nobody", "somebody", "x" * 60):
         assert post(f"{url}/predict/{name}", json=[{"x": 1}]).status_code == 404
-    until(lambda: total(scraped(url), "payoff_requests_total", "status=") == 8, "every call is counted")
-    found = scraped(url)
-    assert total(found, "payoff_requests_total", "endpoint=times", "status=bad_input") == 5
-    assert total(found, "payoff_requests_total", "endpoint=,", "status=not_found") == 3
-    assert not any("nobody" in key for key in found)
-    assert total(found, "payoff_requests_total", "status=ok") == 0
+
+    def told(*labels: str) -> float:
+        return total(scraped(url), "payoff_requests_total", *labels)
+
+    until(lambda: told("endpoint=amiss", "status=bad_input") == 5, "every refused call is counted")
+    until(lambda: told("endpoint=,", "status=not_found") == 3, "every call to nobody is counted")
+    assert not any("nobody" in key for key in scraped(url))
+    assert told("endpoint=amiss") == 5
 
 
-def test_prometheus_own_format_is_what_others_get(server: Server) -> None:
-    reply = httpx.get(f"{server.inference}/metrics", timeout=120)
+def test_prometheus_own_format_is_what_others_get(both: Server) -> None:
+    reply = httpx.get(f"{both.inference}/metrics", timeout=120)
     assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert {family.name for family in PROMETHEUS(reply.text)} >= {"payoff_connections_open", "payoff_models_hot"}
 
 
-def test_every_metric_of_the_dashboard_is_in_a_scrape(server: Server, tmp_path: Path) -> None:
-    deploy(server, tmp_path)
-    deploy(server, tmp_path, factor=3, as_="shadow")
-    load(server.inference, calls=5, rows=1)
+def test_every_metric_of_the_dashboard_is_in_a_scrape(both: Server, tmp_path: Path) -> None:
+    deploy(both, tmp_path, name="shown")
+    deploy(both, tmp_path, factor=3, as_="shadow", name="shown")
+    load(both.inference, calls=5, rows=1, name="shown")
     queries = [target["expr"] for panel in made()["panels"] for target in panel.get("targets", [])]
     named = {name for query in queries for name in re.findall(r"\b(payoff_\w+)", query)}
     assert len(named) > 20
-    until(lambda: total(scraped(server.api), "payoff_shadow_rows_total") == 40, "the shadow has seen every row")
-    there = {family.name for family in PROMETHEUS(httpx.get(f"{server.api}/metrics", timeout=120).text)}
+    until(lambda: total(scraped(both.api), "payoff_shadow_rows_total") == 40, "the shadow has seen every row")
+    there = {family.name for family in PROMETHEUS(httpx.get(f"{both.api}/metrics", timeout=120).text)}
     there |= {f"{name}{ending}" for name in there for ending in ("_total", "_bucket", "_sum", "_count")}
     assert named - there == set()
 
