@@ -19,7 +19,7 @@ def call(url: str, body: Any = None) -> Any:
     headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {KEY}"} if KEY else {})
     content = None if body is None else json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, content, headers), timeout=10) as reply:
+        with urllib.request.urlopen(urllib.request.Request(url, content, headers), timeout=60) as reply:
             return json.load(reply)
     except urllib.error.HTTPError as error:
         sys.exit(f"{error.code}: {error.read().decode()}")
