@@ -5,11 +5,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.shared import ENVIRONMENTS
+
+TOGETHER = ("tests/kinds/test_tracking.py",)  # of those that stand alone otherwise
 
 explore = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.register_profile("explore", explore)  # `pytest --hypothesis-profile explore` looks further
@@ -20,12 +24,18 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of them compiles the 
 sys.dont_write_bytecode = False
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]
     """Tests of one file run in one process, for they share servers; those that share none run wherever one is idle."""
-    for item in items:
-        if not any(item.get_closest_marker(name) for name in ("docs", "kinds", "heavy", "xdist_group")):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return nodeid if file.startswith(("tests/docs/", "tests/kinds/")) and file not in TOGETHER else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """For `--dist loadgroup`, whose own marks pytest 9.2 takes no notice of."""
+    return ByFile(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 @pytest.fixture
