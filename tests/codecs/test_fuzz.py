@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from payoff.codecs import arrow, csv, ndjson, oip, parquet, rows, samples
@@ -128,7 +128,7 @@ tensors = st.fixed_dictionaries(
 )
 
 
-@settings(patient, max_examples=300)
+@patient
 @given(
     st.fixed_dictionaries(
         {"inputs": st.lists(tensors, max_size=3)},

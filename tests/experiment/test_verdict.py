@@ -4,12 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from payoff.experiment import BEATS, LOSES, Case, Question, Rows, facts, judge
-from payoff.experiment.frozen import again, pack, settings, unpack
+from payoff.experiment import BEATS, LOSES, Case, Question, Rows, facts, frozen, judge
+from payoff.experiment.frozen import again, pack, unpack
 from payoff.stats import Bets, fold, losses
 from payoff.stats.streams import RUNS
 
@@ -28,6 +28,7 @@ def rows(money: Floats, cost: float = 0.0, start: int = 0) -> Rows:
 
 @pytest.mark.parametrize("kind", [LOSES, BEATS])
 @pytest.mark.parametrize("cap", [10.0, None])
+@settings(max_examples=40)  # of few streams, each cut at will
 @given(seed=st.integers(0, 50), cuts=st.lists(st.integers(0, 400), max_size=6))
 def test_batches_of_any_size_come_to_the_same_verdict(kind: str, cap: float | None, seed: int, cuts: list[int]) -> None:
     money = np.random.default_rng(seed).normal(-1.5 if kind == LOSES else 1.5, 5, 400)
@@ -154,4 +155,4 @@ def test_a_verdict_in_blocks_is_computed_again_from_its_rows() -> None:
     case = judge(blocked(10), money)
     assert case.reached
     told = money.take(slice(0, case.tested))
-    assert again(settings(case), unpack(pack(told))).e_value == pytest.approx(case.e_value)
+    assert again(frozen.settings(case), unpack(pack(told))).e_value == pytest.approx(case.e_value)

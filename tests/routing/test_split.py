@@ -11,6 +11,7 @@ from payoff.records import Arm, Explore, Guard, Policy, Ramp, Revision, Role, Se
 from payoff.routing import FALLBACK, explores, points, split, watchers
 
 SERVED = Served("onnx", "0" * 64, Signature((), ()))
+POINTS = points("e", range(20_000))
 
 
 def arm(role: Role, traffic: float = 0.0, was: Role | None = None, version: int = 1) -> Arm:
@@ -42,13 +43,13 @@ def test_a_killed_challengers_share_goes_back_to_the_champion() -> None:
 @given(st.floats(0.01, 0.99))
 def test_a_challenger_gets_its_share(traffic: float) -> None:
     found = split(revision(arm(Role.CHAMPION), arm(Role.CHALLENGER, traffic)))
-    picked = found.pick(points("e", range(20_000)))
+    picked = found.pick(POINTS)
     share = np.mean(np.array(found.lanes)[picked] == 1)
     assert share == pytest.approx(traffic, abs=0.02)
 
 
 def test_a_key_stays_with_the_challenger_when_its_share_grows() -> None:
-    at = points("e", range(2_000))
+    at = POINTS[:2_000]
     small = split(revision(arm(Role.CHAMPION), arm(Role.CHALLENGER, 0.1))).pick(at) == 0
     large = split(revision(arm(Role.CHAMPION), arm(Role.CHALLENGER, 0.3))).pick(at) == 0
     assert small.sum() > 100
