@@ -18,9 +18,10 @@ pytestmark = pytest.mark.slow
 SCORE = "outputs: {score: 'coalesce(inputs.amount / 100, 0)', label: 'inputs.amount > 50'}\ninputs: {amount: float64}\n"
 
 
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Server]:
-    with running(tmp_path / "here", workers=1) as server:
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """For all tests; each has models of its own."""
+    with running(tmp_path_factory.mktemp("here") / "home", workers=1) as server:
         yield server
 
 
@@ -82,21 +83,21 @@ def test_the_fallback_answers_while_a_remote_is_gone_and_the_remote_when_it_is_b
 
 def test_the_same_file_is_a_new_version_once_latest_moved(here: Server, tmp_path: Path) -> None:
     with connect(here.api) as client:
-        deploy(client, tmp_path, "score", SCORE)
-        deploy(client, tmp_path, "whole", "chain: [{model: score}]\n")
-        deploy(client, tmp_path, "whole", "# again\nchain: [{model: score, version: latest}]\n")
-        assert [version["version"] for version in client.versions("whole")] == [1]
-        deploy(client, tmp_path, "score", SCORE.replace("100", "10"))
-        deploy(client, tmp_path, "whole", "chain: [{model: score}]\n")
-        assert [version["provenance"]["steps"] for version in client.versions("whole")] == [["score v2"], ["score v1"]]
-    assert ask(here, "whole", {"amount": 5.0})[0]["score"] == 0.5
+        deploy(client, tmp_path, "grade", SCORE)
+        deploy(client, tmp_path, "graded", "chain: [{model: grade}]\n")
+        deploy(client, tmp_path, "graded", "# again\nchain: [{model: grade, version: latest}]\n")
+        assert [version["version"] for version in client.versions("graded")] == [1]
+        deploy(client, tmp_path, "grade", SCORE.replace("100", "10"))
+        deploy(client, tmp_path, "graded", "chain: [{model: grade}]\n")
+        assert [version["provenance"]["steps"] for version in client.versions("graded")] == [["grade v2"], ["grade v1"]]
+    assert ask(here, "graded", {"amount": 5.0})[0]["score"] == 0.5
 
 
 def test_two_versions_side_by_side_are_one_model(here: Server, tmp_path: Path) -> None:
     with connect(here.api) as client:
-        deploy(client, tmp_path, "score", SCORE)
-        deploy(client, tmp_path, "score", SCORE.replace("100", "50"))
-        text = "together: [{name: a, model: score, version: 1}, {name: b, model: score, version: 2}]\n"
+        deploy(client, tmp_path, "mark", SCORE)
+        deploy(client, tmp_path, "mark", SCORE.replace("100", "50"))
+        text = "together: [{name: a, model: mark, version: 1}, {name: b, model: mark, version: 2}]\n"
         text += "combine: {score: mean, label: vote, agree: a.label = b.label}\n"
         deploy(client, tmp_path, "both", text)
     row = ask(here, "both", {"amount": 60.0})[0]

@@ -2,21 +2,22 @@
 
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 import payoff
-from payoff.demo.server import Server
+from payoff.demo.server import Server, running
 from tests.shared import until
 from tests.walks import models
 
 CONNECTIONS = 8
 
 FILE = """
-endpoint: times
-arms: {champion: {model: times, version: 1}}
+endpoint: killed
+arms: {champion: {model: killed, version: 1}}
 decision: outputs.y > 0
 fallback: {decision: false}
 """
@@ -40,10 +41,19 @@ class Caller(threading.Thread):
                 self.heard.append((asked, reply.status_code, row))
 
 
-@pytest.fixture
-def callers(server: Server, tmp_path: Path) -> list[Caller]:
-    payoff.connect(server.api).deploy(str(models.saved(tmp_path, 1)), name="times")
-    return [Caller(f"{server.inference}/predict/times") for _ in range(CONNECTIONS)]
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("swaps") / "home", workers=2) as found:
+        yield found
+
+
+def calling(server: Server, folder: Path, name: str) -> list[Caller]:
+    """Clients of an endpoint called so, which begin at once."""
+    payoff.connect(server.api).deploy(str(models.saved(folder, 1)), name=name)
+    callers = [Caller(f"{server.inference}/predict/{name}") for _ in range(CONNECTIONS)]
+    for caller in callers:
+        caller.start()
+    return callers
 
 
 def until_heard(callers: list[Caller], more: int) -> None:
@@ -64,12 +74,8 @@ def finish(callers: list[Caller]) -> list[tuple[float, int, dict[str, object]]]:
 
 
 @pytest.mark.slow
-def test_ten_deployments_under_load_fail_no_call_and_give_no_wrong_answer(
-    server: Server, callers: list[Caller], tmp_path: Path
-) -> None:
-    client = payoff.connect(server.api)
-    for caller in callers:
-        caller.start()
+def test_ten_deployments_under_load_fail_no_call_and_give_no_wrong_answer(server: Server, tmp_path: Path) -> None:
+    client, callers = payoff.connect(server.api), calling(server, tmp_path, "times")
     for factor in range(2, 12):
         until_heard(callers, 1)
         client.deploy(str(models.saved(tmp_path, factor)), name="times")
@@ -81,13 +87,11 @@ def test_ten_deployments_under_load_fail_no_call_and_give_no_wrong_answer(
 
 
 @pytest.mark.slow
-def test_once_a_kill_is_given_no_worker_asks_the_model_and_no_call_fails(server: Server, callers: list[Caller]) -> None:
-    client = payoff.connect(server.api)
+def test_once_a_kill_is_given_no_worker_asks_the_model_and_no_call_fails(server: Server, tmp_path: Path) -> None:
+    client, callers = payoff.connect(server.api), calling(server, tmp_path, "killed")
     client.apply(FILE)
-    for caller in callers:
-        caller.start()
     until_heard(callers, 5)
-    client.endpoint("times").kill("a drill")
+    client.endpoint("killed").kill("a drill")
     given = time.monotonic()
     until_heard(callers, 5)
     heard = finish(callers)
