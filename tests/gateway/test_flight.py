@@ -5,13 +5,12 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import numpy as np
@@ -22,14 +21,23 @@ from payoff.records import Role
 from payoff.store import live
 from tests.gateway.test_streamed import answered
 from tests.gateway.test_worker import revision
+from tests.shared import PATIENCE_S
 
 flight: Any = import_module("pyarrow.flight")
 SCHEMA = pa.schema([("x", pa.float32())])
 KEY = "k" * 20
 
 
+class Doors(NamedTuple):
+    """Where a worker answers, and its process."""
+
+    flight: str
+    http: tuple[str, int]
+    process: "subprocess.Popen[bytes]"
+
+
 @contextmanager
-def worker(home: Path) -> Iterator[str]:
+def worker(home: Path) -> Iterator[Doors]:
     """A worker with a Flight door, that asks for its key."""
     with socket.create_server(("127.0.0.1", 0)) as http, socket.create_server(("127.0.0.1", 0)) as door:
         command = [sys.executable, "-m", "payoff.gateway.worker", "--home", str(home), "--fd", str(http.fileno())]
@@ -37,10 +45,10 @@ def worker(home: Path) -> Iterator[str]:
         inherited, environment = (http.fileno(), door.fileno()), {**os.environ, "PAYOFF_KEY": KEY}
         process = subprocess.Popen(command, pass_fds=inherited, env=environment)
         try:
-            yield f"grpc://127.0.0.1:{door.getsockname()[1]}"
+            yield Doors(f"grpc://127.0.0.1:{door.getsockname()[1]}", http.getsockname(), process)
         finally:
             process.terminate()
-            assert process.wait(120) == 0
+            assert process.wait(PATIENCE_S) == 0
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +61,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def place(home: Path) -> Iterator[str]:
     with worker(home) as found:
-        yield found
+        yield found.flight
 
 
 @pytest.fixture
@@ -63,7 +71,7 @@ def client(place: str) -> Iterator[Any]:
 
 
 def options(key: str = KEY) -> Any:
-    return flight.FlightCallOptions(headers=[(b"authorization", f"Bearer {key}".encode())], timeout=60)
+    return flight.FlightCallOptions(headers=[(b"authorization", f"Bearer {key}".encode())], timeout=PATIENCE_S)
 
 
 def batch(start: int, rows: int) -> Any:
@@ -137,35 +145,30 @@ def test_bytes_that_are_no_batch_are_refused_and_the_door_goes_on(client: Any, p
     with grpc.insecure_channel(place.removeprefix("grpc://")) as channel:
         call = channel.stream_stream("/arrow.flight.protocol.FlightService/DoExchange")
         with pytest.raises(grpc.RpcError) as caught:
-            list(call(iter([nonsense]), metadata=[("authorization", f"Bearer {KEY}")], timeout=60))
+            list(call(iter([nonsense]), metadata=[("authorization", f"Bearer {KEY}")], timeout=PATIENCE_S))
     assert caught.value.details() == "Invalid flatbuffers message."  # Arrow's own word: it comes no further than there
     assert exchange(client, batch(0, 3)).num_rows == 3
 
 
 def test_a_worker_that_leaves_answers_what_it_was_asked(home: Path) -> None:
-    with ThreadPoolExecutor(1) as pool:
-        with worker(home) as place, flight.connect(place) as client:
+    with worker(home) as doors, flight.connect(doors.flight) as client:
+        with socket.create_connection(doors.http, timeout=PATIENCE_S) as idle:
             writer, reader = client.do_exchange(flight.FlightDescriptor.for_path("times"), options())
             writer.begin(SCHEMA)
             writer.write_batch(batch(0, 10))
             assert reader.read_chunk().data.num_rows == 10
-            rest = pool.submit(finish, writer, reader)
-        assert rest.result() == 200_000
-
-
-def finish(writer: Any, reader: Any) -> int:
-    """Send more, and how many answers come, while the worker leaves."""
-    with writer, ThreadPoolExecutor(1) as pool:
-        time.sleep(0.5)
-        read = pool.submit(reader.read_all)
-        for start in range(0, 200_000, 20_000):
-            writer.write_batch(batch(start, 20_000))
-        writer.done_writing()
-        return int(read.result().num_rows)
+            doors.process.terminate()
+            assert idle.recv(1) == b""  # who asks nothing is let go of by now
+        with writer, ThreadPoolExecutor(1) as pool:
+            read = pool.submit(reader.read_all)
+            for start in range(0, 50_000, 5_000):
+                writer.write_batch(batch(start, 5_000))
+            writer.done_writing()
+            assert read.result().num_rows == 50_000
 
 
 def test_a_worker_leaves_though_a_client_says_nothing_more(home: Path) -> None:
-    with worker(home) as place, flight.connect(place) as client:
+    with worker(home) as doors, flight.connect(doors.flight) as client:
         writer, reader = client.do_exchange(flight.FlightDescriptor.for_path("times"), options())
         writer.begin(SCHEMA)
         writer.write_batch(batch(0, 10))

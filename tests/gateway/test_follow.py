@@ -2,8 +2,6 @@
 
 import asyncio
 import gc
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +20,8 @@ from payoff.serving import Answered, Desk, Heat, Live
 from payoff.store import live
 from payoff.store.blobs import Blobs
 from tests.serving.elsewhere import MADE, Behaviour
-from tests.serving.house import FALLBACK, SIGNATURE
+from tests.serving.house import FALLBACK, SIGNATURE, until
+from tests.shared import PATIENCE_S
 from tests.walks import models as onnx
 
 pytestmark = pytest.mark.anyio
@@ -54,16 +53,9 @@ async def following(home: Path, heat: Heat) -> tuple[Follower, Desk]:
 async def call(desk: Desk, x: float, name: str = "times") -> Answered:
     heard: asyncio.Future[Answered | Exception] = asyncio.get_running_loop().create_future()
     desk.submit(desk.find(name), {"x": Column(np.array([x], np.float32))}, heard.set_result)
-    answered = await asyncio.wait_for(heard, 120)
+    answered = await asyncio.wait_for(heard, PATIENCE_S)
     assert isinstance(answered, Answered), answered
     return answered
-
-
-async def until(true: Callable[[], object]) -> None:
-    end = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        await asyncio.sleep(0.002)
 
 
 async def test_what_is_asleep_is_served_at_once_and_woken_without_being_asked(tmp_path: Path) -> None:
@@ -153,6 +145,7 @@ async def test_what_is_loaded_is_told_with_what_it_holds_and_what_is_let_go_of_n
 
 async def test_replaced_revisions_and_their_models_go_though_calls_never_cease(tmp_path: Path) -> None:
     """Arms that only watch get no turn then; what they have yet to see keeps nothing that is no more."""
+    gc.collect()  # what earlier tests left
     alive = _alive()
     _publish(tmp_path, 1)
     follower, desk = await following(tmp_path, Heat())
@@ -170,7 +163,7 @@ async def test_replaced_revisions_and_their_models_go_though_calls_never_cease(t
         follower.look()
         await until(lambda n=number: desk.find("times").revision.number == n)  # type: ignore[misc]
     assert desk.counters.shadowed < 100
-    await until(lambda: follower.let_go() or _alive() == alive + 3)  # type: ignore[func-returns-value]
+    await until(lambda: follower.let_go() or _alive() <= alive + 3)  # type: ignore[func-returns-value]
     over = True
     follower.models.close()
 

@@ -17,6 +17,7 @@ from payoff.store import live
 from tests.gateway import endpoints
 from tests.gateway.test_grpc import Check, Checked, check_echo, echo, said, started, x
 from tests.gateway.test_worker import revision
+from tests.shared import PATIENCE_S
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def client(address: str) -> Iterator[Any]:
 def ready(address: str) -> bool:
     """The worker binds the port itself: it may take a moment."""
     with grpc.insecure_channel(address) as channel:
-        grpc.channel_ready_future(channel).result(timeout=120)
+        grpc.channel_ready_future(channel).result(timeout=PATIENCE_S)
     return True
 
 
@@ -77,7 +78,7 @@ def test_a_stream_answers_in_order(client: Any, address: str) -> None:
     for number in range(100):
         client.async_stream_infer("nothing" if number == 3 else "times", x(number), request_id=str(number))
     for number in range(100):
-        result, error = heard.get(timeout=120)
+        result, error = heard.get(timeout=PATIENCE_S)
         if number == 3:
             assert "no endpoint called 'nothing'" in error.message()
         else:

@@ -17,6 +17,7 @@ import pytest
 from backports import zstd
 
 from tests.gateway.test_worker import worker
+from tests.shared import PATIENCE_S, until
 
 INFER = "/v2/models/times/infer"
 PACKERS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": zstd.compress}
@@ -27,7 +28,7 @@ BODY_BYTES_MAX = 1 << 20
 def client(home: Path) -> Iterator[httpx.Client]:
     with (
         worker(home, None, "--body-bytes-max", str(BODY_BYTES_MAX)) as url,
-        httpx.Client(base_url=url, timeout=60, headers={"accept-encoding": "identity"}) as made,
+        httpx.Client(base_url=url, timeout=PATIENCE_S, headers={"accept-encoding": "identity"}) as made,
     ):
         yield made
 
@@ -174,18 +175,18 @@ def test_every_worker_reads_and_counts_what_another_was_told(home: Path) -> None
     body = {"inputs": [{"name": "x", "shape": [2], "datatype": "FP32", "parameters": place}]}
 
     def rows(url: str) -> int:
-        (told,) = httpx.get(f"{url}/v2/models/times/stats", timeout=60).json()["model_stats"]
+        (told,) = httpx.get(f"{url}/v2/models/times/stats", timeout=PATIENCE_S).json()["model_stats"]
         return int(told["inference_count"])
 
     flags = ("--workers", "2", "--index")
     with worker(home, None, *flags, "0") as one, worker(home, None, *flags, "1") as other:
         region = f"/v2/systemsharedmemory/region/{memory.name}"
         before = rows(other)
-        httpx.post(f"{one}{region}/register", json={"key": memory.name, "byte_size": 8}, timeout=60)
-        assert output(httpx.post(f"{other}{INFER}", json=body, timeout=60), "y") == [2, 16]
-        assert rows(one) == rows(other) == before + 2
-        httpx.post(f"{other}{region}/unregister", timeout=60)
-        assert httpx.post(f"{one}{INFER}", json=body, timeout=60).status_code == 404
+        httpx.post(f"{one}{region}/register", json={"key": memory.name, "byte_size": 8}, timeout=PATIENCE_S)
+        assert output(httpx.post(f"{other}{INFER}", json=body, timeout=PATIENCE_S), "y") == [2, 16]
+        until(lambda: rows(one) == rows(other) == before + 2, "both workers tell of the two rows")
+        httpx.post(f"{other}{region}/unregister", timeout=PATIENCE_S)
+        assert httpx.post(f"{one}{INFER}", json=body, timeout=PATIENCE_S).status_code == 404
     memory.close()
     memory.unlink()
 

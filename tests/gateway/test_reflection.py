@@ -16,6 +16,7 @@ from tritonclient.grpc import service_pb2
 
 from tests.gateway.test_grpc import doors
 from tests.gateway.test_grpcio import place
+from tests.shared import PATIENCE_S
 
 INFERENCE = "inference.GRPCInferenceService"
 PACKAGES = ("grpc.reflection.v1", "grpc.reflection.v1alpha")
@@ -26,7 +27,7 @@ KEY = "k" * 24
 def channel(request: pytest.FixtureRequest, home: Path) -> Iterator[grpc.Channel]:
     if request.param == "grpcio":
         with place(home) as address, grpc.insecure_channel(address) as found:
-            grpc.channel_ready_future(found).result(timeout=60)
+            grpc.channel_ready_future(found).result(timeout=PATIENCE_S)
             yield found
         return
     with doors(home) as worker, grpc.insecure_channel(worker.grpc) as found:
@@ -50,7 +51,7 @@ def asked(channel: grpc.Channel, package: str, *requests: dict[str, Any]) -> lis
         request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
         response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
     )
-    return list(call(iter([reflection_pb2.ServerReflectionRequest(**one) for one in requests]), timeout=60))
+    return list(call(iter([reflection_pb2.ServerReflectionRequest(**one) for one in requests]), timeout=PATIENCE_S))
 
 
 def test_every_service_is_listed(database: ProtoReflectionDescriptorDatabase) -> None:
@@ -90,7 +91,7 @@ def test_a_message_that_is_built_from_what_was_described_is_answered(
         request_serializer=lambda said: said.SerializeToString(),
         response_deserializer=answers.FromString,
     )
-    said = call(request, timeout=60)
+    said = call(request, timeout=PATIENCE_S)
     at = [output.name for output in said.outputs].index("y")
     assert np.frombuffer(said.raw_output_contents[at], np.float32).tolist() == [2, 16]
 
@@ -133,7 +134,7 @@ def test_there_are_no_extensions_and_no_other_questions(channel: grpc.Channel, p
 def test_what_is_no_question_at_all_ends_the_call_with_our_words(channel: grpc.Channel) -> None:
     call = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
     with pytest.raises(grpc.RpcError) as caught:
-        list(call(iter([b"\xff\xff"]), timeout=60))
+        list(call(iter([b"\xff\xff"]), timeout=PATIENCE_S))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "the message is no grpc.reflection.v1.ServerReflectionRequest" in str(caught.value.details())
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from payoff.gateway.relay import IDLE_S_MAX, Relay
+from tests.serving.house import until
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 MEGABYTE = b"x" * (1 << 20)
@@ -84,8 +85,7 @@ async def test_a_server_that_ends_a_line_ends_it_after_all_that_it_has_said(tmp_
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         assert len(await reader.read()) == 4 << 20
         writer.close()
-        while relay.open:
-            await asyncio.sleep(0.01)
+        await until(lambda: not relay.open)
 
 
 async def test_connections_over_the_limit_are_refused_and_counted(tmp_path: Path) -> None:

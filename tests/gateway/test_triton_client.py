@@ -16,6 +16,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype, sha
 from payoff.records import Type
 from tests.gateway import endpoints
 from tests.gateway.test_worker import worker
+from tests.shared import PATIENCE_S
 
 ROWS = 3
 
@@ -28,7 +29,7 @@ def url(home: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def client(url: str) -> Iterator[Any]:
-    with triton.InferenceServerClient(url, concurrency=4, network_timeout=60.0) as made:
+    with triton.InferenceServerClient(url, concurrency=4, network_timeout=PATIENCE_S) as made:
         yield made
 
 
@@ -319,7 +320,7 @@ def test_settings_are_told_and_not_changed(client: Any) -> None:
 
 def test_calls_may_be_sent_without_waiting(client: Any) -> None:
     waiting = [client.async_infer("times", [tensor("x", np.array([n], np.float32))]) for n in range(20)]
-    assert [one.get_result(timeout=60).as_numpy("y").item() for one in waiting] == [2 * n for n in range(20)]
+    assert [one.get_result(timeout=PATIENCE_S).as_numpy("y").item() for one in waiting] == [2 * n for n in range(20)]
 
 
 @pytest.mark.parametrize("answer", [None, "gzip"])
@@ -327,7 +328,7 @@ def test_the_client_of_asyncio_works_unchanged(url: str, answer: str | None) -> 
     values = np.arange(20_000, dtype=np.float32)
 
     async def ask() -> Any:
-        async with triton_aio.InferenceServerClient(url, conn_timeout=60) as client:
+        async with triton_aio.InferenceServerClient(url, conn_timeout=PATIENCE_S) as client:
             assert await client.is_server_live()
             assert await client.is_model_ready("times")
             assert (await client.get_model_metadata("times"))["name"] == "times"

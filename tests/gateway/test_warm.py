@@ -15,6 +15,7 @@ from payoff.store.blobs import Blobs
 from tests.gateway import endpoints
 from tests.gateway.test_grpc import Doors, doors
 from tests.gateway.test_worker import revision
+from tests.shared import PATIENCE_S
 from tests.walks import models
 
 NAMES = ("echo", "scores", "times")
@@ -33,7 +34,7 @@ def workers(home: Path) -> Iterator[list[Doors]]:
     with ExitStack() as stack:
         found = [stack.enter_context(doors(home, "--index", str(index), "--hot-max", "1")) for index in (0, 1)]
         for door in found:
-            httpx.get(f"{door.url}/v2/health/live", timeout=60)  # it is there
+            httpx.get(f"{door.url}/v2/health/live", timeout=PATIENCE_S)  # it is there
         yield found
 
 
@@ -43,7 +44,7 @@ def warm(home: Path) -> dict[int, list[str]]:
 
 
 def load(door: Doors, name: str) -> httpx.Response:
-    return httpx.post(f"{door.url}/v2/repository/models/{name}/load", timeout=60)
+    return httpx.post(f"{door.url}/v2/repository/models/{name}/load", timeout=PATIENCE_S)
 
 
 def test_whoever_is_asked_to_load_an_endpoint_all_workers_have_it_warm(home: Path, workers: list[Doors]) -> None:
@@ -74,7 +75,7 @@ def test_what_cannot_be_loaded_is_told_with_its_reason_and_can_be_asked_again(ho
 
 def test_a_worker_that_has_left_is_not_waited_for(home: Path, workers: list[Doors]) -> None:
     workers[1].process.terminate()
-    workers[1].process.wait(120)
+    workers[1].process.wait(PATIENCE_S)
     assert load(workers[0], "echo").status_code == 200
     assert warm(home) == {0: ["echo"]}
 
@@ -82,7 +83,7 @@ def test_a_worker_that_has_left_is_not_waited_for(home: Path, workers: list[Door
 def test_nobody_unloads_an_endpoint_in_any_worker(home: Path, workers: list[Doors]) -> None:
     assert load(workers[0], "times").status_code == 200
     for door in workers:
-        reply = httpx.post(f"{door.url}/v2/repository/models/times/unload", timeout=60)
+        reply = httpx.post(f"{door.url}/v2/repository/models/times/unload", timeout=PATIENCE_S)
         assert (reply.status_code, "moves only by orders" in reply.json()["error"]) == (409, True)
     assert warm(home) == {0: ["times"], 1: ["times"]}
 
