@@ -34,17 +34,25 @@ class Control:
 Start = Callable[..., Control]
 
 
-@pytest.fixture
-def door() -> Iterator[socket.socket]:
+@contextmanager
+def _door() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as found:
         yield found
 
 
 @pytest.fixture
-def start(tmp_path: Path, door: socket.socket) -> Iterator[Start]:
+def start(tmp_path: Path) -> Iterator[Start]:
     """Starts control processes on one door and one home; none outlives the test."""
-    with ExitStack() as stack:
+    with _door() as door, ExitStack() as stack:
         yield lambda **environment: stack.enter_context(_started(tmp_path, door, environment))
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Control]:
+    """One that answers, for tests that leave it as it is."""
+    with _door() as door, _started(tmp_path_factory.mktemp("standing"), door, {}) as control:
+        httpx.get(f"{control.url}/api/models", timeout=PATIENCE_S).raise_for_status()
+        yield control
 
 
 @contextmanager
@@ -79,8 +87,8 @@ def test_with_a_key_every_path_asks_for_it(start: Start) -> None:
     assert httpx.get(f"{control.url}/api/endpoints", headers=headers, timeout=PATIENCE_S).status_code == 200
 
 
-def test_a_stranger_host_and_a_stranger_page_are_refused(start: Start) -> None:
-    models = f"{start().url}/api/models"
+def test_a_stranger_host_and_a_stranger_page_are_refused(standing: Control) -> None:
+    models = f"{standing.url}/api/models"
     assert httpx.get(models, headers={"host": "evil.example"}, timeout=PATIENCE_S).status_code == 401
     assert httpx.get(models, headers={"origin": "http://evil.example"}, timeout=PATIENCE_S).status_code == 401
 
@@ -123,8 +131,8 @@ def test_a_home_that_cannot_be_used_is_named(start: Start, tmp_path: Path) -> No
     assert "Traceback" not in said
 
 
-def test_without_workers_health_says_what_to_do(start: Start) -> None:
-    found = httpx.get(f"{start().url}/api/health", timeout=PATIENCE_S).json()
+def test_without_workers_health_says_what_to_do(standing: Control) -> None:
+    found = httpx.get(f"{standing.url}/api/health", timeout=PATIENCE_S).json()
     assert found["healthy"] is False
     wrong = {part["part"]: part["what_to_do"] for part in found["parts"] if part["state"] != "ok"}
     assert wrong.keys() - {"disk"} == {"workers"}  # how full a disk is, is the machine's
@@ -152,8 +160,6 @@ def dripping(control: Control) -> Iterator[None]:
             sender.join()
 
 
-def test_a_body_sent_in_pieces_without_end_does_not_hold_the_others(start: Start) -> None:
-    control = start()
-    httpx.get(f"{control.url}/api/models", timeout=PATIENCE_S)
-    with dripping(control):
-        assert httpx.get(f"{control.url}/api/models", timeout=PATIENCE_S).status_code == 200
+def test_a_body_sent_in_pieces_without_end_does_not_hold_the_others(standing: Control) -> None:
+    with dripping(standing):
+        assert httpx.get(f"{standing.url}/api/models", timeout=PATIENCE_S).status_code == 200

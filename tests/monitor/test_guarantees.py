@@ -28,6 +28,7 @@ HOLDOUT = Policy(
 PAIRED = Policy(value="1", fallback={"decision": False}, guards=(Guard("loses money", "kill", 0.05, gain_cap=5.0),))
 BEATS = Guard("challenger beats champion", "promote", 0.05, gain_cap=12.0)
 Floats = NDArray[np.float64]
+IDS = np.array([f"{number:09}" for number in range(40_000)], object)
 
 
 def docket(*revisions: tuple[Policy, tuple[Arm, ...]]) -> Docket:
@@ -41,7 +42,7 @@ def matured(
 ) -> Matured:
     n = len(side)
     no, nothing = np.zeros(n, bool), np.zeros(n, np.int64)
-    ids = np.array([f"{number:09}" for number in range(start, start + n)], object)
+    ids = IDS[start : start + n]
     arm = np.where(side == "holdout", "", side)
     return Matured(
         ids, np.full(n, revision), arm, worth, np.full(n, fallback), np.zeros(n), side, no, no, no, no, nothing, nothing
@@ -54,7 +55,9 @@ def drawn(
     """Rows that fall to the sides in their shares; whoever decides makes 50 and a skewed something, and its lift."""
     sides = made.shares[revision].sides
     side = rng.choice(np.array(list(sides), object), n, p=list(sides.values()))
-    worth = 50 + np.minimum(np.exp(rng.standard_normal(n)), 10) - 1.6 + np.array([lift.get(one, 0.0) for one in side])
+    worth = 50 + np.minimum(np.exp(rng.standard_normal(n)), 10) - 1.6
+    for one, more in lift.items():
+        worth[side == one] += more
     return matured(side, worth, revision, start)
 
 
