@@ -149,8 +149,9 @@ class Client:
             self.line.sendall(said)
 
     def request(self, message: bytes | None = b"", **headers: str) -> list[Any]:
-        """The frames of a call on the next stream; the keywords are headers, and path is `:path`."""
-        said = HEADERS | {name.replace("path", ":path").replace("_", "-"): value for name, value in headers.items()}
+        """The frames of a call on the next stream; the keywords are headers, path and authority with a colon."""
+        names = {name: f":{name}" if f":{name}" in HEADERS else name.replace("_", "-") for name in headers}
+        said = HEADERS | {names[name]: value for name, value in headers.items()}
         stream, self.next = self.next, self.next + 2
         found: list[Any] = [frames.HeadersFrame(stream, self.encoder.encode(list(said.items())), flags=["END_HEADERS"])]
         if message is not None:

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -30,12 +29,15 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype, sha
 from payoff.cli.up import beside
 from payoff.codecs.proto import message
 from payoff.demo.server import running
+from payoff.gateway.grpc_status import Code as Status
 from payoff.journal.query import Journal
 from payoff.records import Policy, Role
 from payoff.store import live
 from tests.gateway import endpoints
+from tests.gateway.h2_door import Client
 from tests.gateway.test_triton_client import column
 from tests.gateway.test_worker import post, revision
+from tests.shared import PATIENCE_S, until
 from tests.walks.test_tls import issued
 
 SERVICE = "/inference.GRPCInferenceService/"
@@ -75,7 +77,7 @@ def started(
         yield Doors(f"http://{places[0]}", places[1], process)
     finally:
         process.terminate()
-        assert process.wait(120) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +222,7 @@ def test_requests_with_texts_are_read_by_their_own_bytes(client: Any) -> None:
         text = np.array(["é" * number], object)
         asked = [*inputs[:-1], tensor("text", text)]
         client.async_infer("echo", asked, lambda result, error: heard.put((result, error)), request_id=f"{number}")
-    for result, _ in [heard.get(timeout=120) for _ in range(60)]:
+    for result, _ in [heard.get(timeout=PATIENCE_S) for _ in range(60)]:
         check_echo(result, data | {"text": np.array(["é" * int(result.get_response().id)], object)})
 
 
@@ -370,14 +372,14 @@ def test_a_stream_answers_in_order_and_goes_on_after_an_error(client: Any) -> No
         wrong = number % 50 == 3
         client.async_stream_infer("nothing" if wrong else "times", x(number), request_id=str(number))
     for number in range(200):
-        result, error = heard.get(timeout=120)
+        result, error = heard.get(timeout=PATIENCE_S)
         if number % 50 == 3:
             assert "no endpoint called 'nothing'" in error.message()
         else:
             assert result.get_response().id == str(number)
             assert result.as_numpy("y").tolist() == [2 * number]
     client.async_stream_infer("times", x(1), enable_empty_final_response=True)
-    assert said(heard.get(timeout=120)[0])["triton_final_response"] is True
+    assert said(heard.get(timeout=PATIENCE_S)[0])["triton_final_response"] is True
     client.stop_stream()
 
 
@@ -405,7 +407,7 @@ def test_calls_may_be_sent_without_waiting_and_be_taken_back(client: Any) -> Non
     got = {int(result.get_response().id): result.as_numpy("y").item() for result, _ in (heard.get() for _ in range(50))}
     assert got == {number: 2 * number for number in range(50)}
     client.async_infer("times", x(1), lambda result, error: heard.put((result, error))).cancel()
-    heard.get(timeout=120)
+    heard.get(timeout=PATIENCE_S)
     assert client.infer("times", x(1)).as_numpy("y").tolist() == [2]
 
 
@@ -487,11 +489,11 @@ def test_whoever_watches_hears_of_an_endpoint_that_comes_and_of_the_end(tmp_path
         stub = channel.unary_stream("/grpc.health.v1.Health/Watch", Check.SerializeToString, Checked.FromString)
         listener = threading.Thread(target=listen, args=(stub(Check(service="scores")),))
         listener.start()
-        assert heard.get(timeout=120) == 3  # SERVICE_UNKNOWN
+        assert heard.get(timeout=PATIENCE_S) == 3  # SERVICE_UNKNOWN
         endpoints.publish(tmp_path)
-        assert heard.get(timeout=120) == 1
+        assert heard.get(timeout=PATIENCE_S) == 1
         place.process.send_signal(signal.SIGTERM)
-        assert heard.get(timeout=120) is grpc.StatusCode.UNAVAILABLE
+        assert heard.get(timeout=PATIENCE_S) is grpc.StatusCode.UNAVAILABLE
         listener.join()
 
 
@@ -528,7 +530,7 @@ def test_over_tls_the_door_speaks_to_those_who_trust_it(home: Path, tmp_path: Pa
             grpc.secure_channel(place.grpc, grpc.ssl_channel_credentials()),
         ):
             with channel, pytest.raises(grpc.RpcError) as error:
-                infer(channel, messages.ModelInferRequest(model_name="times"), timeout=120)
+                infer(channel, messages.ModelInferRequest(model_name="times"), timeout=PATIENCE_S)
             assert error.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
@@ -546,12 +548,11 @@ def test_the_door_is_beside_that_for_http(http: str, place: str) -> None:
 def test_payoff_up_opens_the_door_that_is_asked_for(tmp_path: Path) -> None:
     with running(tmp_path / "usual", workers=1) as server, triton.InferenceServerClient(server.grpc) as own:
         assert own.is_server_live()
-        assert f"grpc       {server.grpc}" in (tmp_path / "usual" / "server.log").read_text()
+        log = tmp_path / "usual" / "server.log"
+        until(lambda: f"grpc       {server.grpc}" in log.read_text(), "the log says where the door is")
     flags = ["--grpc-server", "grpcio"]
     with running(tmp_path / "io", 2, flags=flags) as server, triton.InferenceServerClient(server.grpc) as own:
-        until = time.monotonic() + 120
-        while time.monotonic() < until and not ready(own):
-            time.sleep(0.05)
+        until(lambda: ready(own), "the door answers")
         assert own.is_server_live()
     with running(tmp_path / "none", workers=1, flags=["--grpc", "none"]) as server:
         assert server.grpc == ""
@@ -573,30 +574,32 @@ def test_a_message_over_the_limit_is_refused_and_the_next_is_answered(home: Path
 
 def test_no_call_fails_while_endpoints_are_swapped_and_the_worker_leaves(tmp_path: Path) -> None:
     live.publish(tmp_path, revision(tmp_path, 1, (Role.CHAMPION, 2, 0), policy=Policy()))
+    heard: list[tuple[int, float]] = []
+
+    def ask(client: Any) -> int:
+        """A call, and the version that answered it."""
+        result = client.infer("times", x(1))
+        heard.append((int(result.get_response().model_version), result.as_numpy("y").item()))
+        return heard[-1][0]
+
     with doors(tmp_path) as place, triton.InferenceServerClient(place.grpc) as own:
-        heard: list[tuple[int, float]] = []
-        until = time.monotonic() + 2
-        number = 1
-        while time.monotonic() < until:
-            number += 1
-            live.publish(tmp_path, revision(tmp_path, number, (Role.CHAMPION, 2 + number % 2, 0), policy=Policy()))
-            for _ in range(20):
-                result = own.infer("times", x(1))
-                heard.append((int(result.get_response().model_version), result.as_numpy("y").item()))
+        for number in range(2, 12):
+            factor = 2 + number % 2
+            live.publish(tmp_path, revision(tmp_path, number, (Role.CHAMPION, factor, 0), policy=Policy()))
+            until(lambda number=number: ask(own) == number, f"revision {number} answers")  # type: ignore[misc]
     assert all(answer == (2 + version % 2 if version > 1 else 2) for version, answer in heard)
     assert [version for version, _ in heard] == sorted(version for version, _ in heard)
-    assert heard[-1][0] > 1
 
 
 def test_calls_under_way_are_answered_when_the_worker_leaves(home: Path) -> None:
-    with doors(home) as place, grpc.insecure_channel(place.grpc) as channel:
-        asked = messages.ModelInferRequest(model_name="times")
-        asked.inputs.add(name="x", datatype="FP32", shape=[1])
-        asked.raw_input_contents.append(np.float32(4).tobytes())
-        assert infer(channel, asked).model_name == "times"
-        stub = channel.unary_unary(
-            f"{SERVICE}ModelInfer", messages.ModelInferRequest.SerializeToString, messages.ModelInferResponse.FromString
-        )
-        calls = [stub.future(asked) for _ in range(300)]
+    asked = messages.ModelInferRequest(model_name="times")
+    asked.inputs.add(name="x", datatype="FP32", shape=[1])
+    asked.raw_input_contents.append(np.float32(4).tobytes())
+    message = asked.SerializeToString()
+    with doors(home) as place, Client(int(place.grpc.rpartition(":")[2])) as client:
+        to = {"path": f"{SERVICE}ModelInfer", "authority": place.grpc}
+        assert client.call(message, **to).status is Status.OK
+        client.send(*[frame for _ in range(300) for frame in client.request(message, **to)])
         place.process.send_signal(signal.SIGTERM)
-        assert [call.code() for call in calls] == [grpc.StatusCode.OK] * 300
+        statuses = [client.answer(stream).status for stream in range(3, 2 * 300 + 3, 2)]
+    assert statuses == [Status.OK] * 300
