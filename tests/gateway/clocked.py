@@ -2,10 +2,16 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Collection, Coroutine
+from typing import Any, Protocol
 
 from tests.shared import PATIENCE_S
+
+
+class Ages(Protocol):
+    """A connection that looks at the clock when it is told to."""
+
+    def check_time(self, now_s: float, /) -> None: ...
 
 
 class Clocked(asyncio.SelectorEventLoop):
@@ -30,11 +36,21 @@ class Clocked(asyncio.SelectorEventLoop):
     def do(self, act: Callable[[], object]) -> None:
         """On its thread; it has been done when this comes back."""
         done = threading.Event()
-        self.call_soon_threadsafe(lambda: (act(), done.set()))
+
+        def then() -> None:
+            act()
+            done.set()
+
+        self.call_soon_threadsafe(then)
         assert done.wait(PATIENCE_S)
 
-    def later(self, seconds: float, look: Callable[[], object]) -> None:
-        """So many seconds pass between two looks."""
+    def later(self, seconds: float, connections: Collection[Ages]) -> None:
+        """So many seconds pass between two looks at the clock, of each of these."""
+
+        def look() -> None:
+            for one in list(connections):
+                one.check_time(self.time())
+
         self.do(look)
         self.ahead_s += seconds
         self.do(look)

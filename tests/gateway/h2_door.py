@@ -83,15 +83,24 @@ class Server:
 
     def release(self) -> None:
         """The late calls are answered."""
-        self.loop.do(lambda: [call.hear(message) for call, message in self.late] and self.late.clear())
+        self.loop.do(self._release)
 
     def later(self, seconds: float) -> None:
         """So much time passes for every connection."""
-        self.loop.later(seconds, lambda: [connection.check_time(self.loop.time()) for connection in [*self.door.open]])
+        self.loop.later(seconds, self.door.open)
 
     def drain(self) -> None:
         """As a worker does that leaves."""
-        self.loop.do(lambda: [connection.drain() for connection in [*self.door.open]])
+        self.loop.do(self._drain)
+
+    def _release(self) -> None:
+        while self.late:
+            call, message = self.late.pop(0)
+            call.hear(message)
+
+    def _drain(self) -> None:
+        for connection in list(self.door.open):
+            connection.drain()
 
     def stop(self) -> None:
         self.loop.call_soon_threadsafe(self.leave.set)

@@ -65,7 +65,7 @@ class Server:
 
     def later(self, seconds: float) -> None:
         """So much time passes for every connection."""
-        self.loop.later(seconds, lambda: [connection.check_time(self.loop.time()) for connection in [*self.door.open]])
+        self.loop.later(seconds, self.door.open)
 
     def connection(self, line: socket.socket) -> Connection:
         """This end of a line."""
