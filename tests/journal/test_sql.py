@@ -13,8 +13,10 @@ from payoff.errors import BadInput, Busy, TooLarge
 from payoff.journal import guard
 from payoff.journal.cell import locked_down
 from payoff.journal.compact import compact
+from payoff.journal.sandbox import Answer
 from payoff.journal.snapshot import Snapshots
 from tests.journal.conftest import ENDPOINT, House
+from tests.shared import PATIENCE_S
 
 SECRET = pa.table({"key": ["the caller's own variable"]})
 
@@ -39,17 +41,25 @@ def database() -> Iterator[duckdb.DuckDBPyConnection]:
         yield database
 
 
+def ask(house: House, text: str, rows_max: int = 10_000) -> Answer:
+    """With all the time that this machine may take to start a process."""
+    return house.journal.sql(text, rows_max, PATIENCE_S)
+
+
 def test_a_question_over_tables_and_fresh_segments_is_answered(filled: House) -> None:
-    answer = filled.journal.sql("""
+    answer = ask(
+        filled,
+        """
         select count(*) as n, avg(outputs.probability) as p, sum(o."value") as money,
                min(predictions.time) is not null as dated
-        from predictions left join outcomes o on o.prediction_id = predictions.id""")
+        from predictions left join outcomes o on o.prediction_id = predictions.id""",
+    )
     assert answer.table.to_pylist() == [{"n": 15, "p": pytest.approx(0.07), "money": 10.0, "dated": True}]
     assert not answer.truncated
 
 
 def test_more_rows_than_the_limit_are_cut_and_it_is_said(filled: House) -> None:
-    answer = filled.journal.sql("select id from predictions order by id", rows_max=7)
+    answer = ask(filled, "select id from predictions order by id", 7)
     assert (answer.table.num_rows, answer.truncated) == (7, True)
 
 
@@ -133,13 +143,13 @@ def test_what_would_exhaust_the_machine_is_stopped(filled: House, text: str, kin
 ])  # fmt: skip
 def test_errors_help_and_do_not_name_the_home(filled: House, text: str) -> None:
     with pytest.raises(BadInput) as refused:
-        filled.journal.sql(text)
+        ask(filled, text)
     assert str(filled.home) not in str(refused.value)
     assert str(refused.value)
 
 
 def test_a_question_leaves_nothing_behind(filled: House) -> None:
-    filled.journal.sql("select 1")
+    ask(filled, "select 1")
     assert [path for path in (filled.home / "run").rglob("*") if path.is_file()] == []
     assert Path(filled.home / "run").exists()
 
@@ -165,4 +175,4 @@ def test_a_full_disk_is_named_and_leaves_nothing(house: House) -> None:
     assert done.stdout.startswith("copying the fresh rows for the query failed: ")
     assert "File too large; nothing was kept; raise the limit on file sizes" in done.stdout
     assert list((house.home / "run").glob("sql-*")) == []
-    assert house.journal.sql("select count(*) as n from predictions", 10).table.to_pylist() == [{"n": 3}]
+    assert ask(house, "select count(*) as n from predictions", 10).table.to_pylist() == [{"n": 3}]
