@@ -14,11 +14,13 @@ import pytest
 import payoff
 from payoff.bench.asks import PROTOCOLS
 from payoff.bench.bench import Wanted, bench, copy_of
+from payoff.bench.load import WARM_S
 from payoff.bench.report import Report, figures
 from payoff.bench.step import Step
 from payoff.client.client import Client
 from payoff.demo.server import Server, running
 from payoff.errors import BadInput, ModelFailed, NotFound
+from tests.shared import PATIENCE_S
 
 SHORT = Wanted(connections=(1, 4), seconds=0.3)
 ROW = {"score": 0.3, "kind": "new", "since": "2026-01-02"}
@@ -48,7 +50,7 @@ def say(server: Server) -> Say:
 
     def run(*words: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "payoff.cli.main", "bench", *words, "--url", server.api]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
 
     return run
 
@@ -97,7 +99,9 @@ def test_live_is_recorded_as_the_endpoints_own(house: Client) -> None:
 
 def test_a_rate_is_kept_whatever_the_connections_do(house: Client) -> None:
     found = bench(house, "loans", replace(SHORT, rate=100.0, connections=(4,), seconds=1.0), [ROW])
-    assert found.steps[0].answered <= 101
+    assert (
+        0 < found.steps[0].answered <= 100 * (WARM_S + found.steps[0].seconds) + 1
+    )  # what was due before may come late
     assert "counted from when each request was due" in "\n".join(found.lines())
 
 
@@ -147,7 +151,7 @@ def test_ctrl_c_ends_with_what_was_measured_so_far(house: Client, server: Server
     assert process.stderr is not None
     assert "1 connections" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=PATIENCE_S)
     assert "Stopped by hand." in said
     assert "worker carries about" in said
     assert [one["endpoint"] for one in house.endpoints()] == [one["endpoint"] for one in before]

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,7 +61,7 @@ def test_answers_are_counted_with_their_latency() -> None:
 
 def test_at_a_rate_that_is_too_much_others_waiting_is_part_of_the_latency() -> None:
     with answering(OK, after_s=0.05) as port:
-        closed, due = loaded(port), loaded(port, rate=200.0)
+        closed, due = loaded(port), loaded(port, rate=200.0, seconds=2.0)
     asked, owed = percentile_us(closed.counts, 0.5), percentile_us(due.counts, 0.5)
     assert asked is not None
     assert owed is not None
@@ -91,7 +92,9 @@ def test_a_connection_that_is_closed_is_made_again() -> None:
 
 
 def test_where_nobody_listens_all_fails() -> None:
-    seen = loaded(9)
+    with socket.socket() as nobody:  # keeps the place, and does not listen
+        nobody.bind(("127.0.0.1", 0))
+        seen = loaded(nobody.getsockname()[1])
     assert seen.answered == 0
     assert "no connection" in seen.why
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
@@ -176,6 +176,7 @@ def test_in_a_home_where_nobody_counts_nobody_waits(tmp_path: Path) -> None:
     assert samples(tmp_path) == {"nv_inference_pending_request_count{}": 0}
 
 
+@settings(max_examples=40)  # each writes and reads files; three forms and a few calls are soon tried
 @given(st.lists(st.tuples(st.sampled_from(FORMS), st.integers(1, 9)), min_size=1), st.data())
 def test_calls_that_share_a_batch_are_counted_each_in_its_own_form(
     tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[str, int]], data: st.DataObject

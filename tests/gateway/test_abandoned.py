@@ -1,6 +1,7 @@
 """Callers who hang up: their rows are not run, and nobody else notices; who closes only his side is answered."""
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +15,7 @@ from payoff.journal.query import Journal
 from payoff.records import Arm, Revision, Role, Served
 from payoff.store import live
 from payoff.store.blobs import Blobs
-from tests.gateway.test_worker import SIGNATURE, worker
+from tests.gateway.test_worker import SIGNATURE, reported, worker
 from tests.shared import PATIENCE_S, until
 from tests.walks import models
 
@@ -47,9 +48,10 @@ def whole(line: socket.socket) -> bytes:
     return b"".join(iter(lambda: line.recv(1 << 16), b""))
 
 
-def abandoned(home: Path) -> int:
-    """As the worker reports it, every second."""
-    return sum(status.counters.get("abandoned", 0) for status in live.statuses(home))
+def abandoned(url: str) -> int:
+    """Calls that were not run, for nobody waited for them."""
+    said = httpx.get(f"{url}/metrics", timeout=PATIENCE_S).text
+    return sum(int(count) for count in re.findall(r'payoff_requests_total{[^}]*status="abandoned"} (\d+)', said))
 
 
 def test_rows_of_callers_who_hung_up_are_not_run(home: Path, url: str) -> None:
@@ -64,9 +66,10 @@ def test_rows_of_callers_who_hung_up_are_not_run(home: Path, url: str) -> None:
             busy.shutdown(socket.SHUT_WR)
             assert b"87.0" in whole(busy)
         sent += 35
-        return abandoned(home) >= 5
+        return abandoned(url) >= 5
 
     until(counted, "five callers who hung up are counted")
+    reported(home, lambda status: status.counters["abandoned"] >= 5)
     assert httpx.post(f"{url}/predict/slow", json={"x": [2.0]}, timeout=PATIENCE_S).status_code == 200
     with closing(Journal(home)) as journal:
         ((recorded,),) = journal.connect().sql("select count(*) from predictions").fetchall()

@@ -158,11 +158,11 @@ async def test_replaced_revisions_and_their_models_go_though_calls_never_cease(t
             desk.submit(desk.find("times"), {"x": Column(np.array([1], np.float32))}, ask)
 
     ask()
-    for number in range(2, 102):
+    for number in range(2, 42):
         _publish(tmp_path, number)
         follower.look()
         await until(lambda n=number: desk.find("times").revision.number == n)  # type: ignore[misc]
-    assert desk.counters.shadowed < 100
+    assert desk.counters.shadowed < 40
     await until(lambda: follower.let_go() or _alive() <= alive + 3)  # type: ignore[func-returns-value]
     over = True
     follower.models.close()
