@@ -208,7 +208,9 @@ def test_a_model_without_column_names_takes_those_of_the_sample(convert: Callabl
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("last", [HistGradientBoostingClassifier(max_iter=10), RandomForestClassifier(10, random_state=1)])
+@pytest.mark.parametrize(
+    "last", [HistGradientBoostingClassifier(max_iter=10), RandomForestClassifier(10, random_state=1)]
+)
 def test_missing_numbers_go_where_they_went_in_training(convert: Callable[..., Report], last: Any) -> None:
     holes = CUSTOMERS[NUMBERS].assign(balance=CUSTOMERS.balance.where(CUSTOMERS.index % 5 > 0))
     for model in (last, make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression())):
