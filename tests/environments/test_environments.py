@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("packages")
 
 @pytest.fixture
 def environments(tmp_path: Path) -> Environments:
-    return Environments(tmp_path / "environments")
+    return Environments(tmp_path / "tests" / "environments")  # a name above them that means nothing here
 
 
 def says(python: Path, code: str) -> str:
@@ -79,6 +79,33 @@ def test_another_place_to_look_is_another_question(
     wheel(tmp_path / "more", "trees", "9.0")
     monkeypatch.setenv("PIP_FIND_LINKS", f"{packages} {tmp_path / 'more'}")
     assert environments.build(["trees"]).packages["trees"] == "9.0"
+
+
+def compiled(python: Path, package: str) -> list[Path]:
+    """The bytecode of a package."""
+    return sorted(python.parents[1].glob(f"lib/python*/site-packages/{package}/**/*.pyc"))
+
+
+def test_a_release_is_compiled_once_for_all_environments_and_its_tests_never(environments: Environments) -> None:
+    first, second = environments.build(["trees==1.2"]), environments.build(["woods"])
+    (made,), (lent,) = compiled(first.python, "trees"), compiled(second.python, "trees")
+    assert lent.samefile(made)
+    assert len(compiled(second.python, "woods")) == 1
+    assert says(second.python, "import trees; print(trees.__cached__)") == str(lent)
+    code = "import trees, sys; print(sys.modules['trees'].__spec__.loader.get_code('trees').co_filename)"
+    assert says(second.python, code) == str(lent.parents[1] / "__init__.py")
+
+
+def test_the_bytecode_of_another_file_is_not_taken(environments: Environments) -> None:
+    first = environments.build(["trees==1.2"])
+    (made,) = compiled(first.python, "trees")
+    source = made.parents[1] / "__init__.py"
+    source.unlink()
+    source.write_text("__version__ = 'another'\n")
+    second = environments.build(["woods"])
+    (own,) = compiled(second.python, "trees")
+    assert not own.samefile(made)
+    assert says(second.python, "import trees; print(trees.__version__)") == "1.2"
 
 
 def test_a_build_that_broke_off_is_not_used(environments: Environments) -> None:

@@ -10,13 +10,16 @@ def wheel(folder: Path, name: str, version: str, needs: tuple[str, ...] = (), py
     info = f"{module}-{version}.dist-info"
     lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Python: {python}"]
     lines += [f"Requires-Dist: {need}" for need in needs]
+    files = {
+        f"{module}/__init__.py": f'__version__ = "{version}"\n',
+        f"{module}/tests/__init__.py": "",
+        f"{info}/METADATA": "\n".join(lines) + "\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files[f"{info}/RECORD"] = "".join(f"{file},,\n" for file in (*files, f"{info}/RECORD"))
     with zipfile.ZipFile(folder / f"{module}-{version}-py3-none-any.whl", "w") as made:
-        made.writestr(f"{module}/__init__.py", f'__version__ = "{version}"\n')
-        made.writestr(f"{info}/METADATA", "\n".join(lines) + "\n")
-        made.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        made.writestr(f"{info}/RECORD", "")
+        for file, text in files.items():
+            made.writestr(file, text)
 
 
 def shop(folder: Path) -> Path:

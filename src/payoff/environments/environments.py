@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from payoff.environments import pythons
+from payoff.environments.bytecode import COMPILE, lend, site_packages
 from payoff.environments.pythons import Python
 from payoff.environments.resolve import resolved
 from payoff.environments.uv import options, run
@@ -140,10 +141,12 @@ class Environments:
         try:
             self._call(["venv", "--quiet", "--clear", "--python", interpreter.path, str(folder)], interpreter, lock)
             into = ["--python", str(self._python(digest))]
-            install = ["pip", "install", "--quiet", "--compile-bytecode", "--no-deps", "--requirement", "pins.txt"]
+            install = ["pip", "install", "--quiet", "--no-deps", "--requirement", "pins.txt"]
             self._call([*install, *into, *options()], interpreter, lock, pins)
             listed = self._call(["pip", "list", "--format", "json", *into], interpreter, lock)
             packages = {one["name"]: one["version"] for one in json.loads(listed)}
+            lend(folder, packages, self._lenders(interpreter.version), interpreter.version)
+            _compile(self._python(digest), folder, lock)
             _try_numpy(self._python(digest), packages)
             facts = {"python": interpreter.version, "packages": packages, "size_bytes": _size(folder)}
             (folder / "environment.new").write_text(json.dumps(facts, indent=1))
@@ -151,6 +154,15 @@ class Environments:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+
+    def _lenders(self, python: str) -> list[tuple[Path, dict[str, str]]]:
+        """The environments of that Python, with their packages."""
+        found = []
+        for digest in self._folders():
+            with suppress(OSError):  # removed meanwhile
+                marker = self._marker(digest)
+                found += [(self.root / digest, marker["packages"])] * (marker["python"] == python)
+        return found
 
     def _call(self, arguments: Sequence[str], interpreter: Python, lock: int, pins: Sequence[str] = ()) -> str:
         done = run(arguments, files={"pins.txt": "\n".join(pins)}, seconds_max=_BUILD_S_MAX, holds=[lock])
@@ -229,6 +241,15 @@ def _lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _compile(python: Path, folder: Path, lock: int) -> None:
+    """Packages hold files that do not compile, and do without; time is limited as for all of the build."""
+    command: list[str | Path] = [python, *COMPILE, site_packages(folder)]
+    try:
+        subprocess.run(command, capture_output=True, timeout=_BUILD_S_MAX, env={}, pass_fds=[lock])  # noqa: S603
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"the environment was not compiled in {_BUILD_S_MAX:g} s; try again") from error
 
 
 def _try_numpy(python: Path, packages: dict[str, str]) -> None:
