@@ -17,7 +17,7 @@ from payoff.errors import BadInput, NotFound, Unavailable
 from tests.kinds.conftest import PATIENT
 from tests.shared import ENVIRONMENTS, PATIENCE_S, until
 
-pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("tracking")]
+pytestmark = pytest.mark.heavy
 
 PACKAGES = ("mlflow==3.17.2", "pandas==3.1.1", "numpy==2.4.6")
 LOG = """
