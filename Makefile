@@ -1,7 +1,7 @@
 # payoff: `make demo` shows it, `make test` proves it, `make check` proves the rest. Each sets itself up.
 PYTHON ?= python3
 BIN := .venv/bin
-PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
+PYTEST := $(BIN)/pytest -n 3 --dist loadgroup
 QUICK := not slow and not docs and not kinds and not heavy
 
 .PHONY: setup demo test check proofs lint types floors docs slow kinds heavies heavy bench lock clean

@@ -31,7 +31,7 @@ def test_no_changed_body_ends_the_process_or_fills_the_memory() -> None:
 
 @pytest.mark.slow
 def test_nor_does_one_of_many_more() -> None:
-    lives(4_000, 6)
+    lives(1_500, 6)
 
 
 # -- in parts
