@@ -24,9 +24,15 @@ import payoff
 from benchmarks import machine
 from payoff.demo.server import Server, running
 from tests.walks import models
-from tests.walks.test_swaps import FILE, Caller, finish, until_heard
+from tests.walks.test_swaps import Caller, finish, until_heard
 
 CONNECTIONS = 8
+FILE = """
+endpoint: times
+arms: {champion: {model: times, version: latest}}
+decision: outputs.y > 0
+fallback: {decision: false}
+"""
 
 
 def first_answer(home: Path) -> float:
@@ -68,7 +74,7 @@ def kill(server: Server) -> float:
     for caller in callers:
         caller.start()
     until_heard(callers, 5)
-    given = time.time()
+    given = time.monotonic()
     endpoint.kill("measured")
     until_heard(callers, 5)
     heard = finish(callers)
@@ -102,7 +108,7 @@ def main() -> None:
         folder = Path(temporary)
         with running(folder / "home", workers=2) as server:
             deploys = [deploy(server, models.saved(folder, factor)) for factor in range(2, 7)]
-            payoff.connect(server.api).apply(FILE.replace("version: 1", "version: latest"))
+            payoff.connect(server.api).apply(FILE)
             kills = sorted(kill(server) for _ in range(options.kills))
         starts = [first_answer(folder / "home") for _ in range(5)]
         with running(folder / "home", workers=2) as server:

@@ -14,6 +14,7 @@ from tests.shared import until
 from tests.walks import models
 
 CONNECTIONS = 8
+Heard = tuple[float, float, int, dict[str, object]]
 
 FILE = """
 endpoint: killed
@@ -24,12 +25,12 @@ fallback: {decision: false}
 
 
 class Caller(threading.Thread):
-    """A client on one connection; keeps when each answer was asked for, its status and its row."""
+    """A client on one connection; keeps when each answer was asked for and came, its status and its row."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
         self.url = url
-        self.heard: list[tuple[float, int, dict[str, object]]] = []
+        self.heard: list[Heard] = []
         self.leave = threading.Event()
 
     def run(self) -> None:
@@ -38,7 +39,7 @@ class Caller(threading.Thread):
                 asked = time.monotonic()
                 reply = client.post(self.url, json=[{"x": 3}])
                 row = reply.json()["predictions"][0] if reply.status_code == 200 else {}
-                self.heard.append((asked, reply.status_code, row))
+                self.heard.append((asked, time.monotonic(), reply.status_code, row))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def until_heard(callers: list[Caller], more: int) -> None:
     )
 
 
-def finish(callers: list[Caller]) -> list[tuple[float, int, dict[str, object]]]:
+def finish(callers: list[Caller]) -> list[Heard]:
     for caller in callers:
         caller.leave.set()
     for caller in callers:
@@ -81,9 +82,9 @@ def test_ten_deployments_under_load_fail_no_call_and_give_no_wrong_answer(server
         client.deploy(str(models.saved(tmp_path, factor)), name="times")
     until_heard(callers, 1)
     heard = finish(callers)
-    assert {status for _, status, _ in heard} == {200}
-    assert all(row["y"] == 3 * int(str(row["version"])) for _, _, row in heard)
-    assert {row["version"] for _, _, row in heard} == set(range(1, 12))
+    assert {status for _, _, status, _ in heard} == {200}
+    assert all(row["y"] == 3 * int(str(row["version"])) for _, _, _, row in heard)
+    assert {row["version"] for _, _, _, row in heard} == set(range(1, 12))
 
 
 @pytest.mark.slow
@@ -95,7 +96,7 @@ def test_once_a_kill_is_given_no_worker_asks_the_model_and_no_call_fails(server:
     given = time.monotonic()
     until_heard(callers, 5)
     heard = finish(callers)
-    assert {status for _, status, _ in heard} == {200}
-    by_fallback = [row for _, _, row in heard if row["arm"] == "fallback"]
+    assert {status for _, _, status, _ in heard} == {200}
+    by_fallback = [row for _, _, _, row in heard if row["arm"] == "fallback"]
     assert all(row["decision"] is False and "killed" in str(row["why"]) for row in by_fallback)
-    assert {row["arm"] for asked, _, row in heard if asked > given} == {"fallback"}
+    assert {row["arm"] for asked, _, _, row in heard if asked > given} == {"fallback"}
