@@ -11,6 +11,7 @@ from pyarrow import flight
 from payoff.client.flight import Flights
 from payoff.client.trust import Trust
 from payoff.errors import Unavailable
+from tests.shared import PATIENCE_S
 
 PART = pa.table({"x": [1.0, 2.0]})
 
@@ -33,6 +34,8 @@ class Leaving(flight.FlightServerBase):
 def leaving() -> Iterator[Leaving]:
     with Leaving("grpc://127.0.0.1:0") as server:
         threading.Thread(target=server.serve, daemon=True).start()
+        with flight.connect(f"grpc://127.0.0.1:{server.port}") as client:  # gRPC may still think nobody is at that port
+            client.wait_for_available(timeout=int(PATIENCE_S))
         yield server
 
 
