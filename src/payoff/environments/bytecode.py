@@ -27,26 +27,27 @@ def lend(
     `lenders` are environments of the same Python (`python`, its version), each with its packages. What cannot be linked
     is left to be compiled.
     """
-    into, tag = site_packages(ours), "cpython-" + "".join(python.split(".")[:2])
+    into, tag = site_packages(ours, python), "cpython-" + "".join(python.split(".")[:2])
     for package in packages.items():
         lender = next((folder for folder, theirs in lenders if package in theirs.items()), None)
         if lender is not None:
+            lent = site_packages(lender, python)
             for source in _sources(into, *package):
                 with suppress(OSError):  # it has none, is being removed, or is on another disk
-                    _link(into / source, site_packages(lender) / source, tag)
+                    _link(into / source, lent / source, tag)
 
 
-def site_packages(environment: Path) -> Path:
-    """Where an environment's packages are."""
-    return next(environment.glob("lib/python3.*/site-packages"))
+def site_packages(environment: Path, python: str) -> Path:
+    """Where the packages of an environment of this version of Python are."""
+    return environment / "lib" / f"python{'.'.join(python.split('.')[:2])}" / "site-packages"
 
 
 def _sources(into: Path, name: str, version: str) -> Iterator[str]:
     """The Python files of a package, as it lists them itself."""
     record = into / f"{name.replace('-', '_')}-{version}.dist-info" / "RECORD"
-    with suppress(OSError), record.open(newline="") as file:
-        named = (row[0] for row in csv.reader(file) if row)
-        yield from (name for name in named if name.endswith(".py") and not re.search(_TESTS, f"/site-packages/{name}"))
+    with suppress(OSError), record.open(newline="") as lines:
+        files = (row[0] for row in csv.reader(lines) if row)
+        yield from (file for file in files if file.endswith(".py") and not re.search(_TESTS, f"/site-packages/{file}"))
 
 
 def _link(ours: Path, theirs: Path, tag: str) -> None:

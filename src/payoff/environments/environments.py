@@ -146,7 +146,7 @@ class Environments:
             listed = self._call(["pip", "list", "--format", "json", *into], interpreter, lock)
             packages = {one["name"]: one["version"] for one in json.loads(listed)}
             lend(folder, packages, self._lenders(interpreter.version), interpreter.version)
-            _compile(self._python(digest), folder, lock)
+            _compile(self._python(digest), site_packages(folder, interpreter.version), lock)
             _try_numpy(self._python(digest), packages)
             facts = {"python": interpreter.version, "packages": packages, "size_bytes": _size(folder)}
             (folder / "environment.new").write_text(json.dumps(facts, indent=1))
@@ -161,7 +161,8 @@ class Environments:
         for digest in self._folders():
             with suppress(OSError):  # removed meanwhile
                 marker = self._marker(digest)
-                found += [(self.root / digest, marker["packages"])] * (marker["python"] == python)
+                if marker["python"] == python:
+                    found.append((self.root / digest, marker["packages"]))
         return found
 
     def _call(self, arguments: Sequence[str], interpreter: Python, lock: int, pins: Sequence[str] = ()) -> str:
@@ -243,9 +244,9 @@ def _lock(descriptor: int) -> bool:
     return True
 
 
-def _compile(python: Path, folder: Path, lock: int) -> None:
+def _compile(python: Path, packages: Path, lock: int) -> None:
     """Packages hold files that do not compile, and do without; time is limited as for all of the build."""
-    command: list[str | Path] = [python, *COMPILE, site_packages(folder)]
+    command: list[str | Path] = [python, *COMPILE, packages]
     try:
         subprocess.run(command, capture_output=True, timeout=_BUILD_S_MAX, env={}, pass_fds=[lock])  # noqa: S603
     except subprocess.TimeoutExpired as error:

@@ -201,10 +201,9 @@ class Desk:
         """Whether calls came since the last look at the sockets. Then there is another look before they are served, so
         that many who are just sending share a turn; one who is alone, as those before were, is served at once."""
         waiting = len(self._calls)
-        in_time = (
-            abs(now_us() - self._came_us) < _GATHER_US_MAX
-        )  # a clock that is set back must not keep anybody waiting
-        if waiting > self._seen and in_time and (waiting > 1 or self._company):
+        more = waiting > self._seen and (waiting > 1 or self._company)
+        # Either way of now: a clock that is set back must not keep anybody waiting.
+        if more and abs(now_us() - self._came_us) < _GATHER_US_MAX:
             self._seen = waiting
             return True
         self._seen, self._company = 0, _COMPANY_TURNS if waiting > 1 else max(0, self._company - 1)
